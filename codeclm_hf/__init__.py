@@ -1,0 +1,47 @@
+"""From a few seed instructions to a data set tailored to a task and to a model (CodecLM, NAACL 2024 Findings).
+
+::
+
+    seeds ── Encode ──▶ metadata ── augment ──▶ more metadata       what the task is
+    metadata ── Rubrics ──▶ rubrics and actions                     what makes it hard
+    metadata ── Decode ──▶ basic instructions
+    instructions ── Tailor ──▶ trace                                respond, judge, filter, improve
+    trace ── tables ──▶ default, preference, trace, metadata        what people train on and look at
+
+`CodecLM` runs them in order into a run directory; each stage also works alone with `Dataset.map`.
+"""
+
+from codeclm_hf.about import VERSION as __version__
+from codeclm_hf.endpoints.base import Completion, Endpoint, GenerationRequest, Message
+from codeclm_hf.endpoints.connect import endpoint
+from codeclm_hf.errors import BadInput, CodecLMError, EndpointError, RowError
+from codeclm_hf.pipeline import CodecLM
+from codeclm_hf.progress import Progress
+from codeclm_hf.stages.augment import augment, subsample
+from codeclm_hf.stages.contrast import tables
+from codeclm_hf.stages.decode import Decode
+from codeclm_hf.stages.encode import Encode
+from codeclm_hf.stages.rubrics import Rubrics
+from codeclm_hf.stages.tailor import Tailor
+
+__all__ = [
+    "BadInput",
+    "CodecLM",
+    "CodecLMError",
+    "Completion",
+    "Decode",
+    "Encode",
+    "Endpoint",
+    "EndpointError",
+    "GenerationRequest",
+    "Message",
+    "Progress",
+    "RowError",
+    "Rubrics",
+    "Tailor",
+    "__version__",
+    "augment",
+    "endpoint",
+    "subsample",
+    "tables",
+]

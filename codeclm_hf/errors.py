@@ -1,0 +1,87 @@
+"""Every error codeclm-hf raises on purpose.
+
+::
+
+    CodecLMError
+    ├── BadInput              what the caller gave cannot be used: exit code 2, nothing written
+    ├── JournalError          the journal on disk is torn, foreign or full
+    ├── EndpointError         the run stops here and can go on later: exit code 3
+    │   ├── EndpointDown      no answer, or "come back later", after every retry
+    │   └── AccessDenied      the server refuses our token: exit code 2
+    └── RowError              one row fails, the run goes on
+        ├── RequestRejected   the server will never take this request
+        ├── GenerationFailed  the server broke on this request
+        └── UnreadableAnswer  the answer does not hold what was asked for
+
+An error's text says what is needed, what came and what to do. No text ever holds a token.
+"""
+
+from __future__ import annotations
+
+
+class CodecLMError(Exception):
+    """The root: catch it to catch everything this package raises on purpose."""
+
+    retryable: bool = False
+    """Whether the same request may succeed when sent again."""
+    hint: str = ""
+    """What the user can do about it; empty where the message says it already."""
+    exit_code: int = 1
+    """What the command line exits with."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{message}; {hint}" if hint else message)
+        self.hint = hint or type(self).hint
+
+
+class BadInput(CodecLMError):
+    """What the caller gave cannot be used as it is; nothing was written."""
+
+    exit_code = 2
+
+
+class JournalError(CodecLMError):
+    """The file that keeps the paid answers cannot be used."""
+
+    exit_code = 2
+
+
+class EndpointError(CodecLMError):
+    """An endpoint cannot serve any request at the moment; what was answered is kept."""
+
+    exit_code = 3
+
+
+class EndpointDown(EndpointError):
+    """No connection, a time-out, a reply that is no answer, or 429/502/503/504."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+        """Seconds the server asked us to wait, if it did."""
+
+
+class AccessDenied(EndpointError):
+    """The server answered 401 or 403."""
+
+    exit_code = 2
+
+
+class RowError(CodecLMError):
+    """One row cannot be done; its `error` column will say why."""
+
+
+class RequestRejected(RowError):
+    """The server refuses this very request (400, 413, 422): too long, or a parameter it does not take."""
+
+
+class GenerationFailed(RowError):
+    """The server tried this request and broke (424, 500, or an error inside a 200)."""
+
+    retryable = True
+
+
+class UnreadableAnswer(RowError):
+    """The model's answer does not hold what the prompt asked for; the message quotes what came."""

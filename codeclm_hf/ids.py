@@ -1,0 +1,34 @@
+"""What every id and every random draw is hashed from: contents, never positions or time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from typing import Any
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no white space, Unicode kept."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def digest(*parts: Any) -> str:
+    """The SHA-256 of the parts' canonical JSON, 64 hexadecimal digits."""
+    # surrogatepass: a lone surrogate from a broken file must get an id too, so that its row can fail in words
+    return hashlib.sha256(canonical(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def row_id(*parts: Any) -> str:
+    """A row's id: 16 hexadecimal digits of what makes the row what it is."""
+    return digest(*parts)[:16]
+
+
+def derive(seed: int, *parts: Any) -> int:
+    """A sampling seed in [0, 2³¹) for (run seed, stage, row id, attempt): every server's seed type holds it."""
+    return int(digest(seed, *parts)[:8], 16) & 0x7FFF_FFFF
+
+
+def rng(seed: int, *parts: Any) -> random.Random:
+    """A generator whose draws depend on (run seed, stage, row id) alone."""
+    return random.Random(digest(seed, *parts))

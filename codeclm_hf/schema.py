@@ -1,0 +1,101 @@
+"""The tables that pass between the rooms: a contract of names and types. Add columns, do not rename."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from datasets import Dataset, Features, List, Value
+
+_TEXT = Value("string")
+_SCORE = Value("float64")
+_CHAT = List({"role": _TEXT, "content": _TEXT})
+
+SEEDS = Features({"id": _TEXT, "instruction": _TEXT, "source": _TEXT, "error": _TEXT})
+"""Seed instructions as the builders read them; `error` says why a row has no usable instruction."""
+
+METADATA = Features(
+    {
+        "metadata_id": _TEXT,
+        "use_case": _TEXT,
+        "skills": List(_TEXT),
+        "origin": _TEXT,  # seed | augmented | given
+        "seed_ids": List(_TEXT),
+        "rubrics": List(_TEXT),
+        "actions": List(_TEXT),
+        "error": _TEXT,
+    }
+)
+"""One row a metadata (use case + skills), with its rubrics and actions (§4.1, §4.2)."""
+
+INSTRUCTIONS = Features(
+    {
+        "id": _TEXT,
+        "metadata_id": _TEXT,
+        "instruction": _TEXT,
+        "actions": List(_TEXT),
+        "error": _TEXT,
+    }
+)
+"""Basic instructions, as `Decode` makes them and `Tailor` takes them."""
+
+TRACE = Features(
+    {
+        "id": _TEXT,
+        "root_id": _TEXT,
+        "parent_id": _TEXT,
+        "metadata_id": _TEXT,
+        "iteration": Value("int32"),  # 1..4
+        "instruction": _TEXT,
+        "action": _TEXT,  # the action that led from the parent to this instruction
+        "strong_response": _TEXT,
+        "target_response": _TEXT,
+        "scores_strong_first": List(_SCORE),  # [strong, target], the strong answer shown first
+        "scores_target_first": List(_SCORE),  # [strong, target], the target answer shown first
+        "strong_score": _SCORE,
+        "target_score": _SCORE,
+        "gap": _SCORE,
+        "verdict": _TEXT,  # accept_strong | accept_target | retry | exhausted | failed
+        "error": _TEXT,
+    }
+)
+"""One row a judged instruction and iteration (§4.3)."""
+
+DEFAULT = Features(
+    {
+        "id": _TEXT,
+        "instruction": _TEXT,
+        "response": _TEXT,
+        "messages": _CHAT,
+        "winner": _TEXT,  # strong | target
+        "strong_score": _SCORE,
+        "target_score": _SCORE,
+        "gap": _SCORE,
+        "iteration": Value("int32"),
+        "use_case": _TEXT,
+        "skills": List(_TEXT),
+        "metadata_id": _TEXT,
+        "seed_ids": List(_TEXT),
+    }
+)
+"""What people train on: the accepted instructions with the winner's response."""
+
+PREFERENCE = Features(
+    {
+        "id": _TEXT,
+        "prompt": _CHAT,
+        "chosen": _CHAT,
+        "rejected": _CHAT,
+        "chosen_score": _SCORE,
+        "rejected_score": _SCORE,
+    }
+)
+"""The same rows as preference pairs: the winner's response chosen, the other rejected."""
+
+TABLES = {"default": DEFAULT, "preference": PREFERENCE, "trace": TRACE, "metadata": METADATA}
+"""The configs of a run directory, the default one first."""
+
+
+def table(rows: Sequence[Mapping[str, Any]], features: Features) -> Dataset:
+    """Rows as a data set of these features; `Dataset.from_list` cannot do it when there are none."""
+    return Dataset.from_dict({name: [row[name] for row in rows] for name in features}, features=features)
