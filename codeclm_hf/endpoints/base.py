@@ -1,0 +1,120 @@
+"""What a stage may ask of a model, and what it gets: the contract between stages and dialects."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from codeclm_hf.errors import BadInput
+
+STRUCTURED_MAX_TOKENS = 1024
+"""Most tokens of an answer with a schema: TGI restarts a grammar's automaton beyond so many."""
+
+
+class Message(NamedTuple):
+    """One turn of a chat."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """One question to a model, free of any server's dialect."""
+
+    messages: tuple[Message, ...]
+    seed: int
+    """In [0, 2³¹); ignored by servers when `temperature` is 0."""
+    temperature: float = 0.7
+    """0 means greedy."""
+    max_new_tokens: int = 2048
+    schema: Mapping[str, Any] | None = None
+    """A JSON schema with top-level `properties` that the answer should follow; servers may ignore it."""
+    top_logprobs: int = 0
+    """How many alternatives a token to return with their log-probabilities; 0 for none."""
+
+    def __post_init__(self) -> None:
+        if self.schema is not None and self.max_new_tokens > STRUCTURED_MAX_TOKENS:
+            raise ValueError(f"a request with a schema needs max_new_tokens <= {STRUCTURED_MAX_TOKENS}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The request as plain data: what the journal's key is made of."""
+        return {**asdict(self), "messages": [list(message) for message in self.messages]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """One answer of a model."""
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    top_logprobs: list[list[tuple[str, float]]] | None = None
+    """For each generated token, the chosen token first, then the alternatives: (text, log-probability)."""
+
+
+@runtime_checkable
+class Endpoint(Protocol):
+    """A model that answers."""
+
+    @property
+    def identity(self) -> str:
+        """Which model this is: a name and, where the server tells it, a revision. Never a URL."""
+        ...
+
+    async def generate(self, request: GenerationRequest) -> Completion:
+        """Answer one request; call it on the transport's loop.
+
+        Raises:
+            EndpointError: the endpoint cannot answer anything now.
+            RowError: the endpoint cannot answer this request.
+        """
+        ...
+
+
+_live: weakref.WeakValueDictionary[tuple[int, str], Any] = weakref.WeakValueDictionary()
+
+
+class InProcess:
+    """An endpoint that pickles as its identity: `datasets` hashes what it maps, and no URL or token may count."""
+
+    identity: str
+
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        _live[os.getpid(), self.identity] = self
+        return _revive, (self.identity,)
+
+
+def _revive(identity: str) -> Any:
+    endpoint = _live.get((os.getpid(), identity))
+    if endpoint is None:
+        raise BadInput(
+            f"the endpoint of {identity} lives in the process that made it, and this is another; "
+            "use stage.map(dataset), which keeps the endpoint full from one process, instead of num_proc"
+        )
+    return endpoint
+
+
+@dataclass(slots=True)
+class Usage:
+    """What an endpoint was asked and what it answered."""
+
+    requests: int = 0
+    """Requests sent to the server and answered."""
+    replayed: int = 0
+    """Requests answered from the journal."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def add(self, completion: Completion, *, replayed: bool) -> None:
+        """Count one answer."""
+        if replayed:
+            self.replayed += 1
+        else:
+            self.requests += 1
+        self.prompt_tokens += completion.prompt_tokens
+        self.completion_tokens += completion.completion_tokens

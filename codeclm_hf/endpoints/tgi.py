@@ -1,0 +1,114 @@
+"""The dialect of TGI's native `/generate`: wire types from `text-generation`, chat template from `transformers`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from text_generation.types import Grammar, GrammarType, Parameters, Request, Response
+
+from codeclm_hf.endpoints.base import Completion, GenerationRequest, InProcess
+from codeclm_hf.endpoints.chat import MIN_LOGPROB, clean, refuses_grammar
+from codeclm_hf.endpoints.transport import Client
+from codeclm_hf.errors import BadInput, GenerationFailed, RequestRejected
+
+PATH = "/generate"
+MOST_TOP_TOKENS = 5
+"""TGI's own limit on `top_n_tokens`."""
+
+
+@dataclass
+class TGI(InProcess):
+    """A text-generation-inference server, spoken to in its own protocol."""
+
+    client: Client
+    identity: str
+    tokenizer: Any
+    """The `transformers` tokenizer whose chat template turns messages into the prompt."""
+    grammar: bool = True
+    """Whether the server takes a JSON schema; learnt from its first refusal."""
+
+    async def generate(self, request: GenerationRequest) -> Completion:
+        """Answer one request; without a grammar where the server was started with none."""
+        if request.schema is not None and self.grammar:
+            try:
+                return await self._generate(request, grammar=True)
+            except RequestRejected as exc:
+                if not refuses_grammar(exc):
+                    raise
+                self.grammar = False
+        return await self._generate(request, grammar=False)
+
+    async def _generate(self, request: GenerationRequest, *, grammar: bool) -> Completion:
+        structured = request.schema is not None and grammar
+        parameters = Parameters(
+            do_sample=request.temperature > 0,
+            temperature=request.temperature or None,
+            seed=request.seed,
+            max_new_tokens=request.max_new_tokens,
+            return_full_text=False,
+            details=True,
+            top_n_tokens=min(request.top_logprobs, MOST_TOP_TOKENS) or None,
+            grammar=Grammar(type=GrammarType.Json, value=dict(request.schema or {})) if structured else None,
+        )
+        body = Request(inputs=self._prompt(request), parameters=parameters).model_dump(mode="json", exclude_none=True)
+        reply, headers = await self.client.post(PATH, body)
+        return _completion(reply, headers, self.client.shown)
+
+    def _prompt(self, request: GenerationRequest) -> str:
+        chat = [{"role": role, "content": content} for role, content in request.messages]
+        prompt: str = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        # TGI adds the special tokens itself, so a template that writes them would double the first one.
+        bos = self.tokenizer.bos_token
+        if bos and prompt.startswith(bos) and self.tokenizer("").input_ids[:1] == [self.tokenizer.bos_token_id]:
+            return prompt.removeprefix(bos)
+        return prompt
+
+
+def load_tokenizer(name: str, revision: str | None = None) -> Any:
+    """The tokenizer of a served model.
+
+    Args:
+        name: a Hub id or a local folder.
+        revision: the commit the server says it serves.
+
+    Raises:
+        BadInput: it cannot be had, or has no chat template.
+    """
+    from transformers import AutoTokenizer  # takes over a second to import; only this dialect needs it
+
+    instead = "name one with --strong-model/--target-model, or let TGI apply its own template with chat+http://…"
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+    except (OSError, ValueError) as exc:
+        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+        raise BadInput(
+            f"needs the tokenizer of {name} for its chat template, and it cannot be had ({reason}); {instead}"
+        ) from exc
+    if not tokenizer.chat_template:
+        raise BadInput(f"needs a chat template; the tokenizer of {name} has none (a base model?); {instead}")
+    return tokenizer
+
+
+def _completion(reply: Any, headers: Mapping[str, str], shown: str) -> Completion:
+    try:
+        response = Response.model_validate(reply)
+    except ValidationError as exc:
+        raise GenerationFailed(f"{shown} answered 200 with no generation: {str(reply)[:200]!r}") from exc
+    details = response.details
+    alternatives = None
+    if details.top_tokens:
+        alternatives = [
+            [(clean(token.text), max(token.logprob or 0.0, MIN_LOGPROB)) for token in (chosen, *tops)]
+            for chosen, tops in zip(details.tokens, details.top_tokens, strict=True)
+        ]
+    return Completion(
+        text=clean(response.generated_text),
+        finish_reason="length" if details.finish_reason.value == "length" else "stop",
+        # The body does not count the prompt; only this header does.
+        prompt_tokens=int(headers.get("x-prompt-tokens") or 0),
+        completion_tokens=details.generated_tokens,
+        top_logprobs=alternatives,
+    )

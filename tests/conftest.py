@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import os
+import tempfile
+
+# Read when datasets and huggingface_hub are imported: no test may touch the user's caches or the network.
+os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="codeclm-hf-tests-")
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+os.environ["HF_HUB_DISABLE_XET"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ.pop("HF_TOKEN", None)
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+import tenacity
+from datasets import Dataset
+
+from codeclm_hf import CodecLM, endpoint
+from codeclm_hf.endpoints import transport
+from standin import TEMPLATE, StandIn
+from world import World, answers
+
+SEEDS = [f"Seed instruction number {n}" for n in range(6)]
+
+datasets.disable_progress_bars()
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries come at once: no test sleeps."""
+    monkeypatch.setattr(transport, "RETRY_WAIT", tenacity.wait_none())
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with a tokenizer whose chat template can be read back: what a stand-in TGI calls its model."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    inner = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    folder = tmp_path_factory.mktemp("tokenizer")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="[UNK]")
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def serve(tokenizer: str) -> Iterator[Callable[..., StandIn]]:
+    """Start stand-in servers; a request they do not know fails the test."""
+    servers: list[StandIn] = []
+
+    def start(answer: Any, *, tgi: bool = True, **options: Any) -> StandIn:
+        servers.append(StandIn(answer, tgi=tgi, **{"model": tokenizer, **options}))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+    assert [server.unknown for server in servers if server.unknown] == []
+
+
+@pytest.fixture
+def world_of(serve: Callable[..., StandIn]) -> Callable[..., tuple[StandIn, StandIn]]:
+    """Start the strong and the target server of a world."""
+
+    def start(world: World | None = None, *, as_text: bool = False, **options: Any) -> tuple[StandIn, StandIn]:
+        world = world or World()
+        strong, target = (serve(answers(world, role, as_text=as_text), **options) for role in ("strong", "target"))
+        return strong, target
+
+    return start
+
+
+@pytest.fixture
+def codec(world_of: Callable[..., tuple[StandIn, StandIn]]) -> CodecLM:
+    """The method with the paper's settings on two stand-in TGIs."""
+    strong, target = world_of()
+    return CodecLM(strong=endpoint(strong.url), target=endpoint(target.url))
+
+
+@pytest.fixture
+def seeds() -> Dataset:
+    return Dataset.from_dict({"instruction": SEEDS})
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every published file of a run directory."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
