@@ -1,0 +1,80 @@
+"""The prompts, one file a stage, replaceable by the caller.
+
+A prompt file is split into turns at its `--- user` and `--- assistant` lines *before* anything is filled in, so no
+seed, instruction or answer can open a turn of its own. No system turn: several chat templates refuse one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from codeclm_hf import ids
+from codeclm_hf.endpoints.base import Message
+from codeclm_hf.errors import BadInput
+
+NAMES = ("encode", "rubrics", "decode", "improve", "judge")
+_TURN = re.compile(r"^--- (user|assistant)[ \t]*$", re.M)
+_jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A chat of Jinja templates.
+
+    Raises:
+        BadInput: the text has no turns, or a turn is no template.
+    """
+
+    name: str
+    text: str
+
+    def __post_init__(self) -> None:
+        if not self._turns():
+            raise BadInput(f"needs a line `--- user` before the text of the prompt `{self.name}`; it has none")
+        for _, template in self._turns():
+            try:
+                _jinja.parse(template)
+            except jinja2.TemplateSyntaxError as exc:
+                raise BadInput(f"needs a Jinja template in the prompt `{self.name}`; {exc}") from exc
+
+    def _turns(self) -> list[tuple[str, str]]:
+        _, *parts = _TURN.split(self.text)
+        return list(zip(parts[::2], parts[1::2], strict=True))
+
+    def messages(self, **values: Any) -> tuple[Message, ...]:
+        """The filled-in chat.
+
+        Raises:
+            BadInput: the prompt uses a value that its stage does not give.
+        """
+        try:
+            return tuple(
+                Message(role, _jinja.from_string(template).render(values).strip()) for role, template in self._turns()
+            )
+        except jinja2.UndefinedError as exc:
+            raise BadInput(
+                f"the prompt `{self.name}` uses what its stage does not give ({exc}); "
+                f"it gives {', '.join(sorted(values))}"
+            ) from exc
+
+    @property
+    def hash(self) -> str:
+        """What names this text in manifests: 16 hexadecimal digits."""
+        return ids.row_id(self.text)
+
+
+def load(name: str, folder: str | Path | None = None) -> Prompt:
+    """A prompt by name, from the caller's folder where that has `NAME.jinja`, else our own.
+
+    Raises:
+        BadInput: the caller's file is no prompt.
+    """
+    if folder is not None and (own := Path(folder) / f"{name}.jinja").is_file():
+        return Prompt(name, own.read_text(encoding="utf-8"))
+    return Prompt(name, (resources.files(__name__) / f"{name}.jinja").read_text(encoding="utf-8"))
