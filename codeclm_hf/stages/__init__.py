@@ -1,0 +1,1 @@
+"""One file a stage, each a batched map transform over a `datasets` table."""
