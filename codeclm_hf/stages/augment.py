@@ -1,0 +1,64 @@
+"""Augment: mix and match metadata into a larger set (A.3), and sub-sample it (fig. 4). No model is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from datasets import Dataset
+
+from codeclm_hf import ids, schema
+from codeclm_hf.stages.encode import MOST_SKILLS, metadata_row
+from codeclm_hf.stages.stage import Row
+
+MOST_MISSES = 1000
+"""Draws in a row that bring nothing new before the combinations count as used up."""
+
+
+def augment(metadata: Dataset, size: int, *, seed: int = 0) -> Dataset:
+    """Remove duplicates, then draw new pairs of a use case and skills until there are `size`.
+
+    A use case is drawn from the set of use cases, 1–3 skills without replacement from the union of all skills. Rows
+    that carry no use case stay, last.
+
+    Args:
+        metadata: a metadata table.
+        size: rows with a use case to end with; fewer come back when the combinations run out.
+        seed: the run's seed.
+    """
+    rows = metadata.to_list()
+    known: dict[str, Row] = {}
+    for row in (row for row in rows if row["use_case"]):
+        first = known.setdefault(row["metadata_id"], row)
+        first["seed_ids"] = list(dict.fromkeys([*first["seed_ids"], *row["seed_ids"]]))
+    use_cases = _first_seen(known, lambda row: [row["use_case"]])
+    skills = _first_seen(known, lambda row: row["skills"])
+    draw = ids.rng(seed, "augment")
+    misses = 0
+    while use_cases and skills and len(known) < size and misses < MOST_MISSES:
+        use_case = draw.choice(list(use_cases))
+        drawn = draw.sample(list(skills), draw.randint(1, min(MOST_SKILLS, len(skills))))
+        sources = [use_cases[use_case], *(skills[skill] for skill in drawn)]
+        new = metadata_row(
+            use_case, drawn, origin="augmented", seed_ids=list(dict.fromkeys(seed for seed in sources if seed))
+        )
+        misses = misses + 1 if new["metadata_id"] in known else 0
+        known.setdefault(new["metadata_id"], new)
+    return schema.table([*known.values(), *(row for row in rows if not row["use_case"])], schema.METADATA)
+
+
+def subsample(metadata: Dataset, fraction: float, *, seed: int = 0) -> Dataset:
+    """A share of the metadata, drawn at random but at least one; rows without a use case stay."""
+    rows = metadata.to_list()
+    good = [index for index, row in enumerate(rows) if row["use_case"]]
+    size = min(len(good), max(1, round(fraction * len(good))))
+    dropped = set(good) - set(ids.rng(seed, "subsample").sample(good, size))
+    return schema.table([row for index, row in enumerate(rows) if index not in dropped], schema.METADATA)
+
+
+def _first_seen(known: dict[str, Row], values: Callable[[Row], list[str]]) -> dict[str, str | None]:
+    """Each distinct value with the seed it was first seen in, in the order of the table."""
+    seen: dict[str, tuple[str, str | None]] = {}
+    for row in known.values():
+        for value in values(row):
+            seen.setdefault(value.casefold(), (value, row["seed_ids"][0] if row["seed_ids"] else None))
+    return dict(seen.values())

@@ -1,0 +1,83 @@
+"""Contrastive Filtering: the gap, the verdict, and the tables that follow from a trace (§4.3). No model is asked."""
+
+from __future__ import annotations
+
+import polars as pl
+from datasets import Dataset, Features
+
+from codeclm_hf import schema
+
+ACCEPTED = ("accept_strong", "accept_target")
+
+
+def averages(strong_first: list[float], target_first: list[float]) -> dict[str, float]:
+    """Each answer's mean score over the two orders, and the gap between them.
+
+    Args:
+        strong_first: [strong, target], judged with the strong answer shown first.
+        target_first: [strong, target], judged with the target's answer shown first.
+    """
+    # Rounded: 8.3 - 5.3 is a little over 3 in binary, and a gap of exactly θ must not be accepted.
+    strong, target = (round((a + b) / 2, 9) for a, b in zip(strong_first, target_first, strict=True))
+    return {"strong_score": strong, "target_score": target, "gap": round(strong - target, 9)}
+
+
+def verdict(gap: float, threshold: float, *, last: bool) -> str:
+    """What becomes of an instruction: accepted strictly beyond the threshold, else improved while there is a try."""
+    if gap > threshold:
+        return "accept_strong"
+    if gap < -threshold:
+        return "accept_target"
+    return "exhausted" if last else "retry"
+
+
+def tables(trace: Dataset, metadata: Dataset) -> dict[str, Dataset]:
+    """The four tables of a run.
+
+    Args:
+        trace: what `Tailor` made.
+        metadata: the metadata its rows come from.
+
+    Returns:
+        `default` (the accepted instructions with the winner's response), `preference` (the same rows as pairs, where
+        both answers exist), and the two given.
+    """
+    strong_won = pl.col("verdict") == "accept_strong"
+    won = (
+        pl.from_arrow(trace.data.table)
+        .lazy()  # type: ignore[union-attr]
+        .filter(pl.col("verdict").is_in(ACCEPTED))
+        .with_columns(
+            winner=pl.when(strong_won).then(pl.lit("strong")).otherwise(pl.lit("target")),
+            response=pl.when(strong_won).then("strong_response").otherwise("target_response"),
+            other=pl.when(strong_won).then("target_response").otherwise("strong_response"),
+        )
+    )
+    source = pl.from_arrow(metadata.data.table).lazy().select("metadata_id", "use_case", "skills", "seed_ids")  # type: ignore[union-attr]
+    default = won.join(source, on="metadata_id", how="left", maintain_order="left").with_columns(
+        messages=pl.concat_list(_turn("user", "instruction"), _turn("assistant", "response"))
+    )
+    best, worst = pl.max_horizontal("strong_score", "target_score"), pl.min_horizontal("strong_score", "target_score")
+    preference = won.filter(pl.col("other").is_not_null()).select(
+        "id",
+        prompt=pl.concat_list(_turn("user", "instruction")),
+        chosen=pl.concat_list(_turn("assistant", "response")),
+        rejected=pl.concat_list(_turn("assistant", "other")),
+        chosen_score=best,
+        rejected_score=worst,
+    )
+    return {
+        "default": _dataset(default.select(list(schema.DEFAULT)), schema.DEFAULT),
+        "preference": _dataset(preference, schema.PREFERENCE),
+        "trace": trace,
+        "metadata": metadata,
+    }
+
+
+def _turn(role: str, column: str) -> pl.Expr:
+    return pl.struct(role=pl.lit(role), content=pl.col(column))
+
+
+def _dataset(frame: pl.LazyFrame, features: Features) -> Dataset:
+    # polars writes large strings and large lists; the contract says string and list.
+    return Dataset(frame.collect().to_arrow().cast(features.arrow_schema))

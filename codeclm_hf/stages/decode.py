@@ -1,0 +1,89 @@
+"""Decode: metadata becomes n basic instructions, zero-shot on purpose (§4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from datasets import Features
+
+from codeclm_hf import ids, schema
+from codeclm_hf.endpoints.base import Endpoint
+from codeclm_hf.errors import RowError
+from codeclm_hf.prompts import Prompt, load
+from codeclm_hf.stages import parse
+from codeclm_hf.stages.stage import ASKED_AGAIN, Row, Stage, array_of, ask, object_of, together
+
+MOST_AT_ONCE = 10
+"""Instructions one request asks for: a longer list outgrows what a structured answer may hold."""
+TOKENS_AN_INSTRUCTION = 256
+_SENTENCE = {"type": "string", "minLength": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decode(Stage):
+    """Metadata → basic instructions, by the strong model."""
+
+    features: ClassVar[Features] = schema.INSTRUCTIONS
+    needs: ClassVar[tuple[str, ...]] = ("metadata_id", "use_case", "skills")
+
+    strong: Endpoint
+    prompt: Prompt = field(default_factory=lambda: load("decode"))
+    num_instructions: int = 1
+    """Instructions a metadata; a column `num_instructions` overrides it row by row."""
+    temperature: float = 0.7
+
+    async def rows(self, row: Row) -> list[Row]:
+        """One row an instruction; those that could not be had are rows with an `error`."""
+        wanted = row.get("num_instructions")
+        wanted = self.num_instructions if wanted is None else wanted
+        if not row["use_case"]:
+            return []
+        found: list[str] = []
+        error = "the model repeats itself"
+        # A short list leaves some missing: they are asked for in further waves, each with seeds of its own.
+        for wave in range(1 + ASKED_AGAIN):
+            missing = wanted - len(found)
+            sizes = [min(MOST_AT_ONCE, missing - start) for start in range(0, missing, MOST_AT_ONCE)]
+            for answer in await together(*(self._ask(row, n, (wave, part)) for part, n in enumerate(sizes))):
+                if isinstance(answer, str):
+                    error = answer
+                else:
+                    found += answer
+            found = list(dict.fromkeys(found))[:wanted]
+        made = [_instruction(row, instruction=instruction) for instruction in found]
+        lost = range(len(found), wanted)
+        return made + [_instruction(row, error=f"decode: instruction {n + 1} of {wanted}: {error}", n=n) for n in lost]
+
+    async def _ask(self, row: Row, n: int, part: tuple[int, int]) -> list[str] | str:
+        """Up to n instructions, or why there are none."""
+        try:
+            return await ask(
+                self.strong,
+                self.prompt.messages(use_case=row["use_case"], skills=row["skills"], n=n),
+                lambda completion: parse.instructions(completion.text, n),
+                schema=object_of(instructions=array_of(_SENTENCE, n)),
+                seed=self.seed,
+                of=("decode", row["metadata_id"], *map(str, part)),
+                temperature=self.temperature,
+                max_new_tokens=n * TOKENS_AN_INSTRUCTION,
+                tries=1,  # the waves ask again
+            )
+        except RowError as exc:
+            return str(exc)
+
+
+def _instruction(row: Row, *, instruction: str | None = None, error: str | None = None, n: int = 0) -> Row:
+    metadata_id = row["metadata_id"]
+    return {
+        "id": instruction_id(metadata_id, instruction) if instruction else ids.row_id("lost", metadata_id, n),
+        "metadata_id": metadata_id,
+        "instruction": instruction,
+        "actions": row.get("actions") or [],
+        "error": error,
+    }
+
+
+def instruction_id(metadata_id: str, instruction: str, parent_id: str | None = None) -> str:
+    """An instruction's id: of its metadata, its words and the instruction it was improved from."""
+    return ids.row_id("instruction", metadata_id, parent_id, instruction)

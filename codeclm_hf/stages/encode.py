@@ -1,0 +1,85 @@
+"""Encode: a seed instruction becomes metadata, one use case and 1–3 skills (§4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from datasets import Features
+
+from codeclm_hf import ids, schema
+from codeclm_hf.endpoints.base import Endpoint
+from codeclm_hf.errors import RowError
+from codeclm_hf.prompts import Prompt, load
+from codeclm_hf.stages import parse
+from codeclm_hf.stages.stage import Row, Stage, ask, object_of
+
+MOST_SKILLS = 3
+_SHORT = {"type": "string", "minLength": 1, "maxLength": 60}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encode(Stage):
+    """Seed instructions → metadata, by the strong model."""
+
+    features: ClassVar[Features] = schema.METADATA
+    needs: ClassVar[tuple[str, ...]] = ("instruction",)
+
+    strong: Endpoint
+    prompt: Prompt = field(default_factory=lambda: load("encode"))
+    use_cases: tuple[str, ...] = ()
+    """If given, every use case is one of these."""
+    temperature: float = 0.7
+
+    async def rows(self, row: Row) -> list[Row]:
+        """One metadata row a seed; the seed's own `error`, or an unreadable answer, is the row's."""
+        instruction = row["instruction"]
+        seed_id = row.get("id") or ids.row_id("seed", instruction)
+        empty = {"metadata_id": ids.row_id("no metadata", seed_id), "origin": "seed", "seed_ids": [seed_id]}
+        if error := row.get("error") or unusable(instruction):
+            return [_failed(empty, error)]
+        use_case = {"type": "string", "enum": list(self.use_cases)} if self.use_cases else _SHORT
+        try:
+            read = await ask(
+                self.strong,
+                self.prompt.messages(instruction=instruction, use_cases=self.use_cases),
+                lambda completion: parse.metadata(completion.text, use_cases=self.use_cases),
+                schema=object_of(
+                    use_case=use_case,
+                    skills={"type": "array", "items": _SHORT, "minItems": 1, "maxItems": MOST_SKILLS},
+                ),
+                seed=self.seed,
+                of=("encode", seed_id),
+                temperature=self.temperature,
+            )
+        except RowError as exc:
+            return [_failed(empty, f"encode: {exc}")]
+        return [metadata_row(read.use_case, read.skills, origin="seed", seed_ids=[seed_id])]
+
+
+def metadata_row(use_case: str, skills: list[str], *, origin: str, seed_ids: list[str]) -> Row:
+    """A row of the metadata table; the same use case and set of skills have the same id, however spelt."""
+    key = sorted({skill.casefold() for skill in skills})
+    return {
+        "metadata_id": ids.row_id("metadata", use_case.casefold(), key),
+        "use_case": use_case,
+        "skills": skills,
+        "origin": origin,
+        "seed_ids": seed_ids,
+        "rubrics": [],
+        "actions": [],
+        "error": None,
+    }
+
+
+def unusable(instruction: object) -> str | None:
+    """Why a seed cannot be encoded, or None if it can."""
+    if not isinstance(instruction, str):
+        return f"the instruction is no text but {type(instruction).__name__}"
+    if not instruction.strip():
+        return "the instruction is empty"
+    return None
+
+
+def _failed(row: Row, error: str) -> Row:
+    return {**row, "use_case": None, "skills": [], "rubrics": [], "actions": [], "error": error}

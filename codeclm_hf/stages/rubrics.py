@@ -1,0 +1,51 @@
+"""Rubrics: metadata gets the criteria of its own difficulty, and an action for each (§4.2). Once a metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from datasets import Features
+
+from codeclm_hf import schema
+from codeclm_hf.endpoints.base import Endpoint
+from codeclm_hf.errors import RowError
+from codeclm_hf.prompts import Prompt, load
+from codeclm_hf.stages import parse
+from codeclm_hf.stages.stage import Row, Stage, array_of, ask, object_of
+
+TOKENS_A_SENTENCE = 96
+_SENTENCE = {"type": "string", "minLength": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rubrics(Stage):
+    """Metadata → the same metadata with rubrics and actions, by the strong model."""
+
+    features: ClassVar[Features] = schema.METADATA
+    needs: ClassVar[tuple[str, ...]] = tuple(schema.METADATA)
+
+    strong: Endpoint
+    prompt: Prompt = field(default_factory=lambda: load("rubrics"))
+    num_rubrics: int = 4
+    temperature: float = 0.7
+
+    async def rows(self, row: Row) -> list[Row]:
+        """The row with its rubrics and actions, or with none and an `error`: it can still be decoded."""
+        if not row["use_case"]:
+            return [row]
+        n = self.num_rubrics
+        try:
+            rubrics, actions = await ask(
+                self.strong,
+                self.prompt.messages(use_case=row["use_case"], skills=row["skills"], n=n),
+                lambda completion: parse.rubrics(completion.text, n),
+                schema=object_of(rubrics=array_of(_SENTENCE, n), actions=array_of(_SENTENCE, n)),
+                seed=self.seed,
+                of=("rubrics", row["metadata_id"]),
+                temperature=self.temperature,
+                max_new_tokens=2 * n * TOKENS_A_SENTENCE,
+            )
+        except RowError as exc:
+            return [{**row, "rubrics": [], "actions": [], "error": f"rubrics: {exc}"}]
+        return [{**row, "rubrics": rubrics, "actions": actions}]

@@ -1,0 +1,155 @@
+"""Tailor: respond, judge in both orders, filter, improve, up to 4 iterations of one instruction (§4.2, §4.3).
+
+The whole loop of an instruction runs inside its row, so no instruction waits for another at an iteration's end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from datasets import Features
+
+from codeclm_hf import ids, schema
+from codeclm_hf.endpoints.base import Completion, Endpoint, GenerationRequest, Message
+from codeclm_hf.errors import RequestRejected, RowError
+from codeclm_hf.prompts import Prompt, load
+from codeclm_hf.stages import contrast, parse
+from codeclm_hf.stages.decode import TOKENS_AN_INSTRUCTION, instruction_id
+from codeclm_hf.stages.encode import unusable
+from codeclm_hf.stages.scores import expected_scores, scores
+from codeclm_hf.stages.stage import Row, Stage, array_of, ask, object_of, together
+
+MOST_ITERATIONS = 4
+TOP_LOGPROBS = 10
+_SCORES = object_of(scores=array_of({"type": "integer", "minimum": 1, "maximum": 10}, 2))
+_IMPROVED = object_of(instruction={"type": "string", "minLength": 1})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tailor(Stage):
+    """Basic instructions → their trace: every version of each that was judged, and the verdict on it."""
+
+    features: ClassVar[Features] = schema.TRACE
+    needs: ClassVar[tuple[str, ...]] = ("instruction",)
+
+    strong: Endpoint
+    target: Endpoint
+    judge: Endpoint
+    judge_prompt: Prompt = field(default_factory=lambda: load("judge"))
+    improve_prompt: Prompt = field(default_factory=lambda: load("improve"))
+    iterations: int = MOST_ITERATIONS
+    """Most versions of an instruction that are judged; the basic one is the first."""
+    threshold: float = 3.0
+    """θ, on the 10-point scale: a gap beyond it is accepted."""
+    contrastive_filter: bool = True
+    """Without it nothing is judged: every instruction is improved to the last iteration and kept (table 3)."""
+    scoring: str = "discrete"
+    """`discrete`: the two numbers the judge writes; `expected`: the means of their distributions."""
+    temperature: float = 0.7
+    max_new_tokens: int = 2048
+    """Of a response."""
+
+    async def rows(self, row: Row) -> list[Row]:
+        """One row an iteration."""
+        candidate = _basic(row)
+        if error := row.get("error") or unusable(row["instruction"]):
+            return [{**candidate, "verdict": "failed", "error": error}]
+        trace = [candidate]
+        try:
+            await self._examine(candidate)
+            while candidate["verdict"] == "retry":
+                candidate = await self._improve(candidate, row.get("actions") or [])
+                trace.append(candidate)
+                await self._examine(candidate)
+        except RowError as exc:
+            # What was paid for so far stays in the row.
+            candidate |= {"verdict": "failed", "error": str(exc)}
+        return trace
+
+    async def _examine(self, candidate: Row) -> None:
+        """Fill in the responses, the scores and the verdict."""
+        last = candidate["iteration"] == self.iterations
+        if not self.contrastive_filter:
+            if last:
+                candidate["strong_response"] = await self._respond("strong", self.strong, candidate)
+            candidate["verdict"] = "accept_strong" if last else "retry"
+            return
+        strong, target = await together(
+            self._respond("strong", self.strong, candidate), self._respond("target", self.target, candidate)
+        )
+        candidate |= {"strong_response": strong, "target_response": target}
+        strong_first, (target_score, strong_score) = await together(
+            self._judge("strong first", candidate, strong, target),
+            self._judge("target first", candidate, target, strong),
+        )
+        both = [list(strong_first), [strong_score, target_score]]
+        candidate |= {"scores_strong_first": both[0], "scores_target_first": both[1]}
+        candidate |= contrast.averages(*both)
+        candidate["verdict"] = contrast.verdict(candidate["gap"], self.threshold, last=last)
+
+    async def _respond(self, role: str, endpoint: Endpoint, candidate: Row) -> str:
+        completion = await endpoint.generate(
+            GenerationRequest(
+                messages=(Message("user", candidate["instruction"]),),
+                seed=ids.derive(self.seed, "respond", role, candidate["id"], 0),
+                temperature=self.temperature,
+                max_new_tokens=self.max_new_tokens,
+            )
+        )
+        return completion.text.strip()
+
+    async def _judge(self, order: str, candidate: Row, first: str, second: str) -> tuple[float, float]:
+        # Hashed from the answers too: whoever wrote them could not have known it, so they cannot close the fence.
+        fence = ids.row_id(self.seed, order, candidate["id"], first, second)
+        return await ask(
+            self.judge,
+            self.judge_prompt.messages(instruction=candidate["instruction"], first=first, second=second, fence=fence),
+            self._scores,
+            schema=_SCORES,
+            seed=self.seed,
+            of=("judge", order, candidate["id"]),
+            temperature=0.0,
+            top_logprobs=TOP_LOGPROBS if self.scoring == "expected" else 0,
+        )
+
+    def _scores(self, completion: Completion) -> tuple[float, float]:
+        if self.scoring == "discrete":
+            return scores(completion.text)
+        if completion.top_logprobs is None:
+            raise RequestRejected("scoring `expected` needs token log-probabilities; the judge's server gives none")
+        return expected_scores(completion.top_logprobs, completion.text)
+
+    async def _improve(self, candidate: Row, actions: list[str]) -> Row:
+        if not actions:
+            raise RequestRejected("the instruction needs an action to be improved by; its metadata has none")
+        action = ids.rng(self.seed, "improve", candidate["id"]).choice(actions)
+        instruction = await ask(
+            self.strong,
+            self.improve_prompt.messages(instruction=candidate["instruction"], action=action),
+            lambda completion: parse.improved(completion.text, candidate["instruction"]),
+            schema=_IMPROVED,
+            seed=self.seed,
+            of=("improve", candidate["id"]),
+            temperature=self.temperature,
+            max_new_tokens=2 * TOKENS_AN_INSTRUCTION,
+        )
+        return _candidate(
+            id=instruction_id(candidate["metadata_id"], instruction, candidate["id"]),
+            root_id=candidate["root_id"],
+            parent_id=candidate["id"],
+            metadata_id=candidate["metadata_id"],
+            iteration=candidate["iteration"] + 1,
+            instruction=instruction,
+            action=action,
+        )
+
+
+def _basic(row: Row) -> Row:
+    metadata_id = row.get("metadata_id") or ""
+    id = row.get("id") or instruction_id(metadata_id, row["instruction"])
+    return _candidate(id=id, root_id=id, metadata_id=metadata_id, iteration=1, instruction=row["instruction"])
+
+
+def _candidate(**known: object) -> Row:
+    return {name: known.get(name) for name in schema.TRACE}
