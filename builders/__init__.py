@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from .seeds import SeedInstructions, SeedsConfig, load_metadata, load_seeds
+
+__all__ = ["SeedInstructions", "SeedsConfig", "load_metadata", "load_seeds"]
