@@ -1,0 +1,238 @@
+"""CodecLM: the stages in order, into a run directory that the same call resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, DatasetDict, concatenate_datasets
+
+from codeclm_hf import about, inputs, prompts, run_directory, schema
+from codeclm_hf.endpoints.base import Endpoint
+from codeclm_hf.endpoints.journal import Journal, Journaled
+from codeclm_hf.errors import BadInput
+from codeclm_hf.metrics.distributions import counts
+from codeclm_hf.plan import Requests, plan
+from codeclm_hf.progress import OnProgress, Report
+from codeclm_hf.prompts import Prompt
+from codeclm_hf.stages import contrast
+from codeclm_hf.stages.augment import augment, subsample
+from codeclm_hf.stages.decode import Decode
+from codeclm_hf.stages.encode import Encode
+from codeclm_hf.stages.rubrics import Rubrics
+from codeclm_hf.stages.tailor import MOST_ITERATIONS, Tailor
+
+DEFAULT_SIZE = 200
+"""Metadata after augmentation in the paper, and instructions unless more are asked for."""
+
+
+_RANGES = {
+    "iterations": (1, MOST_ITERATIONS),
+    "threshold": (0, 9),  # scores run from 1 to 10
+    "temperature": (0, 2),
+    "num_rubrics": (1, 20),
+    "max_new_tokens": (1, 1_000_000),
+    "num_instructions": (1, 100_000_000),
+    "num_metadata": (1, 100_000_000),
+}
+
+
+def check_settings(**settings: Any) -> None:
+    """See that every setting is in its range.
+
+    Raises:
+        BadInput: one is not.
+    """
+    for name, (least, most) in _RANGES.items():
+        if name in settings and not least <= settings[name] <= most:
+            raise BadInput(f"needs {name.replace('_', '-')} from {least} to {most}; came {settings[name]}")
+    if not 0 < settings.get("metadata_fraction", 1.0) <= 1:
+        raise BadInput(f"needs a metadata-fraction above 0 and up to 1; came {settings['metadata_fraction']}")
+    if settings.get("scoring", "discrete") not in ("discrete", "expected"):
+        raise BadInput(f"needs a scoring of discrete or expected; came {settings['scoring']!r}")
+    if (folder := settings.get("prompts")) is not None and not Path(folder).is_dir():
+        raise BadInput(f"needs a folder of prompts; {folder} is none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecLM:
+    """The method, with the models and settings of one data set.
+
+    The defaults are the paper's. Each stage is an attribute, for use alone.
+
+    Raises:
+        BadInput: a setting is out of range.
+    """
+
+    strong: Endpoint
+    target: Endpoint
+    judge: Endpoint | None = None
+    """Who scores the answers; the strong model, unless another is given."""
+    num_rubrics: int = 4
+    iterations: int = MOST_ITERATIONS
+    threshold: float = 3.0
+    self_rubrics: bool = True
+    contrastive_filter: bool = True
+    scoring: str = "discrete"
+    temperature: float = 0.7
+    max_new_tokens: int = 2048
+    use_cases: tuple[str, ...] = ()
+    prompts: str | Path | None = None
+    """A folder whose `NAME.jinja` files replace our prompts of the same name."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_settings(**self._settings(), prompts=self.prompts)
+
+    @property
+    def encode(self) -> Encode:
+        """Seed instructions → metadata."""
+        return Encode(prompt=self._prompt("encode"), use_cases=self.use_cases, **self._strong())
+
+    @property
+    def rubrics(self) -> Rubrics:
+        """Metadata → rubrics and actions."""
+        return Rubrics(prompt=self._prompt("rubrics"), num_rubrics=self.num_rubrics, **self._strong())
+
+    @property
+    def decode(self) -> Decode:
+        """Metadata → basic instructions."""
+        return Decode(prompt=self._prompt("decode"), **self._strong())
+
+    @property
+    def tailor(self) -> Tailor:
+        """Basic instructions → trace."""
+        return Tailor(
+            target=self.target,
+            judge=self.judge or self.strong,
+            judge_prompt=self._prompt("judge"),
+            improve_prompt=self._prompt("improve"),
+            iterations=self.iterations if self.self_rubrics else 1,
+            threshold=self.threshold,
+            contrastive_filter=self.contrastive_filter,
+            max_new_tokens=self.max_new_tokens,
+            scoring=self.scoring,
+            **self._strong(),
+        )
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Which model plays which role."""
+        judge = self.judge or self.strong
+        return {"strong": self.strong.identity, "target": self.target.identity, "judge": judge.identity}
+
+    def _settings(self) -> dict[str, Any]:
+        roles = ("strong", "target", "judge", "prompts")
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in roles}
+
+    def _prompt(self, name: str) -> Prompt:
+        return prompts.load(name, self.prompts)
+
+    def _strong(self) -> dict[str, Any]:
+        return {
+            "strong": self.strong,
+            "temperature": self.temperature,
+            "seed": self.seed,
+        }
+
+    def run(
+        self,
+        seeds: Dataset | None = None,
+        *,
+        out: str | Path,
+        metadata: Sequence[Mapping[str, Any]] | Dataset | None = None,
+        column: str = "instruction",
+        num_instructions: int = DEFAULT_SIZE,
+        num_metadata: int = DEFAULT_SIZE,
+        metadata_fraction: float = 1.0,
+        on_progress: OnProgress | None = None,
+    ) -> DatasetDict:
+        """Make the data set, or go on making it: what a run directory's journal holds is not asked for again.
+
+        Args:
+            seeds: a table with instructions of the target distribution.
+            out: the run directory.
+            metadata: rows with a `use_case` and `skills` written by hand, instead of seeds or beside them.
+            column: the seeds' column that holds the instruction.
+            num_instructions: basic instructions to make, in all; exactly so many are judged.
+            num_metadata: metadata to have after mixing and matching, at most one an instruction.
+            metadata_fraction: share of them to use, with the number of instructions held constant (fig. 4).
+            on_progress: called, on another thread, when a row is done.
+
+        Returns:
+            The tables `default`, `preference`, `trace` and `metadata`.
+
+        Raises:
+            BadInput: something given cannot be used; nothing was written.
+            EndpointError: an endpoint cannot serve now; call again to go on.
+        """
+        check_settings(
+            num_instructions=num_instructions, num_metadata=num_metadata, metadata_fraction=metadata_fraction
+        )
+        size = min(num_metadata, num_instructions)
+        given, drawn = self._inputs(seeds, metadata, column, size)
+        manifest = self._manifest(num_instructions, num_metadata, metadata_fraction)
+        directory = run_directory.claim(out, manifest)
+        journal = Journal(directory / run_directory.JOURNAL)
+        try:
+            roles = {"strong": self.strong, "target": self.target, "judge": self.judge or self.strong}
+            endpoints = {role: Journaled(endpoint, journal) for role, endpoint in roles.items()}
+            kept, report = replace(self, **endpoints), Report(endpoints, on_progress)  # type: ignore[arg-type]
+            table = concatenate_datasets([given, report.map("encode", kept.encode, drawn)])
+            table = subsample(augment(table, size, seed=self.seed), metadata_fraction, seed=self.seed)
+            if kept.tailor.iterations > 1:
+                table = report.map("rubrics", kept.rubrics, table)
+            instructions = report.map("decode", kept.decode, inputs.shared_out(table, num_instructions))
+            trace = report.map("tailor", kept.tailor, instructions)
+        finally:
+            journal.close()
+        tables = contrast.tables(trace, table)
+        manifest |= {"counts": counts(tables), "usage": report.usage()}
+        run_directory.write(directory, tables, manifest)
+        return DatasetDict(tables)
+
+    def plan(
+        self,
+        seeds: Dataset | None = None,
+        *,
+        metadata: Sequence[Mapping[str, Any]] | Dataset | None = None,
+        column: str = "instruction",
+        num_instructions: int = DEFAULT_SIZE,
+        num_metadata: int = DEFAULT_SIZE,
+        metadata_fraction: float = 1.0,
+    ) -> list[Requests]:
+        """What `run` with the same arguments would ask, at the least and at the most; nothing is asked or written."""
+        size = min(num_metadata, num_instructions)
+        _, drawn = self._inputs(seeds, metadata, column, size)
+        return plan(
+            self.tailor,
+            seeds=drawn["error"].count(None),
+            metadata=max(1, round(metadata_fraction * size)),
+            instructions=num_instructions,
+        )
+
+    def _inputs(
+        self, seeds: Dataset | None, metadata: Sequence[Mapping[str, Any]] | Dataset | None, column: str, size: int
+    ) -> tuple[Dataset, Dataset]:
+        if seeds is None and metadata is None:
+            raise BadInput("needs seed instructions, or metadata written by hand; came neither")
+        given = inputs.given(metadata if metadata is not None else [], size, self.seed)
+        if seeds is None:
+            return given, schema.table([], schema.SEEDS)
+        return given, inputs.drawn(seeds, column, size - len(given), self.seed)
+
+    def _manifest(self, num_instructions: int, num_metadata: int, metadata_fraction: float) -> dict[str, Any]:
+        return {
+            "codeclm_hf": about.VERSION,
+            "models": self.models,
+            "config": {
+                "num_instructions": num_instructions,
+                "num_metadata": num_metadata,
+                "metadata_fraction": metadata_fraction,
+                **self._settings(),
+            },
+            "prompts": {name: self._prompt(name).hash for name in prompts.NAMES},
+            "versions": about.versions(),
+        }

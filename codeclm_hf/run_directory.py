@@ -1,0 +1,138 @@
+"""The run directory: a data set with its card, its manifest and its journal.
+
+::
+
+    OUT/README.md            the card; its `configs` make `load_dataset("OUT")` work
+    OUT/data/<config>/       Parquet named by its content, one folder a table; a table without rows has none
+    OUT/codeclm.json         the manifest: what made it, and counts
+    OUT/journal.sqlite       every paid answer; never published
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from codeclm_hf import schema
+from codeclm_hf.errors import BadInput
+from codeclm_hf.hub import card
+
+MANIFEST = "codeclm.json"
+JOURNAL = "journal.sqlite"
+CARD = "README.md"
+DATA = "data"
+
+
+def check(out: str | Path) -> Path:
+    """The folder as a path, if a run may use it.
+
+    Raises:
+        BadInput: it holds something else.
+    """
+    directory = Path(out).expanduser()
+    if directory.exists() and not directory.is_dir():
+        raise BadInput(f"needs a folder to write to; {directory} is a file; name another --out")
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / MANIFEST).is_file():
+        raise BadInput(
+            f"needs a new folder, or one that a run made; {directory} holds something else; name another --out"
+        )
+    if directory.is_dir():
+        read_manifest(directory, missing_ok=True)
+    return directory
+
+
+def claim(out: str | Path, manifest: dict[str, Any]) -> Path:
+    """Make the folder a run's own, so that a run killed at any moment can find it again.
+
+    Raises:
+        BadInput: it holds something else, or cannot be written.
+    """
+    directory = check(out)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not (directory / MANIFEST).exists():
+            _replace(directory / MANIFEST, _json({**manifest, "status": "running"}))
+    except OSError as exc:
+        raise BadInput(f"needs a folder that can be written; {directory} cannot ({exc.strerror})") from exc
+    return directory
+
+
+def write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any]) -> None:
+    """Put tables, card and manifest in place of what was there."""
+    fresh = Path(tempfile.mkdtemp(prefix=".data-", dir=directory))
+    try:
+        (fresh / DATA).mkdir()
+        patterns = {name: _write_table(fresh / DATA / name, table) for name, table in tables.items() if len(table)}
+        if (directory / DATA).exists():
+            os.rename(directory / DATA, fresh / "old")
+        os.rename(fresh / DATA, directory / DATA)
+    finally:
+        shutil.rmtree(fresh)
+    manifest = {**manifest, "status": "complete"}
+    _replace(directory / CARD, card.render(manifest, {name: f"{DATA}/{name}/{p}" for name, p in patterns.items()}))
+    _replace(directory / MANIFEST, _json(manifest))
+
+
+def _write_table(folder: Path, table: Dataset) -> str:
+    """Write a table's Parquet; returns the pattern of its file names.
+
+    The content's hash is in the name because `load_dataset` caches a local folder by the folder's name and its card
+    alone: with the same names in the card it would go on showing an older run, or another run of the same folder name.
+    """
+    folder.mkdir()
+    scratch = folder / "train.parquet"
+    table.to_parquet(scratch)
+    content = hashlib.sha256(scratch.read_bytes()).hexdigest()[:16]
+    scratch.rename(folder / f"train-00000-of-00001-{content}.parquet")
+    return f"train-*-{content}.parquet"
+
+
+def read_manifest(directory: Path, *, missing_ok: bool = False) -> dict[str, Any]:
+    """The manifest of a run directory.
+
+    Raises:
+        BadInput: there is none, or it is not ours.
+    """
+    path = directory / MANIFEST
+    if not path.is_file():
+        if missing_ok:
+            return {}
+        raise BadInput(f"needs a run directory with a {MANIFEST}; {directory} has none; make one with codeclm-hf run")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if "codeclm_hf" not in manifest:
+            raise ValueError("it has no key `codeclm_hf`")
+    except (ValueError, TypeError) as exc:
+        raise BadInput(f"needs a manifest that a run wrote; {path} is none ({exc}); name another folder") from exc
+    return dict(manifest)
+
+
+def read_tables(directory: Path) -> dict[str, Dataset]:
+    """The four tables of a complete run."""
+    tables = {}
+    for name, features in schema.TABLES.items():
+        files = sorted(str(file) for file in (directory / DATA / name).glob("*.parquet"))
+        if files:
+            tables[name] = Dataset.from_parquet(files, features=features, keep_in_memory=True)
+        else:
+            tables[name] = schema.table([], features)
+    return tables
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(scratch, 0o644)  # mkstemp makes files private; a data set is to be shared
+    os.replace(scratch, path)
