@@ -1,0 +1,147 @@
+"""What the command line shows: progress, plan, summary, and a look into a run directory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from datasets import Dataset
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from codeclm_hf import run_directory
+from codeclm_hf.metrics.distributions import VERDICTS
+from codeclm_hf.plan import Requests
+from codeclm_hf.progress import Progress
+
+ROWS_SHOWN = 3
+SHORT = 300
+"""Characters of a long text that are shown."""
+
+
+class Live:
+    """One bar a stage on a terminal; elsewhere a plain line for every tenth of a stage."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Bars(
+            TextColumn("{task.description:>8}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rates]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._stage = ""
+        self._task: Any = None
+        self._start = (0.0, 0, 0)
+        self._tenth = 0
+
+    def __enter__(self) -> Live:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show how far a stage is."""
+        now = time.monotonic()
+        if progress.stage != self._stage:
+            self._stage, self._start, self._tenth = progress.stage, (now, progress.requests, progress.tokens), -1
+            self._task = self._bars.add_task(progress.stage, total=progress.total, rates="")
+        since, requests, tokens = self._start
+        seconds = max(now - since, 1e-6)
+        rates = f"{(progress.requests - requests) / seconds:.1f} requests/s"
+        rates += f", {(progress.tokens - tokens) / seconds:.0f} tokens/s"
+        if progress.stage == "tailor":
+            rates += f", {progress.accepted} accepted"
+        self._bars.update(self._task, completed=progress.done, rates=rates)
+        tenth = 10 * progress.done // progress.total if progress.total else 10
+        if not self._console.is_terminal and tenth > self._tenth:
+            self._tenth = tenth
+            left = seconds / progress.done * (progress.total - progress.done) if progress.done else 0
+            line = f"{progress.stage}: {progress.done}/{progress.total} rows"
+            self._console.print(line + (f", {rates}, {left:.0f} s left" if progress.done else ""), soft_wrap=True)
+
+
+def plan(console: Console, requests: Sequence[Requests], models: dict[str, str], directory: Path) -> None:
+    """Print what a run would ask and where it would write."""
+    table = Table("stage", title="Requests")
+    table.add_column("at least", justify="right")
+    table.add_column("at most", justify="right")
+    for stage in requests:
+        table.add_row(stage.stage, str(stage.least), str(stage.most))
+    table.add_row("all", str(sum(stage.least for stage in requests)), str(sum(stage.most for stage in requests)))
+    console.print(table)
+    for role, model in models.items():
+        console.print(f"{role}: {escape(model)}", soft_wrap=True)
+    console.print(f"would write to {escape(str(directory))}; nothing was asked or written", soft_wrap=True)
+
+
+def summary(console: Console, manifest: dict[str, Any]) -> None:
+    """Print a finished run's counts."""
+    counts = manifest["counts"]
+    metadata = counts["metadata"]
+    console.print(
+        f"metadata: {metadata['total']} ({metadata['seed']} from seeds, {metadata['given']} given, "
+        f"{metadata['augmented']} mixed and matched), {metadata['failed']} failed; "
+        f"instructions: {counts['instructions']}",
+        soft_wrap=True,
+    )
+    table = Table("iteration", title="Instructions by iteration and verdict")
+    for verdict in VERDICTS:
+        table.add_column(verdict, justify="right")
+    for row in counts["iterations"]:
+        table.add_row(str(row["iteration"]), *(str(row[verdict]) for verdict in VERDICTS))
+    console.print(table)
+    console.print("rows: " + ", ".join(f"{name} {rows}" for name, rows in counts["rows"].items()), soft_wrap=True)
+    usage = manifest["usage"].values()
+    console.print(
+        f"made of {sum(role['answers'] for role in usage)} answers, "
+        f"{sum(role['prompt_tokens'] for role in usage)} prompt and "
+        f"{sum(role['completion_tokens'] for role in usage)} completion tokens",
+        soft_wrap=True,
+    )
+
+
+def inspect(console: Console, directory: Path) -> None:
+    """Print what is in a run directory: counts, and a few rows.
+
+    Raises:
+        BadInput: it is no run directory.
+    """
+    manifest = run_directory.read_manifest(directory)
+    for role, model in manifest["models"].items():
+        console.print(f"{role}: {escape(model)}", soft_wrap=True)
+    if manifest["status"] != "complete":
+        console.print("the run is not finished: the same codeclm-hf run command goes on with it", soft_wrap=True)
+        return
+    summary(console, manifest)
+    tables = run_directory.read_tables(directory)
+    for row in _head(tables["default"]):
+        console.rule(f"{row['id']}: {row['winner']} won by {abs(row['gap'] or 0):.2f} in iteration {row['iteration']}")
+        for name in ("use_case", "skills", "instruction", "response"):
+            value = row[name] if isinstance(row[name], str) else ", ".join(row[name])
+            console.print(f"[bold]{name}[/bold]: {escape(_short(value))}", soft_wrap=True)
+    failures = [row["error"] for name in ("metadata", "trace") for row in tables[name] if row["error"]]
+    for error in failures[:ROWS_SHOWN]:
+        console.print(f"failed: {escape(_short(error))}", soft_wrap=True)
+    if len(failures) > ROWS_SHOWN:
+        console.print(f"… and {len(failures) - ROWS_SHOWN} more failed rows")
+
+
+def _head(table: Dataset) -> list[dict[str, Any]]:
+    return [dict(row) for row in table.select(range(min(ROWS_SHOWN, len(table))))]
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHORT else line[:SHORT] + "…"

@@ -1,0 +1,230 @@
+"""The command line, as a person types it: a process of its own, real servers, one line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import load_dataset
+
+from conftest import SEEDS
+from standin import StandIn
+
+WorldOf = Callable[..., tuple[StandIn, StandIn]]
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "codeclm_hf", *map(str, words)]
+
+
+def cli(*words: object, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words), capture_output=True, text=True, env=os.environ | env, timeout=120, check=False
+    )
+
+
+@pytest.fixture
+def seeds_file(tmp_path: Path) -> Path:
+    path = tmp_path / "seeds.jsonl"
+    path.write_text("".join(json.dumps({"instruction": seed}) + "\n" for seed in SEEDS))
+    return path
+
+
+@pytest.fixture
+def typed(world_of: WorldOf, tmp_path: Path, seeds_file: Path) -> list[object]:
+    """A small run's words."""
+    strong, target = world_of(tgi=False)
+    return ["run", seeds_file, "--strong", strong.url, "--target", target.url, "--out", tmp_path / "out",
+            "--num-instructions", 8, "--num-metadata", 4]  # fmt: skip
+
+
+def refused(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a refusal."""
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_a_run_from_a_file_to_a_data_set(typed: list[object], tmp_path: Path) -> None:
+    """One line makes a data set, with plain progress lines where there is no terminal; again, it asks nothing."""
+    first = cli(*typed)
+    assert first.returncode == 0, first.stderr
+    for stage, rows in (("encode", 4), ("rubrics", 4), ("decode", 4), ("tailor", 8)):
+        assert re.search(rf"^{stage}: {rows}/{rows} rows, .* requests/s, .* tokens/s.* 0 s left$", first.stderr, re.M)
+    assert "8" in first.stdout
+    table = load_dataset(str(tmp_path / "out"), "default", split="train")
+    assert f"default {len(table)}" in first.stdout
+    again = cli(*typed)
+    assert again.returncode == 0
+    assert "tailor: 8/8 rows, 0.0 requests/s" in again.stderr
+
+
+def test_inspect_shows_what_there_is(typed: list[object], tmp_path: Path) -> None:
+    """Counts by stage, iteration and verdict, and a few rows."""
+    cli(*typed)
+    shown = cli("inspect", tmp_path / "out")
+    assert shown.returncode == 0, shown.stderr
+    for words in ("instructions: 8", "accept_strong", "exhausted", "won by", "response: The"):
+        assert words in shown.stdout
+    assert "needs a run directory" in refused(cli("inspect", tmp_path / "nowhere"))
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(typed: list[object], tmp_path: Path) -> None:
+    """Requests a stage at the least and at the most, the models, and where it would write."""
+    shown = cli(*typed, "--dry-run")
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"encode\W+4\W+12\b", shown.stdout)
+    assert re.search(r"respond\W+16\W+64\b", shown.stdout)
+    assert "would write to" in shown.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_configuration_file_gives_what_the_line_does_not(typed: list[object], tmp_path: Path) -> None:
+    """Options of the file hold unless the line gives them too; both spellings of a name will do."""
+    (tmp_path / "run.yaml").write_text("threshold: 1.5\nnum_rubrics: 2\nno-contrastive-filter: true\niterations: 2\n")
+    result = cli(*typed, "--config", tmp_path / "run.yaml", "--num-rubrics", 3)
+    assert result.returncode == 0, result.stderr
+    config = json.loads((tmp_path / "out" / "codeclm.json").read_text())["config"]
+    assert (config["threshold"], config["num_rubrics"], config["contrastive_filter"]) == (1.5, 3, False)
+
+
+def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None:
+    """`--metadata FILE` without SEEDS is a whole run."""
+    (tmp_path / "metadata.yaml").write_text("- use_case: letters\n  skills: [formal tone, brevity]\n")
+    words = [typed[0], *typed[2:], "--metadata", tmp_path / "metadata.yaml", "--num-metadata", 1]
+    result = cli(*words)
+    assert result.returncode == 0, result.stderr
+    assert load_dataset(str(tmp_path / "out"), "metadata", split="train")["origin"][:] == ["given"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["nowhere.jsonl"], r"nowhere\.jsonl"),
+        (["empty.jsonl"], "needs at least one instruction"),
+        (["prompts.jsonl"], r"needs a column `instruction`; prompts.jsonl has `prompt`; pass --column prompt"),
+        (["seeds.jsonl", "--threshold", "9.5"], "needs threshold from 0 to 9; came 9.5"),
+        (["seeds.jsonl", "--iterations", "0"], "needs iterations from 1 to 4; came 0"),
+        (["seeds.jsonl", "--strong", "http://127.0.0.1:9"], "does not answer"),
+        (["seeds.jsonl", "--strong", "smollm2"], "needs an endpoint like http"),
+        (["seeds.jsonl", "--strong-key-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE; it is not set"),
+        (["seeds.jsonl", "--metadata", "no_skills.jsonl"], r"no_skills\.jsonl, row 1: the skills are missing"),
+        (["seeds.jsonl", "--config", "wrong.yaml"], "'treshold'; did you mean 'threshold'"),
+        (["seeds.jsonl", "--config", "broken.yaml"], "needs a YAML file of options"),
+        (["seeds.jsonl", "--out", "taken"], "holds something else; name another --out"),
+        ([], "needs SEEDS, or --metadata FILE"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    typed: list[object], tmp_path: Path, words: list[str], line: str
+) -> None:
+    """Each says what is needed, what came and what to do; nothing is written."""
+    (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "x"}\n')
+    (tmp_path / "no_skills.jsonl").write_text('{"use_case": "x"}\n')
+    (tmp_path / "wrong.yaml").write_text("treshold: 2\n")
+    (tmp_path / "broken.yaml").write_text("a: [\n")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("mine")
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    line_typed = [
+        word if not (tmp_path / str(word)).exists() and not str(word).endswith("l") else tmp_path / word
+        for word in words
+    ]
+    result = cli("run", *line_typed[:1], *typed[2:], *line_typed[1:])
+    assert re.search(line, refused(result))
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def test_a_server_of_something_else_and_a_refused_token_are_one_line(
+    serve: Any, typed: list[object], tmp_path: Path
+) -> None:
+    """401, with its hint, and a web server that is no LLM server."""
+    locked = serve(lambda *_: "hi", tgi=False, token="right")
+    assert "give a valid token" in refused(cli(*typed, "--strong", locked.url))
+    assert "give a valid token" in refused(cli(*typed, "--strong", locked.url, "--strong-key-env", "KEY", KEY="wr0ng"))
+    locked.tgi, locked.token = False, None
+    other = serve(lambda *_: "hi", tgi=False)
+    assert "needs an LLM server" in refused(cli(*typed, "--strong", other.url + "/blog"))
+    other.unknown.clear()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_token_from_the_environment_opens_and_is_written_nowhere(
+    serve: Any, typed: list[object], tmp_path: Path
+) -> None:
+    """The key of `--strong-key-env` is used, and is in no file and no output."""
+    strong = serve(lambda *_: "hi", tgi=False, token="s3cret")
+    result = cli(*typed, "--strong", strong.url, "--strong-key-env", "KEY", KEY="s3cret")
+    assert strong.asked[0]["headers"]["Authorization"] == "Bearer s3cret"
+    assert "s3cret" not in result.stdout + result.stderr
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+
+
+def test_when_every_row_fails_the_exit_code_says_so(serve: Any, typed: list[object], tmp_path: Path) -> None:
+    """Exit code 1, with where to look."""
+    strong = serve(lambda *_: "no", tgi=False)
+    result = cli(*typed, "--strong", strong.url)
+    assert result.returncode == 1
+    assert "every row failed; codeclm-hf inspect" in result.stderr
+    assert "the model answered 'no'" in cli("inspect", tmp_path / "out").stdout
+
+
+def test_a_server_that_dies_stops_the_run_with_exit_code_3(
+    world_of: WorldOf, typed: list[object], tmp_path: Path
+) -> None:
+    """One line says which server and why; the run directory is there to go on with."""
+    servers = world_of(tgi=False)
+    servers[1].script = [(403, "", "text/plain", {})]
+    result = cli(*typed, "--strong", servers[0].url, "--target", servers[1].url)
+    assert result.returncode == 2
+    assert "answered 403" in result.stderr.splitlines()[-1]
+    assert "not finished" in cli("inspect", tmp_path / "out").stdout
+    servers[1].script = []
+    assert cli(*typed, "--strong", servers[0].url, "--target", servers[1].url).returncode == 0
+
+
+def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(world_of: WorldOf, typed: list[object], tmp_path: Path) -> None:
+    """Exit code 130 and two clauses; the same command then asks only the rest."""
+    servers = world_of(tgi=False)
+    strong = servers[0]
+    honest, process = strong.answer, None
+
+    def interrupt(messages: list[dict[str, str]], how: dict[str, Any]) -> Any:
+        if len(strong.asked) == 12:
+            process.send_signal(signal.SIGINT)
+        return honest(messages, how)
+
+    strong.answer = interrupt
+    words = [*typed, "--strong", servers[0].url, "--target", servers[1].url, "--concurrency", 1]
+    process = subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "run the same command again to go on" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    strong.answer = honest
+    assert cli(*words).returncode == 0
+    bodies = [json.dumps(asked["body"], sort_keys=True) for asked in strong.asked]
+    # with one slot, at most the one request in flight at the interrupt is asked twice
+    assert len(bodies) - len(set(bodies)) <= 1
+
+
+def test_help_names_every_option_of_the_contract() -> None:
+    """The spelling is a contract."""
+    shown = cli("run", "--help").stdout
+    for option in ("--strong", "--target", "--out", "--judge", "--metadata", "--column", "--split", "--revision",
+                   "--num-metadata", "--num-instructions", "--num-rubrics", "--iterations", "--threshold",
+                   "--no-self-rubrics", "--no-contrastive-filter", "--metadata-fraction", "--strong-model",
+                   "--target-model", "--temperature", "--max-new-tokens", "--concurrency", "--seed", "--config",
+                   "--dry-run"):  # fmt: skip
+        assert option in shown
