@@ -190,7 +190,6 @@ def inspect(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run
 def _inputs(seeds: str | None, metadata: str | None, **reading: Any) -> dict[str, Any]:
     from codeclm_hf.builders.seeds import load_metadata, load_seeds  # the command line alone reads files
 
-    datasets.disable_progress_bars()
     if seeds is None and metadata is None:
         raise BadInput("needs SEEDS, or --metadata FILE; came neither")
     return {
@@ -225,6 +224,8 @@ def _run(codec: CodecLM, out: Path, **arguments: Any) -> None:
 
 def main() -> None:
     """Run the command line; an error of ours is one line and its exit code."""
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # we need its tokenizers, not its models
+    datasets.disable_progress_bars()
     try:
         app()
     except CodecLMError as exc:

@@ -126,6 +126,7 @@ def inspect(console: Console, directory: Path) -> None:
         return
     summary(console, manifest)
     tables = run_directory.read_tables(directory)
+    _capacity(console, tables["trace"])
     for row in _head(tables["default"]):
         console.rule(f"{row['id']}: {row['winner']} won by {abs(row['gap'] or 0):.2f} in iteration {row['iteration']}")
         for name in ("use_case", "skills", "instruction", "response"):
@@ -136,6 +137,25 @@ def inspect(console: Console, directory: Path) -> None:
         console.print(f"failed: {escape(_short(error))}", soft_wrap=True)
     if len(failures) > ROWS_SHOWN:
         console.print(f"… and {len(failures) - ROWS_SHOWN} more failed rows")
+
+
+def _capacity(console: Console, trace: Dataset) -> None:
+    """Print how often the target already holds its own, on the basic instructions."""
+    from codeclm_hf.metrics.capacity_recovery import CapacityRecovery  # evaluate takes a second to import
+
+    judged = [row for row in trace if row["iteration"] == 1 and row["gap"] is not None]
+    if not judged:
+        return
+    orders = [list(zip(row["scores_strong_first"], row["scores_target_first"], strict=True)) for row in judged]
+    result = CapacityRecovery().compute(
+        predictions=[list(target) for _, target in orders], references=[list(strong) for strong, _ in orders]
+    )
+    console.print(
+        f"target against strong on the {len(judged)} basic instructions that were judged: {result['wins']} wins, "
+        f"{result['ties']} ties, {result['losses']} losses; "
+        f"capacity recovery ratio {100 * result['capacity_recovery_ratio']:.1f} %",
+        soft_wrap=True,
+    )
 
 
 def _head(table: Dataset) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 from datasets import Dataset
 
 from codeclm_hf import schema
@@ -120,7 +121,7 @@ def read_tables(directory: Path) -> dict[str, Dataset]:
     for name, features in schema.TABLES.items():
         files = sorted(str(file) for file in (directory / DATA / name).glob("*.parquet"))
         if files:
-            tables[name] = Dataset.from_parquet(files, features=features, keep_in_memory=True)
+            tables[name] = Dataset(pq.read_table(files, schema=features.arrow_schema))
         else:
             tables[name] = schema.table([], features)
     return tables

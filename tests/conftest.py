@@ -3,9 +3,13 @@ from __future__ import annotations
 import os
 import tempfile
 
+from hub import Hub
+
+HUB = Hub()
 # Read when datasets and huggingface_hub are imported: no test may touch the user's caches or the network.
 os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="codeclm-hf-tests-")
-os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+os.environ["HF_HUB_CACHE"] = tempfile.mkdtemp(prefix="codeclm-hf-tests-")
+os.environ["HF_ENDPOINT"] = HUB.url
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ.pop("HF_TOKEN", None)
@@ -33,6 +37,15 @@ datasets.disable_progress_bars()
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries come at once: no test sleeps."""
     monkeypatch.setattr(transport, "RETRY_WAIT", tenacity.wait_none())
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """An empty Hub; a request it does not know fails the test."""
+    HUB.repos.clear()
+    HUB.unknown.clear()
+    yield HUB
+    assert HUB.unknown == []
 
 
 @pytest.fixture(scope="session")

