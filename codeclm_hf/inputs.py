@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from operator import itemgetter
+from typing import Any, Generic, TypeVar
 
 from datasets import Dataset
 
@@ -22,16 +23,16 @@ def given(metadata: Sequence[Mapping[str, Any]] | Dataset, size: int, seed: int)
     Raises:
         BadInput: a row has no use case or no skills.
     """
-    rows: list[Row] = []
+    rows = _Draw[tuple[int, Row]](size, seed)
     for number, row in enumerate(metadata, start=1):
         use_case, skills = row.get("use_case"), row.get("skills")
         if not _text(use_case) or not isinstance(skills, list) or not skills or not all(map(_text, skills)):
             raise BadInput(
                 f"needs a `use_case` and a list of `skills` in every metadata; number {number} is {dict(row)}"
             )
-        rows.append(metadata_row(str(use_case), skills, origin="given", seed_ids=[]))
-    kept = _draw(rows, size, seed, "given")
-    return schema.table(kept, schema.METADATA)
+        made = metadata_row(str(use_case), skills, origin="given", seed_ids=[])
+        rows.offer(made["metadata_id"], (number, made))
+    return schema.table([row for _, row in sorted(rows.kept(), key=itemgetter(0))], schema.METADATA)
 
 
 def drawn(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
@@ -43,21 +44,20 @@ def drawn(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
     if column not in seeds.column_names:
         have = ", ".join(f"`{name}`" for name in seeds.column_names)
         raise BadInput(f"needs a column `{column}`; the seeds have {have}; pass --column NAME")
-    good: dict[str, int] = {}
-    bad: list[Row] = []
+    if not len(seeds):
+        raise BadInput("needs at least one seed instruction; came none")
+    seeds = seeds.select_columns([name for name in seeds.column_names if name in (column, "error", "source")])
+    good, bad = _Draw[int](size, seed), []
     for start in range(0, len(seeds), _AT_ONCE):
         batch = seeds[start : start + _AT_ONCE]
-        for offset, instruction in enumerate(batch[column]):
-            at = start + offset
-            if error := (batch["error"][offset] if "error" in batch else None) or unusable(instruction):
-                place = batch["source"][offset] if "source" in batch else f"seed {at + 1}"
+        for at, instruction in enumerate(batch[column], start=start):
+            if error := (batch["error"][at - start] if "error" in batch else None) or unusable(instruction):
+                place = batch["source"][at - start] if "source" in batch else f"seed {at + 1}"
                 bad.append(_seed(ids.row_id("unusable seed", at), None, f"{place}: {error}"))
             else:
-                good.setdefault(ids.row_id("seed", instruction), at)
-    if not good and not bad:
-        raise BadInput("needs at least one seed instruction; came none")
-    kept = [_seed(id, seeds[at][column], None) for id, at in _draw(list(good.items()), size, seed, "seeds")]
-    return schema.table([*kept, *bad], schema.SEEDS)
+                good.offer(instruction, at)
+    kept = [seeds[at][column] for at in sorted(good.kept())]
+    return schema.table([*(_seed(ids.row_id("seed", text), text, None) for text in kept), *bad], schema.SEEDS)
 
 
 def shared_out(metadata: Dataset, total: int) -> Dataset:
@@ -78,7 +78,25 @@ def _text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _draw(rows: list[T], size: int, seed: int, what: str) -> list[T]:
-    """At most so many rows, drawn at random and kept in their order."""
-    kept = ids.rng(seed, "draw", what).sample(range(len(rows)), min(len(rows), max(size, 0)))
-    return [rows[index] for index in sorted(kept)]
+class _Draw(Generic[T]):
+    """A random sample of distinct contents, in one pass and the memory of the sample: those of the smallest hashes.
+
+    It depends on the contents alone, not on their order, and more of them displace few.
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        self._size = max(size, 0)
+        self._seed = seed
+        self._kept: dict[str, T] = {}
+
+    def offer(self, content: str, item: T) -> None:
+        self._kept.setdefault(ids.digest(self._seed, "draw", content), item)
+        if len(self._kept) > 2 * self._size + _AT_ONCE:
+            self._prune()
+
+    def kept(self) -> list[T]:
+        self._prune()
+        return list(self._kept.values())
+
+    def _prune(self) -> None:
+        self._kept = dict(sorted(self._kept.items(), key=itemgetter(0))[: self._size])

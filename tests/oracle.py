@@ -4,114 +4,75 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
+from random import Random
 from typing import Any
 
 from world import World
+
+Row = dict[str, Any]
+TRACE = (
+    "id root_id parent_id metadata_id iteration instruction action strong_response target_response scores_strong_first"
+)
+TRACE += " scores_target_first strong_score target_score gap verdict error"
+DEFAULT = "id instruction response messages winner strong_score target_score gap iteration use_case skills"
 
 
 def sha(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
 
 
-def meta(use_case: str, skills: list[str], origin: str, seeds: list[str]) -> dict[str, Any]:
-    id = sha("metadata", use_case.casefold(), sorted({s.casefold() for s in skills}))[:16]
-    return {"metadata_id": id, "use_case": use_case, "skills": skills, "origin": origin, "seed_ids": seeds}
+def encode(world: World, seeds: list[str], size: int, seed: int) -> list[Row]:
+    metadata: dict[str, Row] = {}
+    uses, skills = {}, {}  # each with the seed it was first seen in
 
+    def add(use: str, known: list[str], origin: str, sources: list[str]) -> None:
+        id = sha("metadata", use.casefold(), sorted({s.casefold() for s in known}))[:16]
+        row = {"metadata_id": id, "use_case": use, "skills": known, "origin": origin, "seed_ids": []}
+        metadata.setdefault(id, row)["seed_ids"] += sources if origin == "seed" or not metadata[id]["seed_ids"] else []
 
-def run(
-    world: World, seeds: list[str], *, size: int, total: int, threshold: float, iterations: int, seed: int
-) -> dict[str, Any]:
-    metadata: dict[str, dict[str, Any]] = {}
-    distinct = list(dict.fromkeys(seeds))
-    for at in sorted(random.Random(sha(seed, "draw", "seeds")).sample(range(len(distinct)), min(len(distinct), size))):
-        row = meta(*world.encode(distinct[at]), "seed", [sha("seed", distinct[at])[:16]])
-        metadata.setdefault(row["metadata_id"], {**row, "seed_ids": []})["seed_ids"] += row["seed_ids"]
-    first_use: dict[str, str] = {}
-    first_skill: dict[str, str] = {}
+    drawn = sorted(set(seeds), key=lambda text: sha(seed, "draw", text))[:size]
+    for text in sorted(drawn, key=seeds.index):
+        add(*world.encode(text), "seed", [sha("seed", text)[:16]])
     for row in metadata.values():
-        first_use.setdefault(row["use_case"], row["seed_ids"][0])
-        for skill in row["skills"]:
-            first_skill.setdefault(skill, row["seed_ids"][0])
-    draw, misses = random.Random(sha(seed, "augment")), 0
+        uses.setdefault(row["use_case"], row["seed_ids"][0])
+        skills.update({skill: row["seed_ids"][0] for skill in row["skills"] if skill not in skills})
+    draw, misses = Random(sha(seed, "augment")), 0
     while len(metadata) < size and misses < 1000:
-        use_case = draw.choice(list(first_use))
-        skills = draw.sample(list(first_skill), draw.randint(1, min(3, len(first_skill))))
-        sources = dict.fromkeys([first_use[use_case], *(first_skill[s] for s in skills)])
-        row = meta(use_case, skills, "augmented", list(sources))
-        misses = misses + 1 if row["metadata_id"] in metadata else 0
-        metadata.setdefault(row["metadata_id"], row)
-    trace, default, preference = [], [], []
-    for index, row in enumerate(metadata.values()):
-        rubrics, actions = world.rubrics(row["use_case"], row["skills"], 4) if iterations > 1 else ([], [])
-        row |= {"rubrics": rubrics, "actions": actions, "error": None}
+        use, before = draw.choice(list(uses)), len(metadata)
+        known = draw.sample(list(skills), draw.randint(1, min(3, len(skills))))
+        add(use, known, "augmented", list(dict.fromkeys([uses[use], *(skills[skill] for skill in known)])))
+        misses = 0 if len(metadata) > before else misses + 1
+    return list(metadata.values())
+
+
+def run(world: World, seeds: list[str], *, size: int, total: int, threshold: float, iterations: int, seed: int) -> Row:
+    metadata, trace, default, preference = encode(world, seeds, size, seed), [], [], []
+    for index, meta in enumerate(metadata):
+        rubrics, actions = world.rubrics(meta["use_case"], meta["skills"], 4) if iterations > 1 else ([], [])
+        meta |= {"rubrics": rubrics, "actions": actions, "error": None}
         share = total // len(metadata) + (index < total % len(metadata))
-        for text in world.decode(row["use_case"], row["skills"], share):
-            id = root = sha("instruction", row["metadata_id"], None, text)[:16]
-            parent, action = None, None
+        for text in world.decode(meta["use_case"], meta["skills"], share):
+            parent = action = root = None
             for iteration in range(1, iterations + 1):
-                strong, target = world.respond("strong", text), world.respond("target", text)
-                ahead, behind = world.judge(strong, target), world.judge(target, strong)
-                mine, theirs = (ahead[0] + behind[1]) / 2, (ahead[1] + behind[0]) / 2
-                gap = mine - theirs
-                verdict = "accept_strong" if gap > threshold else "accept_target" if gap < -threshold else "retry"
-                if verdict == "retry" and iteration == iterations:
-                    verdict = "exhausted"
-                trace.append(
-                    {
-                        "id": id,
-                        "root_id": root,
-                        "parent_id": parent,
-                        "metadata_id": row["metadata_id"],
-                        "iteration": iteration,
-                        "instruction": text,
-                        "action": action,
-                        "strong_response": strong,
-                        "target_response": target,
-                        "scores_strong_first": [ahead[0], ahead[1]],
-                        "scores_target_first": [behind[1], behind[0]],
-                        "strong_score": mine,
-                        "target_score": theirs,
-                        "gap": gap,
-                        "verdict": verdict,
-                        "error": None,
-                    }
-                )
+                id = sha("instruction", meta["metadata_id"], parent, text)[:16]
+                root, s, t = root or id, world.respond("strong", text), world.respond("target", text)
+                (s1, t1), (t2, s2) = world.judge(s, t), world.judge(t, s)
+                mine, theirs = (s1 + s2) / 2, (t1 + t2) / 2
+                won = "strong" if mine - theirs > threshold else "target" if theirs - mine > threshold else None
+                verdict = f"accept_{won}" if won else "retry" if iteration < iterations else "exhausted"
+                row = [id, root, parent, meta["metadata_id"], iteration, text, action, s, t, [s1, t1], [s2, t2], mine]
+                trace.append(dict(zip(TRACE.split(), [*row, theirs, mine - theirs, verdict, None], strict=True)))
+                if won:
+                    best, other = (s, t) if won == "strong" else (t, s)
+                    turns = [{"role": r, "content": c} for r, c in (("user", text), ("assistant", best))]
+                    kept = [id, text, best, turns, won, mine, theirs, mine - theirs, iteration, meta["use_case"]]
+                    default.append(dict(zip(DEFAULT.split(), [*kept, meta["skills"]], strict=True)))
+                    default[-1] |= {name: meta[name] for name in ("metadata_id", "seed_ids")}
+                    pair = {"prompt": turns[:1], "chosen": turns[1:], "rejected": [{**turns[1], "content": other}]}
+                    scores = {"chosen_score": max(mine, theirs), "rejected_score": min(mine, theirs)}
+                    preference.append({"id": id, **pair, **scores})
                 if verdict != "retry":
                     break
-                action = random.Random(sha(seed, "improve", id)).choice(actions)
-                parent, text = id, world.improve(text, action)
-                id = sha("instruction", row["metadata_id"], parent, text)[:16]
-            if verdict.startswith("accept"):
-                best, other = (strong, target) if verdict == "accept_strong" else (target, strong)
-                user, good, bad = (
-                    {"role": r, "content": c} for r, c in (("user", text), ("assistant", best), ("assistant", other))
-                )
-                default.append(
-                    {
-                        "id": id,
-                        "instruction": text,
-                        "response": best,
-                        "messages": [user, good],
-                        "winner": verdict.removeprefix("accept_"),
-                        "strong_score": mine,
-                        "target_score": theirs,
-                        "gap": gap,
-                        "iteration": iteration,
-                        "use_case": row["use_case"],
-                        "skills": row["skills"],
-                        "metadata_id": row["metadata_id"],
-                        "seed_ids": row["seed_ids"],
-                    }
-                )
-                preference.append(
-                    {
-                        "id": id,
-                        "prompt": [user],
-                        "chosen": [good],
-                        "rejected": [bad],
-                        "chosen_score": max(mine, theirs),
-                        "rejected_score": min(mine, theirs),
-                    }
-                )
-    return {"default": default, "preference": preference, "trace": trace, "metadata": list(metadata.values())}
+                action, parent = Random(sha(seed, "improve", id)).choice(actions), id
+                text = world.improve(text, action)
+    return {"default": default, "preference": preference, "trace": trace, "metadata": metadata}

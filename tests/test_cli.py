@@ -22,7 +22,7 @@ WorldOf = Callable[..., tuple[StandIn, StandIn]]
 
 
 def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "codeclm_hf", *map(str, words)]
+    return [str(Path(sys.executable).with_name("codeclm-hf")), *map(str, words)]
 
 
 def cli(*words: object, **env: str) -> subprocess.CompletedProcess[str]:

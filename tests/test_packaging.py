@@ -32,9 +32,9 @@ def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
-def test_the_package_is_light_to_import() -> None:
+def test_the_package_is_light_to_import(tmp_path: Path) -> None:
     """Importing it loads neither transformers nor evaluate, llama.cpp or the builders."""
     heavy = ("transformers", "evaluate", "xllamacpp", "torch", "text_generation", "codeclm_hf.builders")
     code = f"import sys, codeclm_hf; print([name for name in {heavy!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout.strip() == "[]"

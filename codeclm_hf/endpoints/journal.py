@@ -47,19 +47,21 @@ class Journal:
 
     def _open(self) -> sqlite3.Connection:
         existed = self.path.exists() and self.path.stat().st_size > 0
+        # The loop's thread reads and the writer's thread writes, each on a connection of its own.
+        db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
         try:
-            # The loop's thread reads and the writer's thread writes, each on a connection of its own.
-            db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
             if existed and db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
                 raise JournalError(f"{self.path} is a database of something else; name another --out")
             db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute(_SCHEMA)
-        except sqlite3.Error as exc:
-            raise JournalError(
-                f"{self.path} cannot be used as a journal ({exc}); move it away, or name another --out"
-            ) from exc
+        except (sqlite3.Error, JournalError) as exc:
+            db.close()
+            if isinstance(exc, JournalError):
+                raise
+            words = f"{self.path} cannot be used as a journal ({exc}); move it away, or name another --out"
+            raise JournalError(words) from exc
         return db
 
     async def ask(self, endpoint: Endpoint, request: GenerationRequest) -> tuple[Completion, bool]:
@@ -93,7 +95,10 @@ class Journal:
         return await kept, False
 
     def _get(self, key: str) -> Completion | None:
-        row = self._read.execute("SELECT completion FROM answers WHERE key = ?", (key,)).fetchone()
+        try:
+            row = self._read.execute("SELECT completion FROM answers WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as exc:
+            raise JournalError(f"{self.path} cannot be read ({exc}); move it away and run again") from exc
         return _completion(row[0]) if row else None
 
     async def _flush(self) -> None:

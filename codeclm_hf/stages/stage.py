@@ -134,7 +134,13 @@ class Stage:
                 on_rows(made)
             return made
 
-        return await together(*(one(row) for row in _rows(batch)))
+        tasks = [asyncio.ensure_future(one(row)) for row in _rows(batch)]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            # After an error, which stops the run, the batch's other rows would go on asking.
+            for task in tasks:
+                task.cancel()
 
     def spec(self) -> dict[str, Any]:
         """What shapes the output, as plain data: an endpoint is its model's identity, a prompt its text."""
