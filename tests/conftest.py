@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import hypothesis
 import pytest
 import tenacity
 from datasets import Dataset
@@ -31,6 +32,9 @@ from world import World, answers
 SEEDS = [f"Seed instruction number {n}" for n in range(6)]
 
 datasets.disable_progress_bars()
+# No test depends on wall time, and what CI finds must be found again.
+hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(autouse=True)

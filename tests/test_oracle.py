@@ -34,7 +34,7 @@ def test_the_tables_equal_the_oracles(
     assert {name: table.to_list() for name, table in tables.items()} == expected
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seeds=st.lists(
         st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1), min_size=1, max_size=8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -549,11 +548,9 @@ LONG += ["skills ", "Rubrics\n", "a:\n\n", "- - ", "Use case: ", "the following 
     "frame", ["{}", "1. a\n{}x", "Use case: a\nSkills: {}x", '{"instructions": ["a", {}', "Sure, {}"]
 )
 @pytest.mark.parametrize("reader", READERS)
-def test_takes_no_time(unit: str, frame: str, reader: Callable[[str], Any]) -> None:
-    """A hundred kilobytes of anything are read or refused within a second."""
-    began = time.perf_counter()
+def test_a_long_answer_comes_to_an_end(unit: str, frame: str, reader: Callable[[str], Any]) -> None:
+    """A hundred kilobytes of anything are read or refused: no pattern backtracks without end."""
     try:
         reader(frame.replace("{}", unit * (100_000 // len(unit))))
     except UnreadableAnswer:
         pass
-    assert time.perf_counter() - began < 1

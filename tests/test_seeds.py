@@ -460,7 +460,7 @@ def test_large_file_does_not_fill_memory(tmp_path: Path, suffix: str) -> None:
 usable = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).filter(str.strip)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(usable, min_size=1, max_size=8))
 def test_written_rows_come_back(cache: Path, texts: list[str]) -> None:
     """What is written as JSON Lines or CSV is read back as it was."""

@@ -68,7 +68,7 @@ def instructions(texts: list[str], actions: list[str]) -> Dataset:
     return Dataset.from_list(rows)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(
         st.text(st.characters(codec="ascii", categories=["L"]), min_size=1), min_size=1, max_size=5, unique=True
