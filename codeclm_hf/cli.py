@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import sys
 from importlib import resources
@@ -219,15 +220,35 @@ def _run(codec: CodecLM, out: Path, **arguments: Any) -> None:
     display.summary(_out, manifest)
     if not any(row[verdict] for row in manifest["counts"]["iterations"] for verdict in VERDICTS if verdict != "failed"):
         raise CodecLMError(f"every row failed; codeclm-hf inspect {out} shows why")
+    if not manifest["counts"]["rows"]["default"]:
+        _out.print(
+            f"nothing was accepted: no gap lies beyond {codec.threshold:g}; the trace has every judgement",
+            soft_wrap=True,
+        )
+        return
     _out.print(f'load_dataset("{out}", "default", split="train")', soft_wrap=True, markup=False)
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line and its exit code."""
+    """Run the command line; what is wrong is one line and its exit code."""
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # we need its tokenizers, not its models
     datasets.disable_progress_bars()
+    for name in ("huggingface_hub", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # their retries are no news to the user; the error is
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except CodecLMError as exc:
-        print("error:", " ".join(str(exc).split()), file=sys.stderr)
-        sys.exit(exc.exit_code)
+        _fail(str(exc), exc.exit_code)
+    except _USAGE_ERROR as exc:
+        _fail(exc.format_message() or "needs a command; see codeclm-hf --help", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("stopped before anything was asked", 130)
+
+
+# typer carries its own copy of click or uses the installed one, by version; this is click's ClickException in both.
+_USAGE_ERROR: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
+def _fail(words: str, code: int) -> None:
+    print("error:", " ".join(words.split()), file=sys.stderr)
+    sys.exit(code)

@@ -16,6 +16,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from codeclm_hf import run_directory
+from codeclm_hf.errors import BadInput
 from codeclm_hf.metrics.distributions import VERDICTS
 from codeclm_hf.plan import Requests
 from codeclm_hf.progress import Progress
@@ -126,6 +127,9 @@ def inspect(console: Console, directory: Path) -> None:
         return
     summary(console, manifest)
     tables = run_directory.read_tables(directory)
+    for name, rows in manifest["counts"]["rows"].items():
+        if len(tables[name]) != rows:
+            raise BadInput(f"needs {rows} rows of `{name}` in {directory}; there are {len(tables[name])}; run again")
     _capacity(console, tables["trace"])
     for row in _head(tables["default"]):
         console.rule(f"{row['id']}: {row['winner']} won by {abs(row['gap'] or 0):.2f} in iteration {row['iteration']}")

@@ -46,13 +46,16 @@ def drawn(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
         raise BadInput(f"needs a column `{column}`; the seeds have {have}; pass --column NAME")
     if not len(seeds):
         raise BadInput("needs at least one seed instruction; came none")
-    seeds = seeds.select_columns([name for name in seeds.column_names if name in (column, "error", "source")])
+    # Only in a table of ours do `error` and `source` mean what they mean here.
+    ours = set(schema.SEEDS) <= set(seeds.column_names)
+    seeds = seeds.select_columns([column, "error", "source"] if ours else [column])
     good, bad = _Draw[int](size, seed), []
     for start in range(0, len(seeds), _AT_ONCE):
         batch = seeds[start : start + _AT_ONCE]
         for at, instruction in enumerate(batch[column], start=start):
-            if error := (batch["error"][at - start] if "error" in batch else None) or unusable(instruction):
-                place = batch["source"][at - start] if "source" in batch else f"seed {at + 1}"
+            if error := unusable(instruction):
+                error = batch["error"][at - start] or error if ours else error
+                place = batch["source"][at - start] if ours else f"seed {at + 1}"
                 bad.append(_seed(ids.row_id("unusable seed", at), None, f"{place}: {error}"))
             else:
                 good.offer(instruction, at)

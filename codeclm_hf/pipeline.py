@@ -85,6 +85,7 @@ class CodecLM:
 
     def __post_init__(self) -> None:
         check_settings(**self._settings(), prompts=self.prompts)
+        prompts.check(self.prompts)
 
     @property
     def encode(self) -> Encode:
@@ -218,6 +219,8 @@ class CodecLM:
     ) -> tuple[Dataset, Dataset]:
         if seeds is None and metadata is None:
             raise BadInput("needs seed instructions, or metadata written by hand; came neither")
+        if seeds is not None and not isinstance(seeds, Dataset):
+            raise BadInput(f"needs the seeds as a datasets.Dataset (one split); came a {type(seeds).__name__}")
         given = inputs.given(metadata if metadata is not None else [], size, self.seed)
         if seeds is None:
             return given, schema.table([], schema.SEEDS)
@@ -233,6 +236,6 @@ class CodecLM:
                 "metadata_fraction": metadata_fraction,
                 **self._settings(),
             },
-            "prompts": {name: self._prompt(name).hash for name in prompts.NAMES},
+            "prompts": {name: self._prompt(name).hash for name in prompts.GIVEN},
             "versions": about.versions(),
         }

@@ -17,7 +17,7 @@ class Requests(NamedTuple):
 
     stage: str
     least: int
-    """When every answer can be read and every instruction is decided as it is."""
+    """When every answer can be read, all seeds mean the same, and every instruction is decided as it is."""
     most: int
     """When every answer is asked for again and every instruction goes through all iterations."""
 
@@ -41,8 +41,8 @@ def plan(tailor: Tailor, *, seeds: int, metadata: int, instructions: int) -> lis
     rubrics = metadata if improvements else 0
     return [
         Requests("encode", seeds, seeds * _TRIES),
-        Requests("rubrics", rubrics, rubrics * _TRIES),
-        Requests("decode", decode, decode * _TRIES),
+        Requests("rubrics", min(rubrics, 1), rubrics * _TRIES),
+        Requests("decode", ceil(instructions / MOST_AT_ONCE), decode * _TRIES),
         Requests("respond", instructions * responses, instructions * responses * rounds),
         Requests("judge", instructions * judged, instructions * judged * rounds * _TRIES),
         Requests(

@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
 
@@ -38,9 +39,18 @@ def check(out: str | Path) -> Path:
         BadInput: it holds something else.
     """
     directory = Path(out).expanduser()
+    try:
+        return _check(directory)
+    except OSError as exc:
+        raise BadInput(f"needs a folder that can be used; {directory} cannot ({exc.strerror})") from exc
+
+
+def _check(directory: Path) -> Path:
     if directory.exists() and not directory.is_dir():
         raise BadInput(f"needs a folder to write to; {directory} is a file; name another --out")
-    if directory.is_dir() and any(directory.iterdir()) and not (directory / MANIFEST).is_file():
+    # a run killed while it claimed the folder leaves a scratch file of ours
+    held = directory.is_dir() and any(not path.name.startswith(f".{MANIFEST}-") for path in directory.iterdir())
+    if held and not (directory / MANIFEST).is_file():
         raise BadInput(
             f"needs a new folder, or one that a run made; {directory} holds something else; name another --out"
         )
@@ -108,20 +118,30 @@ def read_manifest(directory: Path, *, missing_ok: bool = False) -> dict[str, Any
         raise BadInput(f"needs a run directory with a {MANIFEST}; {directory} has none; make one with codeclm-hf run")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        if "codeclm_hf" not in manifest:
-            raise ValueError("it has no key `codeclm_hf`")
+        if not isinstance(manifest, dict) or not {"codeclm_hf", "status", "models"} <= set(manifest):
+            raise ValueError("it is no manifest of a run")
+        if manifest["status"] == "complete" and not {"config", "counts", "usage"} <= set(manifest):
+            raise ValueError("it has no counts")
     except (ValueError, TypeError) as exc:
         raise BadInput(f"needs a manifest that a run wrote; {path} is none ({exc}); name another folder") from exc
     return dict(manifest)
 
 
 def read_tables(directory: Path) -> dict[str, Dataset]:
-    """The four tables of a complete run."""
+    """The four tables of a complete run.
+
+    Raises:
+        BadInput: they cannot be read.
+    """
     tables = {}
     for name, features in schema.TABLES.items():
         files = sorted(str(file) for file in (directory / DATA / name).glob("*.parquet"))
         if files:
-            tables[name] = Dataset(pq.read_table(files, schema=features.arrow_schema))
+            try:
+                tables[name] = Dataset(pq.read_table(files, schema=features.arrow_schema))
+            except (pa.ArrowException, OSError) as exc:
+                words = " ".join(str(exc).split())
+                raise BadInput(f"needs the table `{name}` of {directory}; it cannot be read ({words})") from exc
         else:
             tables[name] = schema.table([], features)
     return tables

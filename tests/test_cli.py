@@ -130,6 +130,9 @@ def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None
         (["seeds.jsonl", "--config", "broken.yaml"], "needs a YAML file of options"),
         (["seeds.jsonl", "--out", "taken"], "holds something else; name another --out"),
         ([], "needs SEEDS, or --metadata FILE"),
+        (["seeds.jsonl", "--threshold", "abc"], "Invalid value for '--threshold'"),
+        (["seeds.jsonl", "--bogus", "1"], "--bogus"),
+        (["seeds.jsonl", "--config", "typed.yaml"], "Invalid value for '--threshold'"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
@@ -140,6 +143,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "x"}\n')
     (tmp_path / "no_skills.jsonl").write_text('{"use_case": "x"}\n')
     (tmp_path / "wrong.yaml").write_text("treshold: 2\n")
+    (tmp_path / "typed.yaml").write_text("threshold: abc\n")
     (tmp_path / "broken.yaml").write_text("a: [\n")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").write_text("mine")
@@ -224,6 +228,34 @@ def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(world_of: WorldOf, typed: 
     bodies = [json.dumps(asked["body"], sort_keys=True) for asked in strong.asked]
     # with one slot, at most the one request in flight at the interrupt is asked twice
     assert len(bodies) - len(set(bodies)) <= 1
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    ['{"codeclm_hf": 1}', '["codeclm_hf"]', "no JSON", '{"codeclm_hf": 1, "models": {}, "status": "complete"}'],
+)
+def test_a_broken_run_directory_is_one_line(tmp_path: Path, manifest: str) -> None:
+    """A manifest that no run wrote is refused by inspect."""
+    (tmp_path / "codeclm.json").write_text(manifest)
+    assert "needs a manifest that a run wrote" in refused(cli("inspect", tmp_path))
+
+
+def test_a_damaged_table_is_one_line(typed: list[object], tmp_path: Path) -> None:
+    """A table that is torn or gone is named, not shown as empty."""
+    cli(*typed)
+    (table,) = (tmp_path / "out" / "data" / "trace").iterdir()
+    table.write_bytes(b"PAR1")
+    assert "needs the table `trace`" in refused(cli("inspect", tmp_path / "out"))
+    table.unlink()
+    assert "rows of `trace`" in refused(cli("inspect", tmp_path / "out"))
+
+
+def test_when_nothing_is_accepted_the_output_says_so(typed: list[object]) -> None:
+    """No table is advertised that is not there."""
+    shown = cli(*typed, "--threshold", 9, "--iterations", 1)
+    assert shown.returncode == 0
+    assert "nothing was accepted: no gap lies beyond 9" in shown.stdout
+    assert "load_dataset" not in shown.stdout
 
 
 def test_help_names_every_option_of_the_contract() -> None:

@@ -11,7 +11,7 @@ import pytest
 from codeclm_hf import BadInput, GenerationRequest, Message, endpoint
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.connect import _hub_token
-from codeclm_hf.errors import AccessDenied
+from codeclm_hf.errors import AccessDenied, RequestRejected
 from standin import StandIn
 
 Serve = Callable[..., StandIn]
@@ -155,6 +155,37 @@ def test_the_model_is_named_where_a_server_has_several(serve: Serve, monkeypatch
     assert endpoint(server.url, model="a").identity == "a"
 
 
+@pytest.mark.parametrize(
+    "typed", ["ftp://user:pa55@host", "http://user:pa55@127.0.0.1:99999", "http://user:pa55@127.0.0.1:9"]
+)
+def test_a_password_in_a_url_is_not_repeated(typed: str) -> None:
+    """What is wrong with an endpoint is said without the password in it."""
+    with pytest.raises(BadInput) as raised:
+        endpoint(typed)
+    assert "pa55" not in str(raised.value)
+
+
+def test_a_token_is_taken_without_its_line_break_and_not_beside_a_user(serve: Serve) -> None:
+    """A token read from a file ends in a line break; one with control characters inside, or a user too, is refused."""
+    server = serve(lambda *_: "hi", token="right")
+    ask(server, api_key="right\n")
+    with pytest.raises(BadInput, match="printable"):
+        endpoint(server.url, api_key="ri\x00ght")
+    with pytest.raises(BadInput, match="came both"):
+        endpoint(server.url.replace("//", "//user:pass@"), api_key="right")
+
+
+def test_another_refusal_does_not_cost_the_grammar(serve: Serve) -> None:
+    """A refusal that only quotes the word keeps the grammar in use."""
+    server = serve(lambda *_: "hi")
+    connected = endpoint(server.url)
+    server.script = [(400, '{"error": "too long: Explain English grammar"}', "application/json", {})] * 2
+    with pytest.raises(RequestRejected):
+        transport.run(connected.generate(REQUEST))
+    transport.run(connected.generate(REQUEST))
+    assert server.asked[-1]["schema"] == SCHEMA
+
+
 def test_the_hub_token_goes_to_hugging_face_over_https_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """`HF_TOKEN` is for Hugging Face's own hosts over https, and for nobody who only looks like them."""
     from yarl import URL
@@ -163,7 +194,6 @@ def test_the_hub_token_goes_to_hugging_face_over_https_alone(monkeypatch: pytest
     for url in (
         "https://api.huggingface.co",
         "https://abc.us-east-1.aws.endpoints.huggingface.cloud",
-        "https://me.hf.space",
     ):
         assert _hub_token(URL(url)) == "hf_x"
     for url in (

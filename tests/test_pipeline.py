@@ -230,6 +230,28 @@ def test_bad_seeds_fail_as_rows_and_the_rest_runs(codec: CodecLM, tmp_path: Path
     assert json.loads((tmp_path / "codeclm.json").read_text())["counts"]["metadata"]["failed"] == 2
 
 
+def test_a_column_of_the_users_own_called_error_means_nothing(codec: CodecLM, tmp_path: Path) -> None:
+    """Only in our own seed tables does `error` say that a row cannot be used."""
+    mine = Dataset.from_dict(
+        {"instruction": ["fix bug 1", "fix bug 2"], "error": ["TypeError", "KeyError"], "source": [1, 2]}
+    )
+    tables = codec.run(mine, out=tmp_path, num_instructions=2)
+    assert tables["metadata"]["error"][:] == [None] * len(tables["metadata"])
+    assert codec.encode.map(mine)["error"][:] == [None, None]
+
+
+def test_a_greedy_model_is_not_asked_the_same_twice(serve: Callable[..., StandIn]) -> None:
+    """At temperature 0 the further parts of a long list are sampled: they would all come back the same."""
+
+    def answer(messages: list[dict[str, str]], how: dict[str, Any]) -> Any:
+        drawn = how["seed"] if how["temperature"] else 0
+        return {"instructions": [f"Task {drawn}-{n}" for n in range(10)]}
+
+    metadata = Dataset.from_list([metadata_row("writing", ["rhyme"], origin="given", seed_ids=[])])
+    stage = Decode(strong=endpoint(serve(answer).url), num_instructions=30, temperature=0.0)
+    assert stage.map(metadata)["error"][:] == [None] * 30
+
+
 def test_repeated_seeds_are_encoded_once(world_of: WorldOf, tmp_path: Path) -> None:
     """A seed that is there thrice is asked about once."""
     servers = world_of()
@@ -320,6 +342,8 @@ def test_input_that_cannot_be_used_writes_nothing(codec: CodecLM, seeds: Dataset
         {"seeds": Dataset.from_dict({"instruction": []})},
         {"metadata": [{"use_case": "x", "skills": []}]},
         {"metadata": [{"use_case": "", "skills": ["y"]}]},
+        {"seeds": seeds.to_iterable_dataset()},
+        {"seeds": "seeds.jsonl"},
     ):
         with pytest.raises(BadInput, match="needs"):
             codec.run(out=out, **arguments)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("name", prompts.NAMES)
+@pytest.mark.parametrize("name", sorted(prompts.GIVEN))
 def test_every_prompt_is_a_chat_that_the_user_ends(name: str) -> None:
     """Turns alternate from the user's first to the user's last, as every chat template demands."""
     roles = [message.role for message in prompts.load(name).messages(**VALUES[name])]
@@ -61,7 +61,21 @@ def test_a_file_that_is_no_prompt_is_refused(tmp_path: Path, text: str, words: s
         prompts.load("improve", tmp_path)
 
 
+def test_a_folder_is_checked_before_anything_is_asked(tmp_path: Path) -> None:
+    """A misnamed file, one that is no UTF-8 and one that cannot be filled in are each refused by name."""
+    (tmp_path / "juge.jinja").write_text("--- user\nhi")
+    with pytest.raises(BadInput, match=r"juge\.jinja is none of them"):
+        prompts.check(tmp_path)
+    (tmp_path / "juge.jinja").rename(tmp_path / "judge.jinja")
+    (tmp_path / "judge.jinja").write_bytes(b"--- user\n\xe9")
+    with pytest.raises(BadInput, match="needs a prompt in UTF-8"):
+        prompts.check(tmp_path)
+    (tmp_path / "judge.jinja").write_text("--- user\n{{ first + 1 }}")
+    with pytest.raises(BadInput, match="cannot be filled in"):
+        prompts.load("judge", tmp_path).messages(**VALUES["judge"])
+
+
 def test_a_misspelt_value_is_named() -> None:
     """A prompt that uses a value its stage does not give says which, and what there is."""
-    with pytest.raises(BadInput, match=r"'instuction' is undefined.*it gives action, instruction"):
-        prompts.Prompt("improve", "--- user\n{{ instuction }}").messages(**VALUES["improve"])
+    with pytest.raises(BadInput, match="uses instuction; its stage gives action, instruction"):
+        prompts.Prompt("improve", "--- user\n{{ instuction }}")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +50,47 @@ def test_a_stage_maps_inside_a_running_loop(strong: StandIn, seeds: Dataset) -> 
     mapped, called = loop.run_until_complete(cell())
     loop.close()
     assert mapped["use_case"][:2] == called["use_case"]
+
+
+@pytest.mark.parametrize("how", ["map", "call", "notebook"])
+def test_ctrl_c_stops_a_stage_at_once(serve: Serve, how: str) -> None:
+    """An interrupt ends the wait and nothing more is asked: in `map`, in a call, and in a notebook's running loop."""
+    server = serve(answers(World(), "strong"), tgi=False)
+    honest = server.answer
+    program = f"""
+import asyncio, os, signal, sys
+from datasets import Dataset
+from codeclm_hf import Encode, endpoint
+
+stage = Encode(strong=endpoint({server.url!r}, concurrency=1))
+seeds = Dataset.from_dict({{"instruction": [f"seed {{n}}" for n in range(50)]}})
+async def cell():
+    stage.map(seeds)
+ways = {{
+    "map": lambda: stage.map(seeds),
+    "call": lambda: stage(seeds[:]),
+    "notebook": lambda: asyncio.new_event_loop().run_until_complete(cell()),
+}}
+print(os.getpid(), flush=True)
+try:
+    ways[{how!r}]()
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    os._exit(0)
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd="/")
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+
+    def interrupt(messages: list[dict[str, str]], options: dict[str, Any]) -> Any:
+        if len(server.asked) == 5:
+            os.kill(pid, signal.SIGINT)
+        return honest(messages, options)
+
+    server.answer = interrupt
+    out, _ = process.communicate(timeout=60)
+    assert "interrupted" in out
+    assert len(server.asked) < 50
 
 
 def test_an_empty_data_set_gives_an_empty_table(strong: StandIn) -> None:

@@ -27,7 +27,7 @@ ROOMS = {
     "pipeline": {"stages", "prompts", "endpoints", "hub", "metrics", "run_directory", "plan", "progress", "inputs",
                  "schema", "errors", "about", "ids"},
     "builders": {"pipeline", "schema", "errors", "ids"},
-    "display": {"pipeline", "plan", "progress", "run_directory", "metrics"},
+    "display": {"errors", "pipeline", "plan", "progress", "run_directory", "metrics"},
     "cli": {"builders", "display", "pipeline", "endpoints", "run_directory", "metrics", "errors"},
     "__init__": {"about", "endpoints", "errors", "pipeline", "progress", "stages"},
     "__main__": {"cli"},

@@ -111,6 +111,16 @@ def test_the_token_goes_to_its_server_and_nowhere_else(serve: Serve, caplog: pyt
         assert "s3cret" not in shown
 
 
+@pytest.mark.parametrize("status", [200, 401, 422, 500])
+def test_a_server_that_repeats_the_token_cannot_make_us_show_it(serve: Serve, status: int) -> None:
+    """Our token is taken out of the server's own words, which end in logs and `error` columns."""
+    server = serve(lambda *_: "hi")
+    connected = endpoint(server.url, api_key="s3cret")
+    server.script = [(status, '{"error": "bad token Bearer s3cret"}', JSON, {})] * transport.RETRY_ATTEMPTS
+    with pytest.raises(CodecLMError, match="bad token Bearer …"):
+        transport.run(connected.generate(REQUEST))
+
+
 def test_credentials_in_a_url_are_not_shown() -> None:
     """A user, password or query in a URL stays out of what is shown."""
     assert transport.display("http://user:pass@host:80/base/?key=1#x") == "http://host/base"

@@ -35,7 +35,9 @@ class Chat(InProcess):
             except RequestRejected as exc:
                 if not refuses_grammar(exc):
                     raise
-                self.grammar = False
+                completion = await self._generate(request, grammar=False)
+                self.grammar = False  # it was the grammar: without it the server answers
+                return completion
         return await self._generate(request, grammar=False)
 
     async def _generate(self, request: GenerationRequest, *, grammar: bool) -> Completion:

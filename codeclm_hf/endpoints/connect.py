@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from typing import Any
 
 from yarl import URL
@@ -15,7 +16,7 @@ from codeclm_hf.endpoints.local import local
 from codeclm_hf.endpoints.transport import DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT, Client
 from codeclm_hf.errors import AccessDenied, BadInput, CodecLMError
 
-_HUGGING_FACE = ("huggingface.co", "huggingface.cloud", "hf.space")
+_HUGGING_FACE = ("huggingface.co", "huggingface.cloud")  # not hf.space, where strangers' code runs
 _FORMS = "http(s)://HOST:PORT (tgi+http:// or chat+http:// to force the dialect) or local:MODEL"
 
 
@@ -45,12 +46,13 @@ def endpoint(
     if target.startswith("local:"):
         return local(target.removeprefix("local:"), concurrency=concurrency)
     dialect, _, rest = target.rpartition("+") if target.startswith(("tgi+", "chat+")) else ("", "", target)
+    shown = re.sub(r"//[^/]*@", "//", target)
     try:
         url = URL(rest)
     except ValueError as exc:
-        raise BadInput(f"needs an endpoint like {_FORMS}; came {target!r}") from exc
+        raise BadInput(f"needs an endpoint like {_FORMS}; came {shown!r}") from exc
     if url.scheme not in ("http", "https") or not url.host:
-        raise BadInput(f"needs an endpoint like {_FORMS}; came {target!r}")
+        raise BadInput(f"needs an endpoint like {_FORMS}; came {shown!r}")
     # People paste the URL of the route as often as the server's.
     base = rest.rstrip("/").removesuffix(chat.PATH).removesuffix("/v1").removesuffix("/generate")
     key = api_key or _hub_token(url)
@@ -71,8 +73,9 @@ async def _connect(
     is_tgi = isinstance(info, dict) and "model_id" in info
     if dialect == "tgi" and not is_tgi:
         raise BadInput(f"needs a TGI server at {asking.shown}; its /info is not TGI's; use chat+ or no prefix")
-    slots = concurrency or (is_tgi and info.get("max_concurrent_requests")) or DEFAULT_CONCURRENCY
-    client = Client(asking.url, api_key=key, concurrency=int(slots), timeout=timeout)
+    told = info.get("max_concurrent_requests") if is_tgi else None
+    slots = concurrency or (told if isinstance(told, int) and told > 0 else DEFAULT_CONCURRENCY)
+    client = Client(asking.url, api_key=key, concurrency=slots, timeout=timeout)
     if is_tgi:
         identity = f"{info['model_id']}@{info.get('model_sha') or 'unknown'}"
         if dialect != "chat" and (dialect == "tgi" or importlib.util.find_spec("text_generation")):

@@ -47,9 +47,10 @@ class Journal:
 
     def _open(self) -> sqlite3.Connection:
         existed = self.path.exists() and self.path.stat().st_size > 0
-        # The loop's thread reads and the writer's thread writes, each on a connection of its own.
-        db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+        db = None
         try:
+            # The loop's thread reads and the writer's thread writes, each on a connection of its own.
+            db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
             if existed and db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
                 raise JournalError(f"{self.path} is a database of something else; name another --out")
             db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
@@ -57,7 +58,8 @@ class Journal:
             db.execute("PRAGMA synchronous = FULL")
             db.execute(_SCHEMA)
         except (sqlite3.Error, JournalError) as exc:
-            db.close()
+            if db is not None:
+                db.close()
             if isinstance(exc, JournalError):
                 raise
             words = f"{self.path} cannot be used as a journal ({exc}); move it away, or name another --out"
@@ -109,7 +111,7 @@ class Journal:
                 kept = await asyncio.get_running_loop().run_in_executor(
                     self._writer, self._commit, [row for row, _ in batch]
                 )
-            except sqlite3.Error as exc:
+            except (sqlite3.Error, UnicodeEncodeError) as exc:
                 error = JournalError(
                     f"{self.path} cannot be written ({exc}); free the disk and run the same command again"
                 )

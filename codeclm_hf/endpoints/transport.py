@@ -21,6 +21,7 @@ from yarl import URL
 
 from codeclm_hf.errors import (
     AccessDenied,
+    BadInput,
     CodecLMError,
     EndpointDown,
     EndpointError,
@@ -82,8 +83,15 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the background loop and wait: works with or without a running loop of one's own."""
-    future = submit(coroutine)
+    return result(submit(coroutine))
+
+
+def result(future: concurrent.futures.Future[T]) -> T:
+    """Wait for a future; Ctrl-C cancels it."""
     try:
+        # In slices: once polars is imported, SIGINT does not wake a thread that waits on a lock without a time-out.
+        while not future.done():
+            concurrent.futures.wait([future], timeout=0.2)
         return future.result()
     except KeyboardInterrupt:
         future.cancel()
@@ -120,7 +128,10 @@ class Client:
     ) -> None:
         self.url = url.rstrip("/")
         self.shown = display(url)
-        self._api_key = api_key
+        self._api_key = _header_value(api_key)
+        self._secrets = [secret for secret in (self._api_key, URL(url).password) if secret]
+        if self._api_key and URL(url).user:
+            raise BadInput(f"needs a token or a user in the URL of {self.shown}; came both; leave one out")
         self._slots = asyncio.Semaphore(concurrency)
         self._timeout = timeout
 
@@ -180,13 +191,21 @@ class Client:
         try:
             reply = json.loads(body)
         except ValueError as exc:
-            raise EndpointDown(f"{self.shown} answered 200 with {_words(body)!r}, which is no JSON") from exc
+            raise EndpointDown(
+                f"{self.shown} answered 200 with {self._hidden(_words(body))!r}, which is no JSON"
+            ) from exc
         if isinstance(reply, dict) and reply.get("error"):
-            raise GenerationFailed(f"{self.shown} answered 200 with the error {_words(body)!r}")
+            raise GenerationFailed(f"{self.shown} answered 200 with the error {self._hidden(_words(body))!r}")
         return reply
 
+    def _hidden(self, words: str) -> str:
+        """A server's words without our token, which some servers repeat."""
+        for secret in self._secrets:
+            words = words.replace(secret, "…")
+        return words
+
     def _failure(self, status: int, body: bytes, headers: Mapping[str, str]) -> CodecLMError:
-        said = f"{self.shown} answered {status}" + (f": {words}" if (words := _words(body)) else "")
+        said = f"{self.shown} answered {status}" + (f": {words}" if (words := self._hidden(_words(body))) else "")
         if status in (401, 403):
             return AccessDenied(said, hint="give a valid token: endpoint(url, api_key=…) or --strong-key-env NAME")
         if status in (429, 502, 503, 504):
@@ -196,6 +215,13 @@ class Client:
         if status in (400, 413, 422):
             return RequestRejected(said)
         return EndpointError(said, hint="is this the base URL of an LLM server?")
+
+
+def _header_value(api_key: str | None) -> str | None:
+    key = (api_key or "").strip()
+    if not key.isascii() or not key.isprintable():
+        raise BadInput("needs a token of printable ASCII characters; came one with others; check where it is read from")
+    return key or None
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

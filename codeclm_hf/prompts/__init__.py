@@ -13,12 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import jinja2.meta
 
 from codeclm_hf import ids
 from codeclm_hf.endpoints.base import Message
 from codeclm_hf.errors import BadInput
 
-NAMES = ("encode", "rubrics", "decode", "improve", "judge")
+GIVEN = {
+    "encode": {"instruction", "use_cases"},
+    "rubrics": {"use_case", "skills", "n"},
+    "decode": {"use_case", "skills", "n"},
+    "improve": {"instruction", "action"},
+    "judge": {"instruction", "first", "second", "fence"},
+}
+"""The prompts, and what each stage gives its own to fill in."""
 _TURN = re.compile(r"^--- (user|assistant)[ \t]*$", re.M)
 _jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
 
@@ -39,9 +47,12 @@ class Prompt:
             raise BadInput(f"needs a line `--- user` before the text of the prompt `{self.name}`; it has none")
         for _, template in self._turns():
             try:
-                _jinja.parse(template)
+                used = jinja2.meta.find_undeclared_variables(_jinja.parse(template))
             except jinja2.TemplateSyntaxError as exc:
                 raise BadInput(f"needs a Jinja template in the prompt `{self.name}`; {exc}") from exc
+            if unknown := used - GIVEN[self.name]:
+                given = ", ".join(sorted(GIVEN[self.name]))
+                raise BadInput(f"the prompt `{self.name}` uses {', '.join(sorted(unknown))}; its stage gives {given}")
 
     def _turns(self) -> list[tuple[str, str]]:
         _, *parts = _TURN.split(self.text)
@@ -51,17 +62,14 @@ class Prompt:
         """The filled-in chat.
 
         Raises:
-            BadInput: the prompt uses a value that its stage does not give.
+            BadInput: the template cannot be filled in.
         """
         try:
             return tuple(
                 Message(role, _jinja.from_string(template).render(values).strip()) for role, template in self._turns()
             )
-        except jinja2.UndefinedError as exc:
-            raise BadInput(
-                f"the prompt `{self.name}` uses what its stage does not give ({exc}); "
-                f"it gives {', '.join(sorted(values))}"
-            ) from exc
+        except (jinja2.TemplateError, TypeError) as exc:
+            raise BadInput(f"the prompt `{self.name}` cannot be filled in ({exc})") from exc
 
     @property
     def hash(self) -> str:
@@ -76,5 +84,21 @@ def load(name: str, folder: str | Path | None = None) -> Prompt:
         BadInput: the caller's file is no prompt.
     """
     if folder is not None and (own := Path(folder) / f"{name}.jinja").is_file():
-        return Prompt(name, own.read_text(encoding="utf-8"))
+        try:
+            return Prompt(name, own.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as exc:
+            raise BadInput(f"needs a prompt in UTF-8; {own} cannot be read ({exc})") from exc
     return Prompt(name, (resources.files(__name__) / f"{name}.jinja").read_text(encoding="utf-8"))
+
+
+def check(folder: str | Path | None) -> None:
+    """See that every prompt can be used, before anything is asked.
+
+    Raises:
+        BadInput: a file of the caller's is no prompt, or is none that a stage uses.
+    """
+    for own in sorted(Path(folder).glob("*.jinja")) if folder is not None else ():
+        if own.stem not in GIVEN:
+            raise BadInput(f"needs prompts named {', '.join(f'{name}.jinja' for name in GIVEN)}; {own} is none of them")
+    for name in GIVEN:
+        load(name, folder)

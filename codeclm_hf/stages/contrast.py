@@ -44,8 +44,7 @@ def tables(trace: Dataset, metadata: Dataset) -> dict[str, Dataset]:
     """
     strong_won = pl.col("verdict") == "accept_strong"
     won = (
-        pl.from_arrow(trace.data.table)
-        .lazy()  # type: ignore[union-attr]
+        _lazy(trace)
         .filter(pl.col("verdict").is_in(ACCEPTED))
         .with_columns(
             winner=pl.when(strong_won).then(pl.lit("strong")).otherwise(pl.lit("target")),
@@ -53,7 +52,11 @@ def tables(trace: Dataset, metadata: Dataset) -> dict[str, Dataset]:
             other=pl.when(strong_won).then("target_response").otherwise("strong_response"),
         )
     )
-    source = pl.from_arrow(metadata.data.table).lazy().select("metadata_id", "use_case", "skills", "seed_ids")  # type: ignore[union-attr]
+    source = (
+        _lazy(metadata)
+        .unique("metadata_id", keep="first", maintain_order=True)
+        .select("metadata_id", "use_case", "skills", "seed_ids")
+    )
     default = won.join(source, on="metadata_id", how="left", maintain_order="left").with_columns(
         messages=pl.concat_list(_turn("user", "instruction"), _turn("assistant", "response"))
     )
@@ -72,6 +75,10 @@ def tables(trace: Dataset, metadata: Dataset) -> dict[str, Dataset]:
         "trace": trace,
         "metadata": metadata,
     }
+
+
+def _lazy(table: Dataset) -> pl.LazyFrame:
+    return pl.DataFrame(pl.from_arrow(table.data.table)).lazy()
 
 
 def _turn(role: str, column: str) -> pl.Expr:

@@ -12,7 +12,7 @@ from codeclm_hf.endpoints.base import Endpoint
 from codeclm_hf.errors import RowError
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages import parse
-from codeclm_hf.stages.stage import ASKED_AGAIN, Row, Stage, array_of, ask, object_of, together
+from codeclm_hf.stages.stage import AGAIN_TEMPERATURE, ASKED_AGAIN, Row, Stage, array_of, ask, object_of, together
 
 MOST_AT_ONCE = 10
 """Instructions one request asks for: a longer list outgrows what a structured answer may hold."""
@@ -65,7 +65,8 @@ class Decode(Stage):
                 schema=object_of(instructions=array_of(_SENTENCE, n)),
                 seed=self.seed,
                 of=("decode", row["metadata_id"], *map(str, part)),
-                temperature=self.temperature,
+                # A greedy model would give every part the same list.
+                temperature=self.temperature or (AGAIN_TEMPERATURE if any(part) else 0.0),
                 max_new_tokens=n * TOKENS_AN_INSTRUCTION,
                 tries=1,  # the waves ask again
             )

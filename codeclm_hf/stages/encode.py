@@ -36,8 +36,8 @@ class Encode(Stage):
         instruction = row["instruction"]
         seed_id = row.get("id") or ids.row_id("seed", instruction)
         empty = {"metadata_id": ids.row_id("no metadata", seed_id), "origin": "seed", "seed_ids": [seed_id]}
-        if error := row.get("error") or unusable(instruction):
-            return [_failed(empty, error)]
+        if error := unusable(instruction):
+            return [_failed(empty, row.get("error") or error)]
         use_case = {"type": "string", "enum": list(self.use_cases)} if self.use_cases else _SHORT
         try:
             read = await ask(

@@ -94,21 +94,16 @@ class Stage:
             features=self.features,
             new_fingerprint=self.fingerprint(dataset),
         )
+        pool = concurrent.futures.ThreadPoolExecutor(1)
         try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            in_loop = False
-        else:
-            in_loop = True
-        try:
-            if not in_loop:
+            if not _in_loop():
                 return mapped()
             # `Dataset.map` runs async functions on a loop of its own, which a thread can have only one of.
-            with concurrent.futures.ThreadPoolExecutor(1) as pool:
-                return pool.submit(mapped).result()
+            return transport.result(pool.submit(mapped))
         finally:
-            for future in running:
+            for future in list(running):
                 future.cancel()
+            pool.shutdown(wait=False)
 
     async def _mapped(
         self,
@@ -150,6 +145,14 @@ class Stage:
     def fingerprint(self, dataset: Dataset) -> str:
         """The output's fingerprint: of the data's and of the stage's spec. Never of a URL, token or concurrency."""
         return ids.digest(dataset._fingerprint, self.spec())
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _plain(value: Any) -> Any:

@@ -53,8 +53,8 @@ class Tailor(Stage):
     async def rows(self, row: Row) -> list[Row]:
         """One row an iteration."""
         candidate = _basic(row)
-        if error := row.get("error") or unusable(row["instruction"]):
-            return [{**candidate, "verdict": "failed", "error": error}]
+        if error := unusable(row["instruction"]):
+            return [{**candidate, "verdict": "failed", "error": row.get("error") or error}]
         trace = [candidate]
         try:
             await self._examine(candidate)
