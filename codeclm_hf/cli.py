@@ -25,7 +25,6 @@ from codeclm_hf.pipeline import DEFAULT_SIZE, CodecLM, check_settings
 app = typer.Typer(
     name="codeclm-hf",
     help="Turn a few seed instructions into a data set tailored to a task and to a model (CodecLM).",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -240,7 +239,7 @@ def main() -> None:
     except CodecLMError as exc:
         _fail(str(exc), exc.exit_code)
     except _USAGE_ERROR as exc:
-        _fail(exc.format_message() or "needs a command; see codeclm-hf --help", 2)
+        _fail(f"{exc.format_message().rstrip('.')}; see codeclm-hf --help", 2)
     except (KeyboardInterrupt, typer.Abort):
         _fail("stopped before anything was asked", 130)
 

@@ -214,6 +214,7 @@ def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(world_of: WorldOf, typed: 
     def interrupt(messages: list[dict[str, str]], how: dict[str, Any]) -> Any:
         if len(strong.asked) == 12:
             process.send_signal(signal.SIGINT)
+            strong.script = [(503, "", "text/plain", {})] * 1000  # the run is waiting when the interrupt comes
         return honest(messages, how)
 
     strong.answer = interrupt
@@ -223,7 +224,7 @@ def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(world_of: WorldOf, typed: 
     assert process.returncode == 130, err
     assert "run the same command again to go on" in err.splitlines()[-1]
     assert "Traceback" not in err
-    strong.answer = honest
+    strong.answer, strong.script = honest, []
     assert cli(*words).returncode == 0
     bodies = [json.dumps(asked["body"], sort_keys=True) for asked in strong.asked]
     # with one slot, at most the one request in flight at the interrupt is asked twice

@@ -85,12 +85,14 @@ except KeyboardInterrupt:
     def interrupt(messages: list[dict[str, str]], options: dict[str, Any]) -> Any:
         if len(server.asked) == 5:
             os.kill(pid, signal.SIGINT)
+            # No further answer comes: the program is waiting when the interrupt reaches it.
+            server.script = [(503, "", "text/plain", {})] * 1000
         return honest(messages, options)
 
     server.answer = interrupt
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     assert "interrupted" in out
-    assert len(server.asked) < 50
+    assert len(server.asked) == 5
 
 
 def test_an_empty_data_set_gives_an_empty_table(strong: StandIn) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from codeclm_hf.endpoints.base import Completion, GenerationRequest, InProcess
+from codeclm_hf.endpoints.base import Completion, GenerationRequest
+from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
 from codeclm_hf.endpoints.transport import Client
-from codeclm_hf.errors import GenerationFailed, RequestRejected
+from codeclm_hf.errors import GenerationFailed
 
 PATH = "/v1/chat/completions"
-MIN_LOGPROB = -100.0
-"""What minus infinity is kept as: JSON has no infinities, and e⁻¹⁰⁰ is nothing."""
 
 
 @dataclass
-class Chat(InProcess):
+class Chat(Dialect):
     """A server that speaks the chat-completions protocol."""
 
     client: Client
@@ -25,20 +24,6 @@ class Chat(InProcess):
     tgi: bool = False
     """Whether this is TGI's Messages API, which spells `response_format` its own way."""
     grammar: bool = True
-    """Whether the server takes a JSON schema; learnt from its first refusal."""
-
-    async def generate(self, request: GenerationRequest) -> Completion:
-        """Answer one request; without a grammar where the server has none."""
-        if request.schema is not None and self.grammar:
-            try:
-                return await self._generate(request, grammar=True)
-            except RequestRejected as exc:
-                if not refuses_grammar(exc):
-                    raise
-                completion = await self._generate(request, grammar=False)
-                self.grammar = False  # it was the grammar: without it the server answers
-                return completion
-        return await self._generate(request, grammar=False)
 
     async def _generate(self, request: GenerationRequest, *, grammar: bool) -> Completion:
         body: dict[str, Any] = {
@@ -63,17 +48,6 @@ class Chat(InProcess):
             # The one spelling that every TGI from 2.1 to 3.3 takes.
             return {"type": "json_object", "value": schema}
         return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
-
-
-def refuses_grammar(exc: RequestRejected) -> bool:
-    """Whether a refusal is about the grammar rather than, say, the prompt's length."""
-    said = str(exc).lower()
-    return any(word in said for word in ("grammar", "response_format", "json_schema", "guided", "structured output"))
-
-
-def clean(text: str) -> str:
-    """Text that every file format can hold: a lone surrogate from a broken JSON escape becomes "?"."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _completion(reply: Any, shown: str) -> Completion:

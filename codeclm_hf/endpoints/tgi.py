@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 from text_generation.types import Grammar, GrammarType, Parameters, Request, Response
 
-from codeclm_hf.endpoints.base import Completion, GenerationRequest, InProcess
-from codeclm_hf.endpoints.chat import MIN_LOGPROB, clean, refuses_grammar
+from codeclm_hf.endpoints.base import Completion, GenerationRequest
+from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
 from codeclm_hf.endpoints.transport import Client
-from codeclm_hf.errors import BadInput, GenerationFailed, RequestRejected
+from codeclm_hf.errors import BadInput, GenerationFailed
 
 PATH = "/generate"
 MOST_TOP_TOKENS = 5
@@ -20,7 +20,7 @@ MOST_TOP_TOKENS = 5
 
 
 @dataclass
-class TGI(InProcess):
+class TGI(Dialect):
     """A text-generation-inference server, spoken to in its own protocol."""
 
     client: Client
@@ -28,20 +28,6 @@ class TGI(InProcess):
     tokenizer: Any
     """The `transformers` tokenizer whose chat template turns messages into the prompt."""
     grammar: bool = True
-    """Whether the server takes a JSON schema; learnt from its first refusal."""
-
-    async def generate(self, request: GenerationRequest) -> Completion:
-        """Answer one request; without a grammar where the server was started with none."""
-        if request.schema is not None and self.grammar:
-            try:
-                return await self._generate(request, grammar=True)
-            except RequestRejected as exc:
-                if not refuses_grammar(exc):
-                    raise
-                completion = await self._generate(request, grammar=False)
-                self.grammar = False  # it was the grammar: without it the server answers
-                return completion
-        return await self._generate(request, grammar=False)
 
     async def _generate(self, request: GenerationRequest, *, grammar: bool) -> Completion:
         structured = request.schema is not None and grammar

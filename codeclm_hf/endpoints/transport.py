@@ -12,7 +12,7 @@ import concurrent.futures
 import json
 import re
 import threading
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 import aiohttp
@@ -96,11 +96,6 @@ def result(future: concurrent.futures.Future[T]) -> T:
     except KeyboardInterrupt:
         future.cancel()
         raise
-
-
-def bridge(coroutine: Coroutine[Any, Any, T]) -> Awaitable[T]:
-    """Run a coroutine on the background loop, awaitable from any other loop; cancelling reaches across."""
-    return asyncio.wrap_future(submit(coroutine))
 
 
 def display(url: str | URL) -> str:
