@@ -33,7 +33,7 @@ _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
 
 DEMO_MODEL = "local:smollm2-135m-instruct"
-DEMO_SETTINGS: dict[str, Any] = {"iterations": 3, "threshold": 0.1, "scoring": "expected", "max_new_tokens": 96}
+DEMO_SETTINGS: dict[str, Any] = {"iterations": 3, "threshold": 0.1, "scoring": "expected", "max_new_tokens": 64}
 DEMO_SIZES: dict[str, Any] = {"num_instructions": 8, "num_metadata": 8}
 
 
