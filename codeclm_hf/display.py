@@ -82,8 +82,7 @@ def plan(console: Console, requests: Sequence[Requests], models: dict[str, str],
         table.add_row(stage.stage, str(stage.least), str(stage.most))
     table.add_row("all", str(sum(stage.least for stage in requests)), str(sum(stage.most for stage in requests)))
     console.print(table)
-    for role, model in models.items():
-        console.print(f"{role}: {escape(model)}", soft_wrap=True)
+    _models(console, models)
     console.print(f"would write to {escape(str(directory))}; nothing was asked or written", soft_wrap=True)
 
 
@@ -120,8 +119,7 @@ def inspect(console: Console, directory: Path) -> None:
         BadInput: it is no run directory.
     """
     manifest = run_directory.read_manifest(directory)
-    for role, model in manifest["models"].items():
-        console.print(f"{role}: {escape(model)}", soft_wrap=True)
+    _models(console, manifest["models"])
     if manifest["status"] != "complete":
         console.print("the run is not finished: the same codeclm-hf run command goes on with it", soft_wrap=True)
         return
@@ -141,6 +139,11 @@ def inspect(console: Console, directory: Path) -> None:
         console.print(f"failed: {escape(_short(error))}", soft_wrap=True)
     if len(failures) > ROWS_SHOWN:
         console.print(f"… and {len(failures) - ROWS_SHOWN} more failed rows")
+
+
+def _models(console: Console, models: dict[str, str]) -> None:
+    for role, model in models.items():
+        console.print(f"{role}: {escape(model)}", soft_wrap=True)
 
 
 def _capacity(console: Console, trace: Dataset) -> None:

@@ -137,6 +137,15 @@ def test_a_forced_dialect_must_be_spoken(serve: Serve) -> None:
         endpoint("tgi+" + server.url)
 
 
+def test_a_forced_dialect_must_be_installed(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tgi+` without the extra says what to install; without the prefix the Messages API serves."""
+    server = serve(lambda *_: "hi")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
+    with pytest.raises(BadInput, match="needs the package text-generation"):
+        endpoint("tgi+" + server.url)
+    assert ask(server)["path"] == "/v1/chat/completions"
+
+
 @pytest.mark.parametrize("tgi", [True, False])
 def test_a_wrong_token_is_found_out_before_anything_is_asked(serve: Serve, tgi: bool) -> None:
     """401 stops at the door, with the hint; the right token passes."""

@@ -78,7 +78,10 @@ async def _connect(
     client = Client(asking.url, api_key=key, concurrency=slots, timeout=timeout)
     if is_tgi:
         identity = f"{info['model_id']}@{info.get('model_sha') or 'unknown'}"
-        if dialect != "chat" and (dialect == "tgi" or importlib.util.find_spec("text_generation")):
+        native = importlib.util.find_spec("text_generation") is not None
+        if dialect == "tgi" and not native:
+            raise BadInput('needs the package text-generation for tgi+; pip install "codeclm-hf[tgi]", or use chat+')
+        if dialect != "chat" and native:
             from codeclm_hf.endpoints import tgi  # needs the extra `tgi`
 
             await client.check_access(tgi.PATH)
