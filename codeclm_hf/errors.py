@@ -6,8 +6,10 @@
     ├── BadInput              what the caller gave cannot be used: exit code 2, nothing written
     ├── JournalError          the journal on disk is torn, foreign or full
     ├── EndpointError         the run stops here and can go on later: exit code 3
-    │   ├── EndpointDown      no answer, or "come back later", after every retry
+    │   ├── EndpointDown      no answer, or "come back later", for too long
+    │   ├── ModelChanged      another model than at the start answers
     │   └── AccessDenied      the server refuses our token: exit code 2
+    ├── BudgetSpent           what the run may ask for is used up: exit code 4
     └── RowError              one row fails, the run goes on
         ├── RequestRejected   the server will never take this request
         ├── GenerationFailed  the server broke on this request
@@ -55,18 +57,42 @@ class EndpointError(CodecLMError):
 class EndpointDown(EndpointError):
     """No connection, a time-out, a reply that is no answer, or 429/502/503/504."""
 
-    retryable = True
-
-    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        retry_after: float | None = None,
+        timed_out: bool = False,
+        tries: int = 0,
+        final: bool = False,
+    ) -> None:
         super().__init__(message, hint=hint)
+        self.status = status
+        """The HTTP status, if there was one."""
         self.retry_after = retry_after
         """Seconds the server asked us to wait, if it did."""
+        self.timed_out = timed_out
+        self.tries = tries
+        """How many of the request's own tries this used up: none where the server never took the request."""
+        self.retryable = not final
+
+
+class ModelChanged(EndpointError):
+    """Behind the URL stands another model than when the run connected: their answers do not belong in one table."""
 
 
 class AccessDenied(EndpointError):
     """The server answered 401 or 403."""
 
     exit_code = 2
+
+
+class BudgetSpent(CodecLMError):
+    """The run has asked for as much as it may; what was answered is kept."""
+
+    exit_code = 4
 
 
 class RowError(CodecLMError):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 
@@ -21,7 +22,6 @@ from typing import Any
 import datasets
 import hypothesis
 import pytest
-import tenacity
 from datasets import Dataset
 
 from codeclm_hf import CodecLM, endpoint
@@ -37,10 +37,26 @@ hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in
 hypothesis.settings.load_profile("house")
 
 
+class FastClock(transport.Clock):
+    """Time passes when somebody waits for it, and no test does; like any clock it never goes back."""
+
+    time = 0.0
+
+    def now(self) -> float:
+        return FastClock.time
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.now() + seconds
+        await asyncio.sleep(0)
+        FastClock.time = max(self.now(), until)
+
+
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries come at once: no test sleeps."""
-    monkeypatch.setattr(transport, "RETRY_WAIT", tenacity.wait_none())
+def clock(monkeypatch: pytest.MonkeyPatch) -> FastClock:
+    """The test's own time: retries come at once."""
+    clock = FastClock()
+    monkeypatch.setattr(transport, "clock", clock)
+    return clock
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -27,7 +27,11 @@ class StandIn:
         model: TGI's model id (a folder with a tokenizer), or the served name.
         token: demanded as a bearer token where given.
         grammar: whether it takes a JSON schema; without one it refuses as a TGI without grammar support does.
-        script: failures to answer with first, in order: (status, body, content type, headers) or "drop".
+        script: failures to answer with first, in order: (status, body, content type, headers), "drop" or "hang".
+        fault: after those, what a request (its body) gets instead of an answer, if anything.
+        slots: most requests at once; a further one is refused as an overloaded TGI refuses it.
+        told: what `/info` says of that.
+        latency: seconds an answer takes.
     """
 
     def __init__(
@@ -39,55 +43,103 @@ class StandIn:
         token: str | None = None,
         grammar: bool = True,
         script: list[Any] | None = None,
+        fault: Callable[[dict[str, Any]], Any] | None = None,
+        slots: int | None = None,
+        told: int = 128,
+        latency: float = 0.0,
     ) -> None:
         self.answer, self.tgi, self.model, self.token, self.grammar = answer, tgi, model, token, grammar
-        self.script = script or []
+        self.script, self.fault = script or [], fault
+        self.closed: Callable[[web.Request], Any] | None = None
+        """What any request gets instead of being dealt with, if anything: a proxy before a server that is not there."""
+        self.slots, self.told, self.latency = slots, told, latency
+        self.in_flight = self.most_in_flight = 0
+        self.statuses: list[int] = []
+        """Of every generation request that came, in the order of the replies; 0 for one that was dropped or hung."""
         self.asked: list[dict[str, Any]] = []
         """Every generation request that was answered: path, body, headers."""
         self.unknown: list[str] = []
         """Requests for routes that such a server does not have."""
+        self._runner: web.AppRunner | None = None
+        self._port = 0
         self._loop = asyncio.new_event_loop()
-        started = threading.Event()
-        self._thread = threading.Thread(target=self._serve, args=(started,), daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        started.wait(10)
+        self.start()
 
-    def _serve(self, started: threading.Event) -> None:
-        asyncio.set_event_loop(self._loop)
+    def start(self) -> None:
+        """Listen, on the same port as before."""
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    async def _start(self) -> None:
+        self._stopping = asyncio.Event()
         app = web.Application(client_max_size=1 << 24)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app)
-        self._loop.run_until_complete(self._runner.setup())
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        self._loop.run_until_complete(site.start())
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        started.set()
-        self._loop.run_forever()
+        self._runner = web.AppRunner(app, shutdown_timeout=0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+
+    def stop(self) -> None:
+        """Die: every connection is dropped, and new ones are refused."""
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
+
+    async def _stop(self) -> None:
+        if self._runner is not None:
+            self._stopping.set()
+            runner, self._runner = self._runner, None
+            await runner.cleanup()
 
     def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        self.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         route = f"{request.method} {request.path}"
+        if self.closed and (step := self.closed(request)):
+            if request.method == "POST":
+                self.statuses.append(step[0])
+            return web.Response(status=step[0], text=step[1], content_type=step[2], headers=step[3])
         if self.token and request.path != "/info" and request.headers.get("Authorization") != f"Bearer {self.token}":
             return web.Response(status=401)
         if route == "GET /info" and self.tgi:
             return web.json_response(
-                {"model_id": self.model, "model_sha": None, "max_concurrent_requests": 128, "version": "3.3.7"}
+                {"model_id": self.model, "model_sha": None, "max_concurrent_requests": self.told, "version": "3.3.7"}
             )
         if route == "GET /info":
             return web.json_response({"detail": "Not Found"}, status=404)
         if route == "GET /v1/models":
             return web.json_response({"object": "list", "data": [{"id": self.model, "object": "model", "created": 1}]})
         if route == "POST /generate" and self.tgi:
-            return await self._generate(request)
+            return await self._count(self._generate, request)
         if route == "POST /v1/chat/completions":
-            return await self._chat(request)
+            return await self._count(self._chat, request)
         self.unknown.append(route)
         return web.json_response({"detail": "Not Found"}, status=404)
+
+    async def _count(
+        self, handle: Callable[[web.Request], Awaitable[web.StreamResponse]], request: web.Request
+    ) -> web.StreamResponse:
+        if await request.read() == b"{}":  # somebody learns whether the token is taken
+            return await handle(request)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        status = 0
+        try:
+            if self.slots is not None and self.in_flight > self.slots:
+                response: web.StreamResponse = _error(429, "Model is overloaded", "overloaded")
+            else:
+                await asyncio.sleep(self.latency)
+                response = await handle(request)
+            status = response.status if request.transport else 0
+            return response
+        finally:
+            self.in_flight -= 1
+            self.statuses.append(status)
 
     async def _generate(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -168,8 +220,10 @@ class StandIn:
     ) -> str | web.StreamResponse:
         if how["schema"] and not self.grammar:
             return _error(422, "grammar is not supported", "validation")
-        if self.script:
-            step = self.script.pop(0)
+        step = self.script.pop(0) if self.script else self.fault and self.fault(body)
+        if step:
+            if step == "hang":
+                await self._stopping.wait()
             if step == "drop":
                 assert request.transport is not None
                 request.transport.close()

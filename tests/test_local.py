@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from datasets import Dataset
 
-from codeclm_hf import BadInput, CodecLM, Endpoint, GenerationRequest, Message, endpoint
+from codeclm_hf import BadInput, CodecLM, Encode, Endpoint, GenerationRequest, Message, endpoint
 from codeclm_hf.endpoints import local, transport
 from codeclm_hf.endpoints.journal import Journal, Journaled
 from codeclm_hf.stages.scores import expected_scores, scores
@@ -31,7 +34,7 @@ def test_the_identity_is_the_hash_of_the_weights(model: Endpoint) -> None:
     path = local.fetch("smollm2-135m-instruct")
     again = endpoint(f"local:{path}")
     assert again.identity.endswith(local.PACKAGED["smollm2-135m-instruct"].sha256)
-    assert again.client.url == model.client.url  # type: ignore[attr-defined]
+    assert again.replicas[0].server is model.replicas[0].server  # type: ignore[attr-defined]
 
 
 def test_it_follows_a_schema(model: Endpoint) -> None:
@@ -70,8 +73,37 @@ def test_its_answers_go_through_the_journal(model: Endpoint, tmp_path: Path) -> 
     journal = Journal(tmp_path / "journal.sqlite")
     kept = Journaled(model, journal)
     assert ask(kept, top_logprobs=3) == ask(kept, top_logprobs=3)
-    assert (kept.usage.requests, kept.usage.replayed) == (1, 1)
+    assert (kept.usage[""].requests, kept.usage[""].replayed) == (1, 1)
     journal.close()
+
+
+@pytest.fixture(scope="module")
+def llama_cpp() -> Iterator[str]:
+    """llama.cpp's own server in a process of its own, as people run it."""
+    program = (
+        "from codeclm_hf.endpoints import local\n"
+        "print(local._serve(local.fetch('smollm2-135m-instruct')).listening_address, flush=True)\n"
+        "input()"
+    )
+    line = [sys.executable, "-c", program]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.kill()
+
+
+def test_a_llama_cpp_server_and_the_embedded_model_do_the_same_stage(model: Endpoint, llama_cpp: str) -> None:
+    """Over HTTP and inside the process one stage has rows of one form, and the token of a grammar's answer counts."""
+    seeds = Dataset.from_dict({"instruction": ["Plan a weekend in Rome.", "Write a haiku about rain."]})
+    served = endpoint(llama_cpp)
+    assert served.identity != model.identity  # by HTTP nobody tells which bytes are served
+    for strong in (served, model):
+        table = Encode(strong=strong).map(seeds)
+        assert table["error"][:] == [None, None]
+        assert all(1 <= len(skills) <= 3 for skills in table["skills"])
+    assert ask(served, temperature=0.0, top_logprobs=3).top_logprobs  # type: ignore[attr-defined]
+    with pytest.raises(BadInput, match="needs a TGI server"):
+        endpoint(f"tgi+{llama_cpp}")
 
 
 def test_weights_that_are_not_what_was_pinned_are_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

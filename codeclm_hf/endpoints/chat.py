@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from codeclm_hf.endpoints.base import Completion, GenerationRequest
+from codeclm_hf.endpoints.client import Client
 from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
-from codeclm_hf.endpoints.transport import Client
 from codeclm_hf.errors import GenerationFailed
 
 PATH = "/v1/chat/completions"
@@ -41,7 +41,7 @@ class Chat(Dialect):
                 "top_logprobs": min(request.top_logprobs, 5) if self.tgi else request.top_logprobs,
             }
         reply, _ = await self.client.post(PATH, body)
-        return _completion(reply, self.client.shown)
+        return _completion(reply, self.client)
 
     def _response_format(self, schema: dict[str, Any]) -> dict[str, Any]:
         if self.tgi:
@@ -50,7 +50,7 @@ class Chat(Dialect):
         return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
 
 
-def _completion(reply: Any, shown: str) -> Completion:
+def _completion(reply: Any, client: Client) -> Completion:
     try:
         choice = reply["choices"][0]
         # Only `choices` is certain: `transformers serve`, for one, sends no logprobs and no system_fingerprint.
@@ -62,8 +62,9 @@ def _completion(reply: Any, shown: str) -> Completion:
             completion_tokens=int(usage.get("completion_tokens") or 0),
             top_logprobs=_alternatives(choice.get("logprobs")),
         )
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as exc:
-        raise GenerationFailed(f"{shown} answered 200 with no `choices[0].message`: {str(reply)[:200]!r}") from exc
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+        words = f"{client.shown} answered 200 with no `choices[0].message`: {client.quoted(reply)}"
+        raise GenerationFailed(words) from None
 
 
 def _alternatives(logprobs: dict[str, Any] | None) -> list[list[tuple[str, float]]] | None:

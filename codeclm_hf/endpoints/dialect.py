@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from codeclm_hf.endpoints.base import Completion, GenerationRequest, InProcess
+from codeclm_hf.endpoints.base import Completion, GenerationRequest
+from codeclm_hf.endpoints.client import Client
 from codeclm_hf.errors import RequestRejected
 
 MIN_LOGPROB = -100.0
 """What minus infinity is kept as: JSON has no infinities, and e⁻¹⁰⁰ is nothing."""
 
 
-class Dialect(InProcess):
-    """A server spoken to in one wire format."""
+class Dialect:
+    """One server spoken to in one wire format, each request sent once."""
 
+    client: Client
+    identity: str
+    """Which model it serves."""
     grammar: bool
     """Whether the server takes a JSON schema; learnt from its first refusal."""
 

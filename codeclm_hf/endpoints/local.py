@@ -22,7 +22,8 @@ from huggingface_hub import cached_assets_path, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from codeclm_hf.endpoints.chat import Chat
-from codeclm_hf.endpoints.transport import Client
+from codeclm_hf.endpoints.client import Client
+from codeclm_hf.endpoints.pool import Pool, Replica
 from codeclm_hf.errors import BadInput
 
 SLOTS = 4
@@ -59,7 +60,7 @@ PACKAGED = {
 }
 
 
-def local(name: str, *, concurrency: int | None = None) -> Chat:
+def local(name: str, *, concurrency: int | None = None) -> Pool:
     """The endpoint of an embedded model; one server for all endpoints of one model in the process.
 
     Raises:
@@ -68,11 +69,8 @@ def local(name: str, *, concurrency: int | None = None) -> Chat:
     path = _weights(name)
     sha256 = _sha256(path)
     shown = name if name in PACKAGED else path.name
-    return Chat(
-        client=Client(_serve(path).listening_address, concurrency=concurrency or SLOTS),
-        model=shown,
-        identity=f"{shown}@sha256:{sha256}",
-    )
+    chat = Chat(client=Client(_serve(path).listening_address), model=shown, identity=f"{shown}@sha256:{sha256}")
+    return Pool([Replica(chat)], slots=concurrency or SLOTS)
 
 
 @functools.cache

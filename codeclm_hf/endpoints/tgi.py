@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from text_generation.types import Grammar, GrammarType, Parameters, Request, Response
 
 from codeclm_hf.endpoints.base import Completion, GenerationRequest
+from codeclm_hf.endpoints.client import Client
 from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
-from codeclm_hf.endpoints.transport import Client
 from codeclm_hf.errors import BadInput, GenerationFailed
 
 PATH = "/generate"
@@ -43,7 +43,7 @@ class TGI(Dialect):
         )
         body = Request(inputs=self._prompt(request), parameters=parameters).model_dump(mode="json", exclude_none=True)
         reply, headers = await self.client.post(PATH, body)
-        return _completion(reply, headers, self.client.shown)
+        return _completion(reply, headers, self.client)
 
     def _prompt(self, request: GenerationRequest) -> str:
         chat = [{"role": role, "content": content} for role, content in request.messages]
@@ -80,11 +80,11 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
     return tokenizer
 
 
-def _completion(reply: Any, headers: Mapping[str, str], shown: str) -> Completion:
+def _completion(reply: Any, headers: Mapping[str, str], client: Client) -> Completion:
     try:
         response = Response.model_validate(reply)
-    except ValidationError as exc:
-        raise GenerationFailed(f"{shown} answered 200 with no generation: {str(reply)[:200]!r}") from exc
+    except ValidationError:  # which holds the reply
+        raise GenerationFailed(f"{client.shown} answered 200 with no generation: {client.quoted(reply)}") from None
     details = response.details
     alternatives = None
     if details.top_tokens:

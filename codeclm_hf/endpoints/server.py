@@ -1,0 +1,177 @@
+"""What is learnt about one server while it is asked: how many requests it takes at a time, and whether it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import weakref
+from typing import NamedTuple, Protocol
+
+from codeclm_hf.endpoints import transport
+from codeclm_hf.errors import EndpointDown
+
+OPENS_AFTER = 3
+"""Failures in a row, each of requests sent after the one before, after which one request at a time tries."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds without requests after the second failure in a row, doubled with each further one."""
+PATIENCE, MOST_PATIENCE = 128, 4096
+"""Answers that come well before one more request at a time is tried, doubled each time that was too many."""
+CROWDED_AT, FORGIVEN_BY_AN_ANSWER = 2.0, 0.25
+"""How many refusals are a crowd, and what an answer takes off: single ones among many answers are chance."""
+
+
+class Waiting(Protocol):
+    """Who has requests that wait for a slot."""
+
+    slots: int
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is one."""
+        ...
+
+    def take(self, server: Server) -> None:
+        """Send the first in the queue to this server."""
+        ...
+
+
+class Sent(NamedTuple):
+    """A request on the wire."""
+
+    epoch: int
+    full: bool
+    """Whether it took the last slot, and so its answer says that so many are well."""
+    probe: bool
+
+
+class Server:
+    """One server's slots, shared by all who ask it; used on the transport's loop alone.
+
+    The limit falls to what the server took when it refuses (429, 503, a time-out), at most by half for one burst, and
+    grows when that many went well for long. Failures in a row open the circuit: after a pause one request tries.
+
+    Args:
+        shown: its URL, as it may be shown.
+    """
+
+    def __init__(self, shown: str) -> None:
+        self.shown = shown
+        self.most = self.limit = 1
+        self.in_flight = 0
+        self.failing_since: float | None = None
+        """When the first failure came after which there has been no answer."""
+        self.connections = 0
+        """Connections made to it so far: behind a new one another model may stand."""
+        self._queues: weakref.WeakSet[Waiting] = weakref.WeakSet()
+        self._epoch = self._streak = self._turn = 0
+        self._probing = False
+        self._resume_at = self._told_to_wait = 0.0
+        self._waking: asyncio.Task[None] | None = None
+        self._refusals = 0.0
+        self._floor = 1
+        self._well = 0
+        self._patience, self._step = 0, 1
+
+    def join(self, queue: Waiting) -> None:
+        """Take requests from a queue too; of all the limits asked for the smallest holds."""
+        first = not self._queues
+        self._queues.add(queue)
+        self.most = min(queue.slots for queue in self._queues)
+        self.limit = self.most if first else min(self.limit, self.most)
+
+    @property
+    def open(self) -> bool:
+        """Whether the server failed so often that only one request at a time tries."""
+        return self._streak >= OPENS_AFTER
+
+    def free(self) -> bool:
+        """Whether a request may be sent now."""
+        if self._resume_at and self._resume_at > transport.clock.now():
+            return False
+        return not self._probing if self.open else self.in_flight < self.limit
+
+    def send(self) -> Sent:
+        """Take a slot."""
+        self.in_flight += 1
+        self._probing = self.open
+        return Sent(self._epoch, self.in_flight >= self.limit, self._probing)
+
+    def back(self, sent: Sent) -> None:
+        """Give the slot back, whatever came of it, and let the next one go."""
+        self.in_flight -= 1
+        if sent.probe:
+            self._probing = False
+        self.wake()
+
+    def answered(self, sent: Sent) -> None:
+        """The server took the request."""
+        if self.open:
+            transport.log.warning("%s serves again", self.shown)
+        self._streak, self.failing_since = 0, None
+        self._resume_at = self._told_to_wait
+        self._refusals = max(0.0, self._refusals - FORGIVEN_BY_AN_ANSWER)
+        if sent.full:
+            self._well += 1
+        if self.limit < self.most and self._well >= max(self.limit, self._patience):
+            self._well = 0
+            # That the step before this one went well shows that there is room; the next ones may be larger.
+            self._patience, self._step = (0, 2 * self._step) if self._step > 1 else (self._patience, 2)
+            self.limit = min(self.most, self.limit + self._step // 2)
+
+    def failed(self, sent: Sent, failure: EndpointDown) -> None:
+        """The server did not take the request, or broke off."""
+        now = transport.clock.now()
+        if self.failing_since is None:
+            self.failing_since = now
+        # What was sent before the last failure came is of the same burst.
+        new = sent.epoch == self._epoch
+        if new:
+            self._epoch += 1
+            self._streak += 1
+            self._floor = max(1, self.limit // 2)
+            if self._streak > 1:
+                pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._streak - 2, 16))
+                self._resume_at = max(self._resume_at, now + pause * random.uniform(0.5, 1.5))
+            if self._streak == OPENS_AFTER:
+                transport.log.warning("%s; trying again until it serves", failure)
+        if failure.retry_after:
+            self._told_to_wait = now + failure.retry_after
+            self._resume_at = max(self._resume_at, self._told_to_wait)
+        if failure.status in (429, 503) or failure.timed_out:
+            self._shrink(new)
+        if self._resume_at > now:
+            if self._waking is not None:
+                self._waking.cancel()
+            self._waking = asyncio.create_task(self._wake_later())
+
+    def _shrink(self, new: bool) -> None:
+        self._refusals += 1
+        if self._refusals < CROWDED_AT:
+            return
+        if new:
+            self._patience, self._step = min(MOST_PATIENCE, max(PATIENCE, 2 * self._patience)), 1
+        self._well = 0
+        # Those still in flight, this one not counted, are what the server took.
+        self.limit = max(self._floor, min(self.limit, self.in_flight - 1))
+
+    async def _wake_later(self) -> None:
+        while (left := self._resume_at - transport.clock.now()) > 0:
+            await transport.clock.sleep(max(left, 0.001))  # a timer may be early by less than it can tell
+        self.wake()
+
+    def wake(self) -> None:
+        """Give free slots to those who wait, each queue in its turn."""
+        while self.free():
+            waiting = [queue for queue in self._queues if queue.waits]
+            if not waiting:
+                return
+            self._turn += 1
+            waiting[self._turn % len(waiting)].take(self)
+
+
+_servers: weakref.WeakValueDictionary[str, Server] = weakref.WeakValueDictionary()
+
+
+def at(shown: str) -> Server:
+    """The one server at a URL: two endpoints on it share its slots."""
+    return _servers.setdefault(shown, Server(shown))

@@ -1,0 +1,247 @@
+"""Endpoints that fail, crowd, die and come back: no row is lost, nothing is hammered, and the run ends in words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset
+
+from codeclm_hf import BadInput, CodecLM, Completion, Encode, Endpoint, GenerationRequest, Message, endpoint
+from codeclm_hf.endpoints import transport
+from codeclm_hf.errors import AccessDenied, EndpointDown, ModelChanged
+from conftest import FastClock, tree
+from standin import StandIn
+from world import World, answers, number
+
+Serve = Callable[..., StandIn]
+WorldOf = Callable[..., tuple[StandIn, StandIn]]
+SMALL = {"num_instructions": 20, "num_metadata": 6}
+REQUEST = GenerationRequest(messages=(Message("user", "hello"),), seed=1)
+
+
+def ask_many(n: int, connected: Endpoint) -> list[str]:
+    """n different requests at once."""
+
+    async def all_of_them() -> list[Completion]:
+        return await asyncio.gather(*(connected.generate(replace(REQUEST, seed=seed)) for seed in range(n)))
+
+    return [completion.text for completion in transport.run(all_of_them())]
+
+
+def test_a_server_that_takes_fewer_than_it_says_is_not_pressed(serve: Serve) -> None:
+    """Told 128 and refused beyond 16, the refusals die out, and no request fails."""
+    server = serve(lambda *_: "hi", slots=16, told=128, latency=0.002)
+    assert ask_many(3000, endpoint(server.url)) == ["hi"] * 3000
+    after = server.statuses[200:]
+    assert after.count(429) < 0.02 * len(after)
+
+
+def test_a_server_that_takes_more_again_gets_more(serve: Serve) -> None:
+    """After a crowd has gone the limit grows back."""
+    server = serve(lambda *_: "hi", slots=4, told=64, latency=0.002)
+    connected = endpoint(server.url)
+    ask_many(300, connected)
+    server.slots, server.most_in_flight = None, 0
+    ask_many(3000, connected)
+    assert server.most_in_flight > 32
+
+
+def test_the_requests_go_where_there_is_room(serve: Serve) -> None:
+    """Of three replicas each gets its share; one alone answers when the others are gone."""
+    servers = [serve(lambda *_: "hi", latency=0.002) for _ in range(3)]
+    connected = endpoint(",".join(server.url for server in servers), concurrency=8)
+    ask_many(300, connected)
+    assert all(len(server.asked) > 60 for server in servers)
+    servers[0].stop()
+    servers[1].stop()
+    assert ask_many(100, connected) == ["hi"] * 100
+    servers[0].start()
+    before = len(servers[0].asked)
+    ask_many(300, connected)
+    assert len(servers[0].asked) > before
+
+
+def test_replicas_serve_one_model(serve: Serve) -> None:
+    """Servers of different models are no pool."""
+    one, other = (serve(lambda *_: "hi", tgi=False, model=name) for name in "ab")
+    with pytest.raises(BadInput, match=r"needs one model .* serves a, .* serves b"):
+        endpoint(f"{one.url},{other.url}")
+
+
+@pytest.mark.parametrize("tgi", [True, False])
+def test_another_model_behind_the_url_stops_the_run(serve: Serve, tokenizer: str, tgi: bool) -> None:
+    """A server that comes back with another model is found out before its answer is used."""
+    server = serve(lambda *_: "hi", tgi=tgi)
+    connected = endpoint("chat+" + server.url)
+    ask_many(3, connected)
+    server.stop()
+    server.model = "another"
+    server.start()
+    with pytest.raises(ModelChanged, match=f"served {connected.identity} when the run began and now serves another"):
+        ask_many(1, connected)
+
+
+JSON, TEXT, HTML = "application/json", "text/plain", "text/html"
+FAULTS: list[Any] = [
+    (429, '{"error": "Model is overloaded", "error_type": "overloaded"}', JSON, {}),
+    (429, "slow down", TEXT, {"Retry-After": "3"}),
+    (503, "<html><body>Service Unavailable</body></html>", HTML, {}),
+    (502, "<html><body>Bad Gateway</body></html>", HTML, {}),
+    (504, "", HTML, {}),
+    (500, '{"error": "Incomplete generation", "error_type": "incomplete_generation"}', JSON, {}),
+    (424, '{"error": "Request failed during generation", "error_type": "generation"}', JSON, {}),
+    (200, '{"error": "CUDA out of memory", "error_type": "generation"}', JSON, {}),
+    (200, '{"choices": [{"message": {"content": "cut o', JSON, {}),
+    (200, "<html>a login page</html>", HTML, {}),
+    "drop",
+]
+
+
+class Faulty:
+    """A quarter of all requests meets a fault of some kind; no request more than three."""
+
+    def __init__(self) -> None:
+        self.met: Counter[str] = Counter()
+        self.kinds: set[int] = set()
+
+    def __call__(self, body: dict[str, Any]) -> Any:
+        key = json.dumps(body, sort_keys=True)
+        drawn = number("fault", key, self.met[key])
+        if drawn % 4 or self.met[key] == 3:
+            return None
+        self.met[key] += 1
+        self.kinds.add(drawn // 4 % len(FAULTS))
+        return FAULTS[drawn // 4 % len(FAULTS)]
+
+
+def run(servers: tuple[Any, Any], seeds: Dataset, out: Path, **options: Any) -> dict[str, bytes]:
+    """The Parquet of a small run on these servers."""
+    strong, target = (
+        endpoint(",".join(one.url for one in server) if isinstance(server, list) else server.url, **options)
+        for server in servers
+    )
+    tables = CodecLM(strong=strong, target=target).run(seeds, out=out, **SMALL)  # type: ignore[arg-type]
+    assert tables["trace"]["error"][:] == [None] * len(tables["trace"])
+    return tree(out)
+
+
+@pytest.mark.parametrize("tgi", [True, False])
+def test_a_quarter_of_faults_changes_nothing(world_of: WorldOf, seeds: Dataset, tmp_path: Path, tgi: bool) -> None:
+    """With every kind of fault in 25 % of the requests, the tables are those of a faultless run."""
+    faultless = run(world_of(tgi=tgi), seeds, tmp_path / "faultless")
+    servers, faults = world_of(tgi=tgi), Faulty()
+    for server in servers:
+        server.fault = faults
+    assert run(servers, seeds, tmp_path / "faulty") == faultless
+    assert len(faults.kinds) == len(FAULTS)
+    assert sum(faults.met.values()) > 0.15 * sum(len(server.statuses) for server in servers)
+
+
+def test_a_hung_request_is_sent_again(serve: Serve) -> None:
+    """No answer within the time-out is a fault as others are."""
+    server = serve(lambda *_: "hi")
+    connected = endpoint(server.url, timeout=0.2)
+    server.script = ["hang"]
+    assert ask_many(3, connected) == ["hi"] * 3
+
+
+def test_a_request_that_only_hangs_fails_its_row_and_no_other(serve: Serve) -> None:
+    """After two time-outs of one request its row is given up, and says so."""
+    server = serve(answers(World(), "strong"), fault=lambda body: "hang" if "poison" in json.dumps(body) else None)
+    stage = Encode(strong=endpoint(server.url, timeout=0.2))
+    table = stage.map(Dataset.from_dict({"instruction": ["one", "poison", "two"]}))
+    assert [error is None for error in table["error"]] == [True, False, True]
+    assert "gave no answer in 0.2 s" in table["error"][1]
+
+
+def test_one_of_three_replicas_dies_and_comes_back(world_of: WorldOf, seeds: Dataset, tmp_path: Path) -> None:
+    """Killed in the middle of a run and revived, a replica costs no row: the tables are an undisturbed run's."""
+    undisturbed = run(world_of(), seeds, tmp_path / "undisturbed")
+    strong, target = world_of(latency=0.002)
+    others = [StandIn(strong.answer, model=strong.model, latency=0.002) for _ in range(2)]
+    honest, doomed = strong.answer, others[0]
+    stopped = threading.Event()
+
+    def answer(*what: Any) -> Any:
+        if len(strong.asked) == 20:
+            threading.Thread(target=lambda: (doomed.stop(), stopped.set())).start()
+        if len(strong.asked) == 40:
+            stopped.wait(60)
+            threading.Thread(target=doomed.start).start()
+        return honest(*what)
+
+    strong.answer = answer
+    assert run(([strong, *others], target), seeds, tmp_path / "disturbed", concurrency=2) == undisturbed
+    assert all(server.asked for server in others)
+    for server in others:
+        server.close()
+
+
+def test_a_server_that_scaled_to_zero_is_waited_for(
+    world_of: WorldOf, seeds: Dataset, tmp_path: Path, clock: FastClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """60 s of 503, at the door and in the middle of a run, cost no row, few requests, and one line of words each."""
+    servers, begun = world_of(), clock.now()
+    starting = (503, "", HTML, {})
+
+    def asleep(until: float) -> Callable[[Any], Any]:
+        return lambda _: starting if clock.now() < until else None
+
+    for server in servers:
+        server.closed = asleep(begun + 60)
+    strong, target = (endpoint(server.url) for server in servers)
+    assert clock.now() >= begun + 60
+    servers[0].closed = asleep(clock.now() + 60)
+    codec = CodecLM(strong=strong, target=target)
+    tables = codec.run(seeds, out=tmp_path / "out", **SMALL)  # type: ignore[arg-type]
+    assert tables["trace"]["error"][:] == [None] * len(tables["trace"])
+    assert servers[0].statuses.count(503) < 30
+    said = [
+        record.message for record in caplog.records if record.name == "codeclm_hf" and servers[0].url in record.message
+    ]
+    assert [line.split("; ")[-1] for line in said if ";" in line] == [
+        "waiting until it serves",
+        "trying again until it serves",
+    ]
+
+
+def test_a_server_that_stays_away_stops_the_run(
+    world_of: WorldOf, seeds: Dataset, tmp_path: Path, clock: FastClock
+) -> None:
+    """After `give_up_after` seconds without an answer the run ends with what to do; few requests were wasted on it."""
+    strong, target = world_of()
+    codec = CodecLM(strong=endpoint(strong.url, give_up_after=300), target=endpoint(target.url, give_up_after=300))
+    strong.fault = lambda _: (503, "", HTML, {})
+    with pytest.raises(EndpointDown, match="gave up after 300 s without an answer; run again to go on"):
+        codec.run(seeds, out=tmp_path / "out", **SMALL)  # type: ignore[arg-type]
+    assert len(strong.statuses) < 60
+    strong.fault = None
+    codec.run(seeds, out=tmp_path / "out", **SMALL)  # type: ignore[arg-type]
+
+
+def test_retry_after_is_honoured_by_all(serve: Serve, clock: FastClock) -> None:
+    """A server that names a time gets no request before it."""
+    server = serve(lambda *_: "hi")
+    connected = endpoint(server.url)
+    server.script = [(429, "", TEXT, {"Retry-After": "90"})]
+    begun = clock.now()
+    ask_many(1, connected)
+    assert clock.now() - begun >= 90
+    assert len(server.statuses) == 2
+
+
+def test_a_refused_token_stops_a_run_once(serve: Serve, seeds: Dataset) -> None:
+    """401 in the middle ends everything at once, with the hint; nothing is tried again."""
+    server = serve(answers(World(), "strong"), token="right")
+    stage = Encode(strong=endpoint(server.url, api_key="right", concurrency=2))
+    server.token = "changed"
+    with pytest.raises(AccessDenied, match="give a valid token"):
+        stage.map(seeds)
