@@ -7,16 +7,19 @@ import json
 import random
 from typing import Any
 
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
 
 def canonical(value: Any) -> str:
     """The one JSON text of a value: sorted keys, no white space, Unicode kept."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = _encode(value)
+    # A lone surrogate from a broken file becomes its JSON escape, so that its row can have an id and fail in words.
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def digest(*parts: Any) -> str:
     """The SHA-256 of the parts' canonical JSON, 64 hexadecimal digits."""
-    # surrogatepass: a lone surrogate from a broken file must get an id too, so that its row can fail in words
-    return hashlib.sha256(canonical(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()
 
 
 def row_id(*parts: Any) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from codeclm_hf.errors import BadInput
@@ -35,14 +36,23 @@ class GenerationRequest:
     """A JSON schema with top-level `properties` that the answer should follow; servers may ignore it."""
     top_logprobs: int = 0
     """How many alternatives a token to return with their log-probabilities; 0 for none."""
+    stage: str = ""
+    """Who asks, for the books alone: no part of what is asked."""
 
     def __post_init__(self) -> None:
         if self.schema is not None and self.max_new_tokens > STRUCTURED_MAX_TOKENS:
             raise ValueError(f"a request with a schema needs max_new_tokens <= {STRUCTURED_MAX_TOKENS}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The request as plain data: what the journal's key is made of."""
-        return {**asdict(self), "messages": [list(message) for message in self.messages]}
+        """What is asked, as plain data: what the journal's key is made of."""
+        return {
+            "messages": [list(message) for message in self.messages],
+            "seed": self.seed,
+            "temperature": self.temperature,
+            "max_new_tokens": self.max_new_tokens,
+            "schema": self.schema,
+            "top_logprobs": self.top_logprobs,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +67,10 @@ class Completion:
     """For each generated token, the chosen token first, then the alternatives: (text, log-probability)."""
 
 
+Sending = Callable[[], AbstractContextManager[None]]
+"""Entered each time a request is about to go on the wire and left when it is back; raising keeps it from being sent."""
+
+
 @runtime_checkable
 class Endpoint(Protocol):
     """A model that answers."""
@@ -66,8 +80,12 @@ class Endpoint(Protocol):
         """Which model this is: a name and, where the server tells it, a revision. Never a URL."""
         ...
 
-    async def generate(self, request: GenerationRequest) -> Completion:
+    async def generate(self, request: GenerationRequest, *, sending: Sending = nullcontext) -> Completion:
         """Answer one request; call it on the transport's loop.
+
+        Args:
+            request: what is asked.
+            sending: a context around each try that is sent.
 
         Raises:
             EndpointError: the endpoint cannot answer anything now.

@@ -7,23 +7,21 @@ journal is what makes a run resumable; an answer it holds is never asked for aga
 from __future__ import annotations
 
 import asyncio
-import json
-import sqlite3
+import hashlib
+from array import array
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from codeclm_hf import ids
 from codeclm_hf.endpoints import transport
-from codeclm_hf.endpoints.base import Completion, Endpoint, GenerationRequest, InProcess, Usage
-from codeclm_hf.errors import JournalError
-
-_APPLICATION_ID = 0x0C0DEC11
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS answers (
-    key TEXT PRIMARY KEY, model TEXT NOT NULL, request TEXT NOT NULL, completion TEXT NOT NULL
-) WITHOUT ROWID
-"""
+from codeclm_hf.endpoints.base import Completion, Endpoint, GenerationRequest, InProcess, Sending, Usage
+from codeclm_hf.endpoints.budget import Budget
+from codeclm_hf.endpoints.journal_file import JournalFile, Kept, Row, as_json
+from codeclm_hf.errors import CodecLMError, JournalError
 
 
 class Journal:
@@ -31,135 +29,164 @@ class Journal:
 
     Args:
         path: the SQLite file; made where there is none.
+        budget: what may be asked for; what is kept already counts.
 
     Raises:
         JournalError: the file is torn, or is not a journal of ours.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, budget: Budget | None = None) -> None:
         self.path = Path(path)
-        self._inflight: dict[str, asyncio.Task[tuple[Completion, bool]]] = {}
-        self._pending: list[tuple[tuple[str, str, str, str], asyncio.Future[Completion]]] = []
+        self.budget = Budget() if budget is None else budget
+        self._waiting: dict[bytes, list[asyncio.Future[Completion]]] = {}
+        """By key, who waits for an answer that is asked for or on its way to the disk."""
+        self._asking: set[asyncio.Task[None]] = set()
+        self._on_the_wire: set[asyncio.Task[Any] | None] = set()
+        self._closing = False
+        self._pending: list[tuple[Row, Completion]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="codeclm-hf-journal")
-        self._read = self._open()
-        self._write = self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        existed = self.path.exists() and self.path.stat().st_size > 0
-        db = None
+        self._used = array("q")
+        """The ids of the answers that were given since the journal was opened."""
+        # The loop's thread reads and the writer's thread writes, each on a connection of its own.
+        self._reading = JournalFile(self.path, create=True)
         try:
-            # The loop's thread reads and the writer's thread writes, each on a connection of its own.
-            db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
-            if existed and db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
-                raise JournalError(f"{self.path} is a database of something else; name another --out")
-            db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute(_SCHEMA)
-        except (sqlite3.Error, JournalError) as exc:
-            if db is not None:
-                db.close()
-            if isinstance(exc, JournalError):
-                raise
-            words = f"{self.path} cannot be used as a journal ({exc}); move it away, or name another --out"
-            raise JournalError(words) from exc
-        return db
+            totals = self._reading.totals()
+            self._writing = JournalFile(self.path)
+        except JournalError:
+            self._reading.close()
+            raise
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="codeclm-hf-journal")
+        self.budget.start(
+            sum(kept.answers for kept in totals),
+            sum(kept.prompt_tokens for kept in totals),
+            sum(kept.completion_tokens for kept in totals),
+        )
 
     async def ask(self, endpoint: Endpoint, request: GenerationRequest) -> tuple[Completion, bool]:
         """The answer to a request, and whether it was here already; identical requests in flight are asked once."""
         asked = ids.canonical(request.as_dict())
-        key = ids.digest(endpoint.identity, asked)
-        if (kept := self._get(key)) is not None:
-            return kept, True
-        task = self._inflight.get(key)
-        if task is not None:
-            completion, _ = await asyncio.shield(task)
-            return completion, True
-        task = asyncio.create_task(self._ask(key, endpoint, request, asked))
-        self._inflight[key] = task
-        task.add_done_callback(lambda task: self._landed(key, task))
-        return await asyncio.shield(task)
+        key = _key(endpoint.identity, asked)
+        waiting = self._waiting.get(key)
+        if new := waiting is None:
+            if (kept := self._reading.find(key)) is not None:
+                self._used.append(kept.id)
+                return kept.completion, True
+            waiting = self._waiting[key] = []
+            # A task of its own: what was paid for is kept, also when every caller has been cancelled.
+            task = asyncio.create_task(self._ask(key, endpoint, request, asked))
+            self._asking.add(task)
+            task.add_done_callback(lambda task: self._asked(key, task))
+        future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
+        waiting.append(future)
+        return await future, not new
 
-    def _landed(self, key: str, task: asyncio.Task[tuple[Completion, bool]]) -> None:
-        del self._inflight[key]
-        if not task.cancelled():
-            task.exception()  # seen: when every caller has been cancelled nobody else looks at it
-
-    async def _ask(
-        self, key: str, endpoint: Endpoint, request: GenerationRequest, asked: str
-    ) -> tuple[Completion, bool]:
-        completion = await endpoint.generate(request)
-        kept: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        self._pending.append(((key, endpoint.identity, asked, ids.canonical(asdict(completion))), kept))
-        if self._flushing is None or self._flushing.done():
-            self._flushing = asyncio.create_task(self._flush())
-        return await kept, False
-
-    def _get(self, key: str) -> Completion | None:
+    async def _ask(self, key: bytes, endpoint: Endpoint, request: GenerationRequest, asked: str) -> None:
+        completion = await endpoint.generate(request, sending=self._sending)
+        # No await from here on: a cancellation comes too late to lose what was paid for.
+        self.budget.spend(completion)
         try:
-            row = self._read.execute("SELECT completion FROM answers WHERE key = ?", (key,)).fetchone()
-        except sqlite3.Error as exc:
-            raise JournalError(f"{self.path} cannot be read ({exc}); move it away and run again") from exc
-        return _completion(row[0]) if row else None
+            text = as_json(completion)
+        except (TypeError, ValueError) as exc:
+            raise JournalError(f"an answer of {endpoint.identity} cannot be kept in {self.path} ({exc})") from exc
+        tokens = completion.prompt_tokens, completion.completion_tokens
+        self._pending.append((Row(key, endpoint.identity, request.stage, *tokens, asked, text), completion))
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
+
+    @contextmanager
+    def _sending(self) -> Iterator[None]:
+        """Around a request on the wire: it is paid for, so closing waits for it, but it is not tried again."""
+        task = asyncio.current_task()
+        with self.budget.sending():
+            self._on_the_wire.add(task)
+            try:
+                yield
+            except CodecLMError:
+                if self._closing:
+                    raise asyncio.CancelledError from None
+                raise
+            finally:
+                self._on_the_wire.discard(task)
+
+    def _asked(self, key: bytes, task: asyncio.Task[None]) -> None:
+        self._asking.discard(task)
+        if task.cancelled():
+            for future in self._waiting.pop(key):
+                future.cancel()
+        elif (exc := task.exception()) is not None:
+            self._failed(key, exc)
+
+    def _failed(self, key: bytes, exc: BaseException) -> None:
+        for future in self._waiting.pop(key):
+            if not future.done():
+                future.set_exception(exc)
 
     async def _flush(self) -> None:
         # Whatever arrives while one transaction is on its way to the disk goes together in the next.
         while self._pending:
             batch, self._pending = self._pending, []
+            rows = [row for row, _ in batch]
             try:
-                kept = await asyncio.get_running_loop().run_in_executor(
-                    self._writer, self._commit, [row for row, _ in batch]
-                )
-            except (sqlite3.Error, UnicodeEncodeError) as exc:
-                error = JournalError(
-                    f"{self.path} cannot be written ({exc}); free the disk and run the same command again"
-                )
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
+                kept = await asyncio.get_running_loop().run_in_executor(self._writer, self._writing.keep, rows)
+            except Exception as exc:  # whatever it is, those who wait must hear of it
+                error = exc if isinstance(exc, CodecLMError) else JournalError(f"{self.path} cannot be written ({exc})")
+                for row in rows:
+                    self._failed(row.key, error)
                 continue
-            for (_, future), completion in zip(batch, kept, strict=True):
-                if not future.done():
-                    future.set_result(completion)
+            for (row, completion), found in zip(batch, kept, strict=True):
+                # The first answer kept for a key wins, also another process's: every caller sees the same one.
+                answer, given = found if isinstance(found, Kept) else (found, completion)
+                self._used.append(answer)
+                for future in self._waiting.pop(row.key):
+                    if not future.done():
+                        future.set_result(given)
+        self._flushing = None
 
-    def _commit(self, rows: list[tuple[str, str, str, str]]) -> list[Completion]:
-        # The first answer kept for a key wins, also over another process's: every caller sees the same one.
-        db = self._write
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            db.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?)", rows)
-            db.execute("COMMIT")
-        except sqlite3.Error:
-            db.execute("ROLLBACK")
-            raise
-        find = "SELECT completion FROM answers WHERE key = ?"
-        return [_completion(db.execute(find, (key,)).fetchone()[0]) for key, *_ in rows]
+    def complete(self) -> None:
+        """Record that the run is complete: it is made of the answers given since the journal was opened.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        transport.run(self._complete())
+
+    async def _complete(self) -> None:
+        used = array("q", self._used)
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._writing.record, used)
 
     def __len__(self) -> int:
         """How many answers are kept."""
-        return int(self._read.execute("SELECT count(*) FROM answers").fetchone()[0])
+        return sum(kept.answers for kept in self._reading.totals())
 
     def close(self) -> None:
-        """Cancel what is in flight, commit what has come, and close the file; call it outside the loop."""
-        transport.run(self._drain())
-        self._writer.shutdown()
-        self._read.close()
-        self._write.close()
+        """Take what is on the wire, cancel what is not, commit, and close the file; call it outside the loop.
 
-    async def _drain(self) -> None:
-        if self._flushing is not None:
-            await self._flushing
-        for task in list(self._inflight.values()):
-            task.cancel()
-        await asyncio.gather(*self._inflight.values(), return_exceptions=True)
+        A second Ctrl-C, while it waits, leaves what is on the wire.
+        """
+        try:
+            transport.run(self._drain(patient=True))
+        except KeyboardInterrupt:
+            transport.run(self._drain(patient=False))
+            raise
+        finally:
+            self._writer.shutdown()
+            self._reading.close()
+            self._writing.close()
+
+    async def _drain(self, *, patient: bool) -> None:
+        self._closing = True
+        if patient and self._on_the_wire:
+            words = "waiting for %d answers that are on their way; Ctrl-C leaves them"
+            transport.log.warning(words, len(self._on_the_wire))
+        while self._asking or self._flushing is not None:
+            for task in self._asking - self._on_the_wire if patient else self._asking:
+                task.cancel()
+            tasks = self._asking if self._flushing is None else self._asking | {self._flushing}
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
-def _completion(text: str) -> Completion:
-    kept = json.loads(text)
-    if kept["top_logprobs"] is not None:
-        kept["top_logprobs"] = [[(token, logprob) for token, logprob in tokens] for tokens in kept["top_logprobs"]]
-    return Completion(**kept)
+def _key(identity: str, asked: str) -> bytes:
+    return hashlib.sha256(f"{ids.canonical(identity)}\n{asked}".encode()).digest()
 
 
 @dataclass
@@ -168,15 +195,24 @@ class Journaled(InProcess):
 
     endpoint: Endpoint
     journal: Journal
-    usage: Usage = field(default_factory=Usage)
+    usage: dict[str, Usage] = field(default_factory=dict)
+    """By the stage that asked."""
 
     @property
     def identity(self) -> str:  # type: ignore[override]
         """The identity of the endpoint inside."""
         return self.endpoint.identity
 
-    async def generate(self, request: GenerationRequest) -> Completion:
-        """The kept answer, or a new one that is kept before it is returned."""
+    async def generate(self, request: GenerationRequest, *, sending: Sending = nullcontext) -> Completion:
+        """The kept answer, or a new one that is kept before it is returned.
+
+        Args:
+            request: what is asked.
+            sending: unused; the journal's budget stands around what is sent.
+
+        Raises:
+            JournalError: the answer cannot be read or kept.
+        """
         completion, replayed = await self.journal.ask(self.endpoint, request)
-        self.usage.add(completion, replayed=replayed)
+        self.usage.setdefault(request.stage, Usage()).add(completion, replayed=replayed)
         return completion

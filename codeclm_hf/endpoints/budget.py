@@ -1,0 +1,99 @@
+"""How much a run may ask for, counted when a request goes on the wire and when its answer is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from codeclm_hf.endpoints.base import Completion
+from codeclm_hf.errors import BadInput, BudgetSpent
+
+
+class Budget:
+    """Limits for all the answers of one run directory, kept ones included; without limits it only counts.
+
+    Args:
+        max_requests: most answers.
+        max_tokens: most tokens, of prompts and answers together.
+        price_in: of a million prompt tokens, in whatever currency.
+        price_out: of a million tokens of answers.
+
+    Raises:
+        BadInput: a limit is below 1, or a price below 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_requests: int | None = None,
+        max_tokens: int | None = None,
+        price_in: float | None = None,
+        price_out: float | None = None,
+    ) -> None:
+        for name, limit in (("max-requests", max_requests), ("max-tokens", max_tokens)):
+            if limit is not None and limit < 1:
+                raise BadInput(f"needs {name} of at least 1; came {limit}")
+        for name, price in (("price-in", price_in), ("price-out", price_out)):
+            if price is not None and not 0 <= price < float("inf"):
+                raise BadInput(f"needs a {name} of at least 0; came {price}")
+        self.max_requests = max_requests
+        self.max_tokens = max_tokens
+        self.price_in = price_in
+        self.price_out = price_out
+        self.start(0, 0, 0)
+
+    def start(self, requests: int, prompt_tokens: int, completion_tokens: int) -> None:
+        """Begin with what a journal holds."""
+        self.requests = requests
+        self.prompt_tokens = prompt_tokens
+        self.completion_tokens = completion_tokens
+        self._in_flight = 0
+
+    @property
+    def tokens(self) -> int:
+        """Of prompts and answers, so far."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def cost(self) -> float | None:
+        """Of all answers so far; None without prices."""
+        if self.price_in is None and self.price_out is None:
+            return None
+        return (self.prompt_tokens * (self.price_in or 0) + self.completion_tokens * (self.price_out or 0)) / 1e6
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Around one sending; what comes back is to be given to `spend`.
+
+        Raises:
+            BudgetSpent: with what is on the wire already, a limit is reached.
+        """
+        self._check()
+        self._in_flight += 1
+        try:
+            yield
+        except BaseException:
+            self._in_flight -= 1
+            raise
+
+    def spend(self, completion: Completion) -> None:
+        """Count an answer that was sent for."""
+        self._in_flight -= 1
+        self.requests += 1
+        self.prompt_tokens += completion.prompt_tokens
+        self.completion_tokens += completion.completion_tokens
+
+    def _check(self) -> None:
+        if self.max_requests is not None and self.requests + self._in_flight >= self.max_requests:
+            raise _spent(f"{self.max_requests} requests", "--max-requests")
+        # An answer's length is known when it is there; those on the wire count as the mean so far.
+        expected = self.tokens + self._in_flight * self.tokens // max(self.requests, 1)
+        if self.max_tokens is not None and expected >= self.max_tokens:
+            raise _spent(f"{self.max_tokens} tokens", "--max-tokens")
+
+
+def _spent(what: str, option: str) -> BudgetSpent:
+    return BudgetSpent(
+        f"the budget of {what} is spent; every answer that came is kept; give a larger {option} and run the same "
+        "command again to go on"
+    )
