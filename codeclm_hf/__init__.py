@@ -6,6 +6,7 @@
     metadata ── Rubrics ──▶ rubrics and actions                     what makes it hard
     metadata ── Decode ──▶ basic instructions
     instructions ── Tailor ──▶ trace                                respond, judge, filter, improve
+    metadata ── Chain ──▶ the three at once                         no row waits at a stage's end
     trace ── tables ──▶ default, preference, trace, metadata        what people train on and look at
 
 `CodecLM` runs them in order into a run directory; each stage also works alone with `Dataset.map`.
@@ -13,11 +14,13 @@
 
 from codeclm_hf.about import VERSION as __version__
 from codeclm_hf.endpoints.base import Completion, Endpoint, GenerationRequest, Message
+from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.connect import endpoint
-from codeclm_hf.errors import BadInput, CodecLMError, EndpointError, RowError
+from codeclm_hf.errors import BadInput, BudgetSpent, CodecLMError, EndpointError, RowError
 from codeclm_hf.pipeline import CodecLM
 from codeclm_hf.progress import Progress
 from codeclm_hf.stages.augment import augment, subsample
+from codeclm_hf.stages.chain import Chain
 from codeclm_hf.stages.contrast import tables
 from codeclm_hf.stages.decode import Decode
 from codeclm_hf.stages.encode import Encode
@@ -26,6 +29,9 @@ from codeclm_hf.stages.tailor import Tailor
 
 __all__ = [
     "BadInput",
+    "Budget",
+    "BudgetSpent",
+    "Chain",
     "CodecLM",
     "CodecLMError",
     "Completion",

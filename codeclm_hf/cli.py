@@ -15,9 +15,11 @@ import typer
 import yaml
 from rich.console import Console
 
-from codeclm_hf import display, run_directory
+from codeclm_hf import display, journal_commands, run_directory
 from codeclm_hf.endpoints.base import Endpoint
+from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.connect import endpoint
+from codeclm_hf.endpoints.pool import GIVE_UP_AFTER
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.metrics.distributions import VERDICTS
 from codeclm_hf.pipeline import DEFAULT_SIZE, CodecLM, check_settings
@@ -29,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(journal_commands.app, name="journal")
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
 
@@ -65,7 +68,10 @@ def run(
         typer.Argument(help="A .jsonl/.json/.csv/.parquet/.txt file, a folder, or a Hub data set id."),
     ] = None,
     strong: Annotated[
-        str | None, typer.Option(metavar="ENDPOINT", help="http(s)://HOST:PORT of TGI, vLLM, …, or local:MODEL.")
+        str | None,
+        typer.Option(
+            metavar="ENDPOINT", help="http(s)://HOST:PORT of TGI, vLLM, …, several with commas, or local:MODEL."
+        ),
     ] = None,
     target: Annotated[str | None, typer.Option(metavar="ENDPOINT", help="The model that the data set is for.")] = None,
     out: Annotated[
@@ -114,8 +120,19 @@ def run(
         Path | None, typer.Option(metavar="DIR", help="A folder whose NAME.jinja replace our prompts.")
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(metavar="N", help="Most requests in flight at an endpoint.")
+        int | None, typer.Option(metavar="N", help="Most requests in flight at each server.")
     ] = None,
+    give_up_after: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Stop when an endpoint has answered nothing for so long.")
+    ] = GIVE_UP_AFTER,
+    max_requests: Annotated[
+        int | None, typer.Option(metavar="N", help="Stop at so many answers, earlier runs of this --out included.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", help="Stop at so many tokens, prompts and answers together.")
+    ] = None,
+    price_in: Annotated[float | None, typer.Option(help="Of a million prompt tokens; shows the cost.")] = None,
+    price_out: Annotated[float | None, typer.Option(help="Of a million tokens of answers.")] = None,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     config: Annotated[
         Path | None,
@@ -144,13 +161,15 @@ def run(
         "num_metadata": num_metadata,
         "metadata_fraction": metadata_fraction,
     }
+    budget = Budget(max_requests=max_requests, max_tokens=max_tokens, price_in=price_in, price_out=price_out)
     # What costs nothing is checked first: settings, folder, seeds; then the servers.
     check_settings(**settings, **sizes)
     run_directory.check(out)
     given = _inputs(seeds, metadata, column=column, split=split, revision=revision)
 
     def connect(target: str, model: str | None, key_env: str | None) -> Endpoint:
-        return endpoint(target, model=model, api_key=_key(key_env), concurrency=concurrency)
+        key = _key(key_env)
+        return endpoint(target, model=model, api_key=key, concurrency=concurrency, give_up_after=give_up_after)
 
     codec = CodecLM(
         strong=connect(strong, strong_model, strong_key_env),
@@ -161,7 +180,7 @@ def run(
     if dry_run:
         display.plan(_out, codec.plan(**given, **sizes), codec.models, out)
         return
-    _run(codec, out, **given, **sizes)
+    _run(codec, out, budget=budget, **given, **sizes)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from datasets import Dataset
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 
@@ -22,8 +23,20 @@ from codeclm_hf.plan import Requests
 from codeclm_hf.progress import Progress
 
 ROWS_SHOWN = 3
+_COUNTED = ("answers", "prompt_tokens", "completion_tokens")
 SHORT = 300
 """Characters of a long text that are shown."""
+
+
+@dataclass
+class _Stage:
+    """A bar, and where the run was when it appeared."""
+
+    task: TaskID
+    since: float
+    requests: int
+    tokens: int
+    tenth: int = -1
 
 
 class Live:
@@ -40,10 +53,7 @@ class Live:
             console=console,
             disable=not console.is_terminal,
         )
-        self._stage = ""
-        self._task: Any = None
-        self._start = (0.0, 0, 0)
-        self._tenth = 0
+        self._stages: dict[str, _Stage] = {}
 
     def __enter__(self) -> Live:
         self._bars.start()
@@ -55,19 +65,23 @@ class Live:
     def __call__(self, progress: Progress) -> None:
         """Show how far a stage is."""
         now = time.monotonic()
-        if progress.stage != self._stage:
-            self._stage, self._start, self._tenth = progress.stage, (now, progress.requests, progress.tokens), -1
-            self._task = self._bars.add_task(progress.stage, total=progress.total, rates="")
-        since, requests, tokens = self._start
-        seconds = max(now - since, 1e-6)
-        rates = f"{(progress.requests - requests) / seconds:.1f} requests/s"
-        rates += f", {(progress.tokens - tokens) / seconds:.0f} tokens/s"
+        if progress.stage not in self._stages:
+            task = self._bars.add_task(progress.stage, total=progress.total, rates="")
+            self._stages[progress.stage] = _Stage(task, now, progress.requests, progress.tokens)
+        stage = self._stages[progress.stage]
+        seconds = max(now - stage.since, 1e-6)
+        rates = f"{(progress.requests - stage.requests) / seconds:.1f} requests/s"
+        rates += f", {(progress.tokens - stage.tokens) / seconds:.0f} tokens/s"
         if progress.stage == "tailor":
             rates += f", {progress.accepted} accepted"
-        self._bars.update(self._task, completed=progress.done, rates=rates)
+        if progress.cost is not None:
+            rates += f", cost {progress.cost:.2f}"
+        if progress.projected is not None:
+            rates += f" of about {progress.projected:.2f}"
+        self._bars.update(stage.task, completed=progress.done, rates=rates)
         tenth = 10 * progress.done // progress.total if progress.total else 10
-        if not self._console.is_terminal and tenth > self._tenth:
-            self._tenth = tenth
+        if not self._console.is_terminal and tenth > stage.tenth:
+            stage.tenth = tenth
             left = seconds / progress.done * (progress.total - progress.done) if progress.done else 0
             line = f"{progress.stage}: {progress.done}/{progress.total} rows"
             self._console.print(line + (f", {rates}, {left:.0f} s left" if progress.done else ""), soft_wrap=True)
@@ -103,13 +117,19 @@ def summary(console: Console, manifest: dict[str, Any]) -> None:
         table.add_row(str(row["iteration"]), *(str(row[verdict]) for verdict in VERDICTS))
     console.print(table)
     console.print("rows: " + ", ".join(f"{name} {rows}" for name, rows in counts["rows"].items()), soft_wrap=True)
-    usage = manifest["usage"].values()
-    console.print(
-        f"made of {sum(role['answers'] for role in usage)} answers, "
-        f"{sum(role['prompt_tokens'] for role in usage)} prompt and "
-        f"{sum(role['completion_tokens'] for role in usage)} completion tokens",
-        soft_wrap=True,
-    )
+    _usage(console, manifest)
+
+
+def _usage(console: Console, manifest: dict[str, Any]) -> None:
+    table = Table("stage", "model", title="What it is made of")
+    for column in ("answers", "prompt tokens", "completion tokens"):
+        table.add_column(column, justify="right")
+    for row in manifest["usage"]:
+        table.add_row(row["stage"], escape(row["model"]), *(str(row[name]) for name in _COUNTED))
+    table.add_row("all", "", *(str(sum(row[name] for row in manifest["usage"])) for name in _COUNTED))
+    console.print(table)
+    if "cost" in manifest:
+        console.print(f"all answers in the journal cost {manifest['cost']['all']:.2f}")
 
 
 def inspect(console: Console, directory: Path) -> None:

@@ -11,6 +11,7 @@ from datasets import Dataset, DatasetDict, concatenate_datasets
 
 from codeclm_hf import about, inputs, prompts, run_directory, schema
 from codeclm_hf.endpoints.base import Endpoint
+from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import Journal, Journaled
 from codeclm_hf.errors import BadInput
 from codeclm_hf.metrics.distributions import counts
@@ -19,6 +20,7 @@ from codeclm_hf.progress import OnProgress, Report
 from codeclm_hf.prompts import Prompt
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.augment import augment, subsample
+from codeclm_hf.stages.chain import Chain, parted
 from codeclm_hf.stages.decode import Decode
 from codeclm_hf.stages.encode import Encode
 from codeclm_hf.stages.rubrics import Rubrics
@@ -119,6 +121,12 @@ class CodecLM:
         )
 
     @property
+    def chain(self) -> Chain:
+        """Metadata → rubrics, basic instructions and their trace, without a barrier between the stages."""
+        improves = self.tailor.iterations > 1
+        return Chain(rubrics=self.rubrics if improves else None, decode=self.decode, tailor=self.tailor, seed=self.seed)
+
+    @property
     def models(self) -> dict[str, str]:
         """Which model plays which role."""
         judge = self.judge or self.strong
@@ -148,6 +156,7 @@ class CodecLM:
         num_instructions: int = DEFAULT_SIZE,
         num_metadata: int = DEFAULT_SIZE,
         metadata_fraction: float = 1.0,
+        budget: Budget | None = None,
         on_progress: OnProgress | None = None,
     ) -> DatasetDict:
         """Make the data set, or go on making it: what a run directory's journal holds is not asked for again.
@@ -160,6 +169,7 @@ class CodecLM:
             num_instructions: basic instructions to make, in all; exactly so many are judged.
             num_metadata: metadata to have after mixing and matching, at most one an instruction.
             metadata_fraction: share of them to use, with the number of instructions held constant (fig. 4).
+            budget: how much may be asked for in all, what the run directory's journal holds included.
             on_progress: called, on another thread, when a row is done.
 
         Returns:
@@ -168,6 +178,7 @@ class CodecLM:
         Raises:
             BadInput: something given cannot be used; nothing was written.
             EndpointError: an endpoint cannot serve now; call again to go on.
+            BudgetSpent: call again with a larger one to go on.
         """
         check_settings(
             num_instructions=num_instructions, num_metadata=num_metadata, metadata_fraction=metadata_fraction
@@ -176,21 +187,22 @@ class CodecLM:
         given, drawn = self._inputs(seeds, metadata, column, size)
         manifest = self._manifest(num_instructions, num_metadata, metadata_fraction)
         directory = run_directory.claim(out, manifest)
-        journal = Journal(directory / run_directory.JOURNAL)
+        budget = budget or Budget()
+        journal = Journal(directory / run_directory.JOURNAL, budget)
         try:
             roles = {"strong": self.strong, "target": self.target, "judge": self.judge or self.strong}
             endpoints = {role: Journaled(endpoint, journal) for role, endpoint in roles.items()}
-            kept, report = replace(self, **endpoints), Report(endpoints, on_progress)  # type: ignore[arg-type]
-            table = concatenate_datasets([given, report.map("encode", kept.encode, drawn)])
+            kept, report = replace(self, **endpoints), Report(endpoints, budget, on_progress)  # type: ignore[arg-type]
+            table = concatenate_datasets([given, report.map(kept.encode, drawn)])
             table = subsample(augment(table, size, seed=self.seed), metadata_fraction, seed=self.seed)
-            if kept.tailor.iterations > 1:
-                table = report.map("rubrics", kept.rubrics, table)
-            instructions = report.map("decode", kept.decode, inputs.shared_out(table, num_instructions))
-            trace = report.map("tailor", kept.tailor, instructions)
+            trace, table = parted(report.map(kept.chain, inputs.shared_out(table, num_instructions)))
+            journal.complete()
         finally:
             journal.close()
         tables = contrast.tables(trace, table)
         manifest |= {"counts": counts(tables), "usage": report.usage()}
+        if budget.cost is not None:
+            manifest["cost"] = {"price_in": budget.price_in, "price_out": budget.price_out, "all": budget.cost}
         run_directory.write(directory, tables, manifest)
         return DatasetDict(tables)
 

@@ -130,6 +130,8 @@ def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None
         (["seeds.jsonl", "--config", "broken.yaml"], "needs a YAML file of options"),
         (["seeds.jsonl", "--out", "taken"], "holds something else; name another --out"),
         ([], "needs SEEDS, or --metadata FILE"),
+        (["seeds.jsonl", "--max-requests", "0"], "needs max-requests of at least 1; came 0"),
+        (["seeds.jsonl", "--give-up-after", "-1"], "needs seconds to give up after; came -1"),
         (["seeds.jsonl", "--threshold", "abc"], "Invalid value for '--threshold'"),
         (["seeds.jsonl", "--bogus", "1"], "--bogus"),
         (["seeds.jsonl", "--config", "typed.yaml"], "Invalid value for '--threshold'"),
@@ -205,6 +207,36 @@ def test_a_server_that_dies_stops_the_run_with_exit_code_3(
     assert cli(*typed, "--strong", servers[0].url, "--target", servers[1].url).returncode == 0
 
 
+def test_a_server_that_answers_nothing_stops_the_run_with_exit_code_3(
+    world_of: WorldOf, typed: list[object], tmp_path: Path
+) -> None:
+    """After --give-up-after seconds the last line says which server, why, and to run again."""
+    servers = world_of(tgi=False)
+    servers[1].fault = lambda _: (503, "", "text/plain", {})
+    words = [*typed, "--strong", servers[0].url, "--target", servers[1].url, "--give-up-after", 0.1]
+    result = cli(*words)
+    assert result.returncode == 3
+    assert re.search(
+        rf"^error: {servers[1].url} answered 503; gave up after 0.1 s .*; run again", result.stderr.splitlines()[-1]
+    )
+    assert "not finished" in cli("inspect", tmp_path / "out").stdout
+    servers[1].fault = None
+    assert cli(*words).returncode == 0
+
+
+def test_a_spent_budget_is_exit_code_4(typed: list[object], tmp_path: Path) -> None:
+    """The line says which option to raise; with a larger one the same command goes on, and shows what it costs."""
+    result = cli(*typed, "--max-requests", 20)
+    assert result.returncode == 4
+    assert "the budget of 20 requests is spent" in result.stderr.splitlines()[-1]
+    assert "give a larger --max-requests" in result.stderr.splitlines()[-1]
+    result = cli(*typed, "--max-requests", 1000, "--price-in", 1e6, "--price-out", 0)
+    assert result.returncode == 0, result.stderr
+    tokens = re.search(r"all answers in the journal cost (\d+)\.00", result.stdout)
+    assert tokens is not None
+    assert re.search(rf"tailor: 8/8 rows, .*cost {tokens[1]}\.00 of about {tokens[1]}\.00", result.stderr)
+
+
 def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(world_of: WorldOf, typed: list[object], tmp_path: Path) -> None:
     """Exit code 130 and two clauses; the same command then asks only the rest."""
     servers = world_of(tgi=False)
@@ -266,5 +298,6 @@ def test_help_names_every_option_of_the_contract() -> None:
                    "--num-metadata", "--num-instructions", "--num-rubrics", "--iterations", "--threshold",
                    "--no-self-rubrics", "--no-contrastive-filter", "--metadata-fraction", "--strong-model",
                    "--target-model", "--temperature", "--max-new-tokens", "--concurrency", "--seed", "--config",
-                   "--dry-run"):  # fmt: skip
+                   "--dry-run", "--give-up-after", "--max-requests", "--max-tokens", "--price-in",
+                   "--price-out"):  # fmt: skip
         assert option in shown

@@ -28,7 +28,8 @@ ROOMS = {
                  "schema", "errors", "about", "ids"},
     "builders": {"pipeline", "schema", "errors", "ids"},
     "display": {"errors", "pipeline", "plan", "progress", "run_directory", "metrics"},
-    "cli": {"builders", "display", "pipeline", "endpoints", "run_directory", "metrics", "errors"},
+    "journal_commands": {"endpoints", "run_directory", "errors"},
+    "cli": {"builders", "display", "journal_commands", "pipeline", "endpoints", "run_directory", "metrics", "errors"},
     "__init__": {"about", "endpoints", "errors", "pipeline", "progress", "stages"},
     "__main__": {"cli"},
 }  # fmt: skip

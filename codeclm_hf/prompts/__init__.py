@@ -6,6 +6,7 @@ seed, instruction or answer can open a turn of its own. No system turn: several 
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from importlib import resources
@@ -43,20 +44,16 @@ class Prompt:
     text: str
 
     def __post_init__(self) -> None:
-        if not self._turns():
+        if not _turns(self.text):
             raise BadInput(f"needs a line `--- user` before the text of the prompt `{self.name}`; it has none")
-        for _, template in self._turns():
+        for _, template in _turns(self.text):
             try:
-                used = jinja2.meta.find_undeclared_variables(_jinja.parse(template))
+                used = _used(template)
             except jinja2.TemplateSyntaxError as exc:
                 raise BadInput(f"needs a Jinja template in the prompt `{self.name}`; {exc}") from exc
             if unknown := used - GIVEN[self.name]:
                 given = ", ".join(sorted(GIVEN[self.name]))
                 raise BadInput(f"the prompt `{self.name}` uses {', '.join(sorted(unknown))}; its stage gives {given}")
-
-    def _turns(self) -> list[tuple[str, str]]:
-        _, *parts = _TURN.split(self.text)
-        return list(zip(parts[::2], parts[1::2], strict=True))
 
     def messages(self, **values: Any) -> tuple[Message, ...]:
         """The filled-in chat.
@@ -66,7 +63,7 @@ class Prompt:
         """
         try:
             return tuple(
-                Message(role, _jinja.from_string(template).render(values).strip()) for role, template in self._turns()
+                Message(role, _compiled(template).render(values).strip()) for role, template in _turns(self.text)
             )
         except (jinja2.TemplateError, TypeError) as exc:
             raise BadInput(f"the prompt `{self.name}` cannot be filled in ({exc})") from exc
@@ -75,6 +72,22 @@ class Prompt:
     def hash(self) -> str:
         """What names this text in manifests: 16 hexadecimal digits."""
         return ids.row_id(self.text)
+
+
+@functools.lru_cache
+def _turns(text: str) -> list[tuple[str, str]]:
+    _, *parts = _TURN.split(text)
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+@functools.lru_cache
+def _used(template: str) -> set[str]:
+    return jinja2.meta.find_undeclared_variables(_jinja.parse(template))
+
+
+@functools.lru_cache
+def _compiled(template: str) -> jinja2.Template:
+    return _jinja.from_string(template)
 
 
 def load(name: str, folder: str | Path | None = None) -> Prompt:

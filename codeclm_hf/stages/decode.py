@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from datasets import Features
+from datasets import Dataset, Features
 
 from codeclm_hf import ids, schema
 from codeclm_hf.endpoints.base import Endpoint
@@ -35,8 +35,7 @@ class Decode(Stage):
 
     async def rows(self, row: Row) -> list[Row]:
         """One row an instruction; those that could not be had are rows with an `error`."""
-        wanted = row.get("num_instructions")
-        wanted = self.num_instructions if wanted is None else wanted
+        wanted = self._wanted(row)
         if not row["use_case"]:
             return []
         found: list[str] = []
@@ -54,6 +53,15 @@ class Decode(Stage):
         made = [_instruction(row, instruction=instruction) for instruction in found]
         lost = range(len(found), wanted)
         return made + [_instruction(row, error=f"decode: instruction {n + 1} of {wanted}: {error}", n=n) for n in lost]
+
+    def wanted(self, dataset: Dataset) -> int:
+        """Instructions that a table of metadata is to give."""
+        columns = [name for name in ("use_case", "num_instructions") if name in dataset.column_names]
+        return sum(self._wanted(row) for row in dataset.select_columns(columns) if row["use_case"])
+
+    def _wanted(self, row: Row) -> int:
+        wanted = row.get("num_instructions")
+        return self.num_instructions if wanted is None else int(wanted)
 
     async def _ask(self, row: Row, n: int, part: tuple[int, int]) -> list[str] | str:
         """Up to n instructions, or why there are none."""

@@ -15,13 +15,14 @@ from codeclm_hf import ids, schema
 from codeclm_hf.about import VERSION
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.base import STRUCTURED_MAX_TOKENS, Completion, Endpoint, GenerationRequest, Message
-from codeclm_hf.errors import BadInput, UnreadableAnswer
+from codeclm_hf.errors import BadInput, RowError, UnreadableAnswer
 from codeclm_hf.prompts import Prompt
 from codeclm_hf.stages import parse
 
 T = TypeVar("T")
 Row = dict[str, Any]
-OnRows = Callable[[list[Row]], None]
+OnRows = Callable[[str, list[Row]], None]
+"""Told the stage's name and the output rows of one input row, on the transport's thread, when they are done."""
 
 BATCH_SIZE = 16
 """Rows in one call of `Dataset.map`; small, so that no row waits long for its neighbours."""
@@ -51,6 +52,22 @@ class Stage:
         """The output rows of one input row; a row that cannot be done comes back with its `error`."""
         raise NotImplementedError
 
+    async def told(self, row: Row, on_rows: OnRows | None) -> list[Row]:
+        """`rows`, and word of it."""
+        made = await self.rows(row)
+        if on_rows is not None:
+            on_rows(self.name, made)
+        return made
+
+    def totals(self, dataset: Dataset) -> dict[str, int]:
+        """How many rows there are to be told of, by stage."""
+        return {self.name: len(dataset)}
+
+    @property
+    def name(self) -> str:
+        """What the stage is called in progress and books."""
+        return type(self).__name__.lower()
+
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         """Do one batch and wait for it.
 
@@ -71,7 +88,7 @@ class Stage:
 
         Args:
             dataset: one that has the stage's columns; its own caching applies.
-            on_rows: called on the transport's thread with the output rows of each input row as it is done.
+            on_rows: told of each input row that is done.
 
         Returns:
             A data set of the stage's `features`.
@@ -122,14 +139,7 @@ class Stage:
 
     async def _batch(self, batch: Mapping[str, Sequence[Any]], on_rows: OnRows | None) -> list[list[Row]]:
         _require(self.needs, list(batch))
-
-        async def one(row: Row) -> list[Row]:
-            made = await self.rows(row)
-            if on_rows is not None:
-                on_rows(made)
-            return made
-
-        tasks = [asyncio.ensure_future(one(row)) for row in _rows(batch)]
+        tasks = [asyncio.ensure_future(self.told(row, on_rows)) for row in _rows(batch)]
         try:
             return await asyncio.gather(*tasks)
         finally:
@@ -160,6 +170,8 @@ def _plain(value: Any) -> Any:
         return value.text
     if isinstance(value, Endpoint):
         return value.identity
+    if isinstance(value, Stage):
+        return value.spec()
     return value
 
 
@@ -175,12 +187,19 @@ def _require(needed: Sequence[str], columns: Sequence[str]) -> None:
 
 
 async def together(*coroutines: Any) -> list[Any]:
-    """Await all, then raise the first error if there was one: nothing is left running behind it."""
-    results = await asyncio.gather(*coroutines, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return list(results)
+    """Await all, then raise the first row error in their order; an error that stops the run is raised at once."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    waiting = set(tasks)
+    try:
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                if (error := task.exception()) is not None and not isinstance(error, RowError):
+                    raise error
+        return [task.result() for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def ask(
@@ -204,7 +223,7 @@ async def ask(
         read: the reader; raises `UnreadableAnswer`.
         schema: the JSON schema the answer should follow.
         seed: the run's seed.
-        of: what the request is about (stage, row id, …): with the run's seed and the attempt, its own seed.
+        of: what the request is about (step, row id, …): with the run's seed and the attempt, its own seed.
         temperature: 0 means greedy.
         max_new_tokens: where the answer is cut off; a small model may write a string without an end.
         top_logprobs: alternatives a token.
@@ -222,6 +241,7 @@ async def ask(
                 max_new_tokens=min(max_new_tokens, STRUCTURED_MAX_TOKENS),
                 schema=schema,
                 top_logprobs=top_logprobs,
+                stage=of[0],
             )
         )
         cut_off = completion.finish_reason == "length"

@@ -5,6 +5,7 @@ The whole loop of an instruction runs inside its row, so no instruction waits fo
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -22,6 +23,8 @@ from codeclm_hf.stages.stage import Row, Stage, array_of, ask, object_of, togeth
 
 MOST_ITERATIONS = 4
 TOP_LOGPROBS = 10
+Actions = Callable[[], Awaitable[list[str]]]
+"""The actions of an instruction's metadata."""
 _SCORES = object_of(scores=array_of({"type": "integer", "minimum": 1, "maximum": 10}, 2))
 _IMPROVED = object_of(instruction={"type": "string", "minLength": 1})
 
@@ -52,6 +55,14 @@ class Tailor(Stage):
 
     async def rows(self, row: Row) -> list[Row]:
         """One row an iteration."""
+
+        async def actions() -> list[str]:
+            return row.get("actions") or []
+
+        return await self.trace(row, actions)
+
+    async def trace(self, row: Row, actions: Actions) -> list[Row]:
+        """The same, with actions that may come later: they are awaited when the first is needed."""
         candidate = _basic(row)
         if error := unusable(row["instruction"]):
             return [{**candidate, "verdict": "failed", "error": row.get("error") or error}]
@@ -59,7 +70,7 @@ class Tailor(Stage):
         try:
             await self._examine(candidate)
             while candidate["verdict"] == "retry":
-                candidate = await self._improve(candidate, row.get("actions") or [])
+                candidate = await self._improve(candidate, await actions())
                 trace.append(candidate)
                 await self._examine(candidate)
         except RowError as exc:
@@ -95,6 +106,7 @@ class Tailor(Stage):
                 seed=ids.derive(self.seed, "respond", role, candidate["id"], 0),
                 temperature=self.temperature,
                 max_new_tokens=self.max_new_tokens,
+                stage="respond",
             )
         )
         return completion.text.strip()
