@@ -6,6 +6,7 @@
     OUT/data/<config>/       Parquet named by its content, one folder a table; a table without rows has none
     OUT/codeclm.json         the manifest: what made it, and counts
     OUT/journal.sqlite       every paid answer; never published
+    OUT/.lock                held while the others are put in place
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
+from filelock import FileLock
 
 from codeclm_hf import schema
 from codeclm_hf.errors import BadInput
@@ -30,6 +32,8 @@ MANIFEST = "codeclm.json"
 JOURNAL = "journal.sqlite"
 CARD = "README.md"
 DATA = "data"
+LOCK = ".lock"
+_SCRATCH = ".data-"
 
 
 def check(out: str | Path) -> Path:
@@ -76,19 +80,22 @@ def claim(out: str | Path, manifest: dict[str, Any]) -> Path:
 
 
 def write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any]) -> None:
-    """Put tables, card and manifest in place of what was there."""
-    fresh = Path(tempfile.mkdtemp(prefix=".data-", dir=directory))
-    try:
-        (fresh / DATA).mkdir()
-        patterns = {name: _write_table(fresh / DATA / name, table) for name, table in tables.items() if len(table)}
-        if (directory / DATA).exists():
-            os.rename(directory / DATA, fresh / "old")
-        os.rename(fresh / DATA, directory / DATA)
-    finally:
-        shutil.rmtree(fresh)
+    """Put tables, card and manifest in place of what was there; two runs that end together do it in turn."""
     manifest = {**manifest, "status": "complete"}
-    _replace(directory / CARD, card.render(manifest, {name: f"{DATA}/{name}/{p}" for name, p in patterns.items()}))
-    _replace(directory / MANIFEST, _json(manifest))
+    with FileLock(directory / LOCK):
+        for left in directory.glob(f"{_SCRATCH}*"):  # by a run that was killed here
+            shutil.rmtree(left)
+        fresh = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=directory))
+        try:
+            (fresh / DATA).mkdir()
+            patterns = {name: _write_table(fresh / DATA / name, table) for name, table in tables.items() if len(table)}
+            if (directory / DATA).exists():
+                os.rename(directory / DATA, fresh / "old")
+            os.rename(fresh / DATA, directory / DATA)
+        finally:
+            shutil.rmtree(fresh)
+        _replace(directory / CARD, card.render(manifest, {name: f"{DATA}/{name}/{p}" for name, p in patterns.items()}))
+        _replace(directory / MANIFEST, _json(manifest))
 
 
 def _write_table(folder: Path, table: Dataset) -> str:
