@@ -99,6 +99,7 @@ class JournalFile:
             db = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
                 uri=True, timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False,
+                cached_statements=2 * _CHUNK,
             )  # fmt: skip
             if create and not _pragma(db, "page_count"):
                 _make(db)
@@ -125,20 +126,21 @@ class JournalFile:
 
     def keep(self, rows: Sequence[Row]) -> list[Kept | int]:
         """Commit answers together: for each its id, or what was kept for its key before, which then counts."""
-        kept: list[Kept | int] = []
+        # Every statement gives the interpreter's lock away, and waits for it as long as another thread is busy: one
+        # statement a row, or a transaction around one statement, would make a full loop the journal's bottleneck.
+        if len(rows) <= _CHUNK:
+            with self._converted("written"):
+                return self._insert(rows)
         with self._transaction():
-            while left := len(rows) - len(kept):
-                # Every statement gives the interpreter's lock away, and waits for it as long as another thread is
-                # busy: one statement a row would make a full loop the journal's bottleneck.
-                size = min(_CHUNK, 1 << (left.bit_length() - 1))
-                chunk = rows[len(kept) : len(kept) + size]
-                values = ",".join(["(?,?,?,?,?,?,?)"] * size)
-                done = self._db.execute(f"{_INSERT} VALUES {values}", [value for row in chunk for value in row])
-                if done.rowcount == size and done.lastrowid:
-                    kept += range(done.lastrowid - size + 1, done.lastrowid + 1)
-                else:
-                    kept += [self._first(row.key) for row in chunk]
-        return kept
+            chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+            return [answer for chunk in chunks for answer in self._insert(chunk)]
+
+    def _insert(self, rows: Sequence[Row]) -> list[Kept | int]:
+        values = ",".join(["(?,?,?,?,?,?,?)"] * len(rows))
+        done = self._db.execute(f"{_INSERT} VALUES {values}", [value for row in rows for value in row])
+        if done.rowcount == len(rows) and done.lastrowid:
+            return list(range(done.lastrowid - len(rows) + 1, done.lastrowid + 1))
+        return [self._first(row.key) for row in rows]
 
     def _first(self, key: bytes) -> Kept:
         if (found := self.find(key)) is None:

@@ -173,6 +173,8 @@ class Pool(InProcess):
             return replica, replica.server.send()
         turn: asyncio.Future[tuple[Replica, Sent]] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
+        for replica in self.replicas:
+            replica.server.wait(self)
         try:
             return await turn
         except asyncio.CancelledError:

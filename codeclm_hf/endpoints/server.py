@@ -63,7 +63,8 @@ class Server:
         self.connections = 0
         """Connections made to it so far: behind a new one another model may stand."""
         self._queues: weakref.WeakSet[Waiting] = weakref.WeakSet()
-        self._epoch = self._streak = self._turn = 0
+        self._waiting: dict[Waiting, None] = {}
+        self._epoch = self._streak = 0
         self._probing = False
         self._resume_at = self._told_to_wait = 0.0
         self._waking: asyncio.Task[None] | None = None
@@ -159,14 +160,18 @@ class Server:
             await transport.clock.sleep(max(left, 0.001))  # a timer may be early by less than it can tell
         self.wake()
 
+    def wait(self, queue: Waiting) -> None:
+        """Have a queue's requests sent when there is room."""
+        self._waiting[queue] = None
+
     def wake(self) -> None:
         """Give free slots to those who wait, each queue in its turn."""
-        while self.free():
-            waiting = [queue for queue in self._queues if queue.waits]
-            if not waiting:
-                return
-            self._turn += 1
-            waiting[self._turn % len(waiting)].take(self)
+        while self._waiting and self.free():
+            queue = next(iter(self._waiting))
+            del self._waiting[queue]
+            if queue.waits:
+                self._waiting[queue] = None
+                queue.take(self)
 
 
 _servers: weakref.WeakValueDictionary[str, Server] = weakref.WeakValueDictionary()
