@@ -25,7 +25,7 @@ import pytest
 from datasets import Dataset
 
 from codeclm_hf import CodecLM, endpoint
-from codeclm_hf.endpoints import transport
+from codeclm_hf.endpoints import journal, transport
 from standin import TEMPLATE, StandIn
 from world import World, answers
 
@@ -53,8 +53,9 @@ class FastClock(transport.Clock):
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> FastClock:
-    """The test's own time: retries come at once."""
+    """The test's own time: retries and commits come at once."""
     clock = FastClock()
+    monkeypatch.setattr(journal, "GATHER", 0)
     monkeypatch.setattr(transport, "clock", clock)
     return clock
 

@@ -23,6 +23,11 @@ from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal_file import JournalFile, Kept, Row, as_json
 from codeclm_hf.errors import CodecLMError, JournalError
 
+GATHER = 0.02
+"""Seconds that an answer waits for others to be committed with it: a commit costs as much CPU as a request."""
+MANY = 32
+"""Answers that do not wait for more."""
+
 
 class Journal:
     """The answers of one run directory; safe for several processes at once.
@@ -43,6 +48,7 @@ class Journal:
         self._asking: set[asyncio.Task[None]] = set()
         self._on_the_wire: set[asyncio.Task[Any] | None] = set()
         self._closing = False
+        self._enough = asyncio.Event()
         self._pending: list[tuple[Row, Completion]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._used = array("q")
@@ -90,6 +96,8 @@ class Journal:
             raise JournalError(f"an answer of {endpoint.identity} cannot be kept in {self.path} ({exc})") from exc
         tokens = completion.prompt_tokens, completion.completion_tokens
         self._pending.append((Row(key, endpoint.identity, request.stage, *tokens, asked, text), completion))
+        if len(self._pending) >= MANY:
+            self._enough.set()
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
 
@@ -122,8 +130,12 @@ class Journal:
                 future.set_exception(exc)
 
     async def _flush(self) -> None:
-        # Whatever arrives while one transaction is on its way to the disk goes together in the next.
         while self._pending:
+            if not self._closing and len(self._pending) < MANY:
+                self._enough.clear()
+                timer = asyncio.get_running_loop().call_later(GATHER, self._enough.set)
+                await self._enough.wait()
+                timer.cancel()
             batch, self._pending = self._pending, []
             rows = [row for row, _ in batch]
             try:
@@ -175,6 +187,7 @@ class Journal:
 
     async def _drain(self, *, patient: bool) -> None:
         self._closing = True
+        self._enough.set()
         if patient and self._on_the_wire:
             words = "waiting for %d answers that are on their way; Ctrl-C leaves them"
             transport.log.warning(words, len(self._on_the_wire))
