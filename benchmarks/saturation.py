@@ -15,7 +15,8 @@ digested by the servers. Lines of the table:
 
 and its columns: `of limit`, the least possible time ÷ this one; `call`, the wall time of the whole call, tables
 included; `CPU`, the client's CPU time in that call ÷ requests (imports and connecting are left out); `peak`, its
-resident memory at most; `requests` and `work`, which must be the same.
+resident memory at most; `requests` and `work`, which must be the same. Then ours is called once more on the finished
+run directory: it must send nothing, or the requests would differ.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ class Run:
     """What one client did: its own costs, and the servers' books."""
 
     cost: Cost
+    again: list[Cost]
+    """Of the same call once more, all answers in the journal."""
     books: tuple[dict[str, Any], dict[str, Any]]
 
     @property
@@ -94,11 +97,11 @@ class Run:
         return tuple((books["digest"], books["bytes"]) for books in self.books)
 
 
-def run_reference(job: reference.Job) -> Cost:
-    return cost(lambda: asyncio.run(reference.run(job)))  # noqa: TID251  # a process without the package's loop
+def run_reference(job: reference.Job) -> tuple[Cost]:
+    return (cost(lambda: asyncio.run(reference.run(job))),)  # noqa: TID251  # a process without the package's loop
 
 
-def run_ours(job: reference.Job, profile: str | None) -> Cost:
+def run_ours(job: reference.Job, profile: str | None) -> tuple[Cost, Cost]:
     disable_progress_bars()
     profiles = Profiles() if profile else None
     strong, target = (endpoint(url, concurrency=job.slots) for url in (job.strong, job.target))
@@ -106,10 +109,10 @@ def run_ours(job: reference.Job, profile: str | None) -> Cost:
     with tempfile.TemporaryDirectory() as out:
         codec = CodecLM(strong=strong, target=target)
         sizes = {"num_instructions": job.num_instructions, "num_metadata": job.num_metadata}
-        took = cost(lambda: codec.run(seeds, out=f"{out}/run", **sizes))  # type: ignore[arg-type]
+        took, again = (cost(lambda: codec.run(seeds, out=f"{out}/run", **sizes)) for _ in range(2))  # type: ignore[arg-type]
     if profiles and profile:
         profiles.dump(profile)
-    return took
+    return took, again
 
 
 def measure(conf: Configuration, options: argparse.Namespace) -> dict[str, list[Run]]:
@@ -125,8 +128,8 @@ def measure(conf: Configuration, options: argparse.Namespace) -> dict[str, list[
                 for server in servers:
                     server.reset()
                 ours = name == "codeclm-hf"
-                took = alone(run_ours, job, options.profile) if ours else alone(run_reference, job)
-                runs[name].append(Run(took, (servers[0].stats(), servers[1].stats())))
+                took, *again = alone(run_ours, job, options.profile) if ours else alone(run_reference, job)
+                runs[name].append(Run(took, again, (servers[0].stats(), servers[1].stats())))
     return runs
 
 
@@ -148,6 +151,8 @@ def report(conf: Configuration, options: argparse.Namespace, runs: dict[str, lis
         )
         if options.spans:
             _print_spans(of_one[-1])
+    again = [run.again[0].wall for run in runs["codeclm-hf"]]
+    print(f"the same call again, all {every[0].requests} answers in the journal: {_median(again):.2f} s")
     same = len({run.asked for run in every}) == 1
     print("the requests of all runs are " + ("the same, byte for byte" if same else "NOT THE SAME: compare nothing"))
     if conf.target:
