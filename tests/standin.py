@@ -201,7 +201,7 @@ class StandIn:
                 "schema": schema,
                 "seed": body["seed"],
                 "temperature": body["temperature"],
-                "max_new_tokens": body["max_tokens"],
+                "max_new_tokens": body.get("max_tokens") or body["max_completion_tokens"],
             },
         )
         if isinstance(text, web.StreamResponse):

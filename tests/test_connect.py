@@ -84,6 +84,18 @@ def test_a_server_without_grammars_is_asked_without(serve: Serve, tgi: bool) -> 
     assert [asked["schema"] for asked in server.asked] == [None, None]
 
 
+def test_a_server_that_spells_the_limit_as_openai_does_is_asked_so(serve: Serve) -> None:
+    """After one refusal of `max_tokens` the newer name is used."""
+    server = serve(lambda *_: "hi", tgi=False)
+    words = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    server.fault = lambda body: (400, words, "text/plain", {}) if "max_tokens" in body else None
+    connected = endpoint(server.url)
+    for _ in range(2):
+        assert transport.run(connected.generate(REQUEST)).text == "hi"
+    assert [asked["body"]["max_completion_tokens"] for asked in server.asked] == [9, 9]
+    assert server.statuses == [400, 200, 200]
+
+
 @pytest.mark.parametrize("suffix", ["/", "/v1", "/v1/chat/completions"])
 def test_a_pasted_route_is_as_good_as_the_base_url(serve: Serve, suffix: str) -> None:
     """The URL of a route leads to its server."""

@@ -8,9 +8,10 @@ from typing import Any
 from codeclm_hf.endpoints.base import Completion, GenerationRequest
 from codeclm_hf.endpoints.client import Client
 from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
-from codeclm_hf.errors import GenerationFailed
+from codeclm_hf.errors import GenerationFailed, RequestRejected
 
 PATH = "/v1/chat/completions"
+_OPENAIS_LIMIT = "max_completion_tokens"
 
 
 @dataclass
@@ -24,12 +25,24 @@ class Chat(Dialect):
     tgi: bool = False
     """Whether this is TGI's Messages API, which spells `response_format` its own way."""
     grammar: bool = True
+    limit: str = "max_tokens"
+    """What the server calls the most tokens of an answer; learnt from its refusal."""
 
     async def _generate(self, request: GenerationRequest, *, grammar: bool) -> Completion:
+        limit = self.limit
+        try:
+            return await self._ask(request, limit, grammar=grammar)
+        except RequestRejected as exc:
+            if limit == _OPENAIS_LIMIT or _OPENAIS_LIMIT not in str(exc):
+                raise
+            self.limit = _OPENAIS_LIMIT
+            return await self._ask(request, self.limit, grammar=grammar)
+
+    async def _ask(self, request: GenerationRequest, limit: str, *, grammar: bool) -> Completion:
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [{"role": role, "content": content} for role, content in request.messages],
-            "max_tokens": request.max_new_tokens,
+            limit: request.max_new_tokens,
             "temperature": request.temperature,
             "seed": request.seed,
         }
