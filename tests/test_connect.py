@@ -10,7 +10,7 @@ import pytest
 
 from codeclm_hf import BadInput, GenerationRequest, Message, endpoint
 from codeclm_hf.endpoints import transport
-from codeclm_hf.endpoints.connect import _hub_token
+from codeclm_hf.endpoints.connect import _headers, _hub_token
 from codeclm_hf.errors import AccessDenied, RequestRejected
 from standin import StandIn
 
@@ -205,6 +205,14 @@ def test_another_refusal_does_not_cost_the_grammar(serve: Serve) -> None:
         transport.run(connected.generate(REQUEST))
     transport.run(connected.generate(REQUEST))
     assert server.asked[-1]["schema"] == SCHEMA
+
+
+def test_an_inference_endpoint_is_asked_to_hold_requests_while_it_starts() -> None:
+    """The header of the scale-to-zero proxy goes to Inference Endpoints, with the time we would wait, and nowhere else."""
+    from yarl import URL
+
+    assert _headers(URL("https://abc.eu-west-1.aws.endpoints.huggingface.cloud"), 900) == {"X-Scale-Up-Timeout": "900"}
+    assert _headers(URL("https://endpoints.huggingface.cloud.evil.org"), 900) == {}
 
 
 def test_the_hub_token_goes_to_hugging_face_over_https_alone(monkeypatch: pytest.MonkeyPatch) -> None:
