@@ -208,7 +208,7 @@ def test_another_refusal_does_not_cost_the_grammar(serve: Serve) -> None:
 
 
 def test_an_inference_endpoint_is_asked_to_hold_requests_while_it_starts() -> None:
-    """The header of the scale-to-zero proxy goes to Inference Endpoints, with the time we would wait, and nowhere else."""
+    """The header of the scale-to-zero proxy goes to Inference Endpoints, with the time we wait, and nowhere else."""
     from yarl import URL
 
     assert _headers(URL("https://abc.eu-west-1.aws.endpoints.huggingface.cloud"), 900) == {"X-Scale-Up-Timeout": "900"}
