@@ -16,6 +16,7 @@ from datasets import Dataset
 
 from codeclm_hf import BadInput, CodecLM, Completion, Encode, Endpoint, GenerationRequest, Message, endpoint
 from codeclm_hf.endpoints import transport
+from codeclm_hf.endpoints.journal import Journal
 from codeclm_hf.errors import AccessDenied, EndpointDown, ModelChanged
 from conftest import FastClock, tree
 from standin import StandIn
@@ -38,7 +39,7 @@ def ask_many(n: int, connected: Endpoint) -> list[str]:
 
 def test_a_server_that_takes_fewer_than_it_says_is_not_pressed(serve: Serve) -> None:
     """Told 128 and refused beyond 16, the refusals die out, and no request fails."""
-    server = serve(lambda *_: "hi", slots=16, told=128, latency=0.002)
+    server = serve(lambda *_: "hi", slots=16, told=128, latency=0.01)
     assert ask_many(3000, endpoint(server.url)) == ["hi"] * 3000
     after = server.statuses[200:]
     assert after.count(429) < 0.02 * len(after)
@@ -52,6 +53,43 @@ def test_a_server_that_takes_more_again_gets_more(serve: Serve) -> None:
     server.slots, server.most_in_flight = None, 0
     ask_many(3000, connected)
     assert server.most_in_flight > 32
+
+
+def test_refusals_by_chance_cost_no_slots(serve: Serve) -> None:
+    """A server that refuses one request in twenty whatever it has to do keeps its slots."""
+    server = serve(lambda *_: "hi", told=16, latency=0.01)
+    connected, came = endpoint(server.url), 0
+
+    def by_chance(request: Any) -> Any:
+        nonlocal came
+        came += request.method == "POST"
+        return FAULTS[2] if request.method == "POST" and number("chance", came) % 20 == 0 else None
+
+    server.closed = by_chance
+    ask_many(4000, connected)
+    server.closed, server.most_in_flight = None, 0
+    ask_many(100, connected)
+    assert server.most_in_flight > 12
+
+
+def test_a_server_that_was_away_gets_as_many_as_before(serve: Serve, clock: FastClock) -> None:
+    """60 s of 503 say nothing about how many requests a server takes once it serves again."""
+    server = serve(lambda *_: "hi", told=32, latency=0.005)
+    connected, until = endpoint(server.url), clock.now() + 60
+    server.fault = lambda _: FAULTS[2] if clock.now() < until else None
+    ask_many(100, connected)
+    server.most_in_flight = 0
+    ask_many(200, connected)
+    assert server.most_in_flight == 32
+
+
+def test_who_connects_anew_asks_for_another_concurrency(serve: Serve) -> None:
+    """In a notebook the first connection is still there while the second is made, and then it is gone."""
+    server = serve(lambda *_: "hi", latency=0.005)
+    connected = endpoint(server.url, concurrency=2)
+    connected = endpoint(server.url, concurrency=20)
+    ask_many(100, connected)
+    assert server.most_in_flight == 20
 
 
 def test_the_requests_go_where_there_is_room(serve: Serve) -> None:
@@ -87,6 +125,42 @@ def test_another_model_behind_the_url_stops_the_run(serve: Serve, tokenizer: str
     server.start()
     with pytest.raises(ModelChanged, match=f"served {connected.identity} when the run began and now serves another"):
         ask_many(1, connected)
+
+
+def test_no_answer_of_another_model_is_taken(serve: Serve, tmp_path: Path) -> None:
+    """Many requests that another model has answered by the time this is found out all end in the error, and so do
+    later ones."""
+    server = serve(lambda *_: "hi", tgi=False, latency=0.05)
+    connected = endpoint(server.url)
+    ask_many(3, connected)
+    server.stop()
+    server.model = "another"
+    server.start()
+    journal = Journal(tmp_path / "journal.sqlite")
+
+    async def some(seeds: range) -> list[Any]:
+        asked = (journal.ask(connected, replace(REQUEST, seed=seed)) for seed in seeds)
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    for seeds in (range(100, 116), range(200, 203)):
+        assert {type(result) for result in transport.run(some(seeds))} == {ModelChanged}
+    assert len(journal) == 0
+    journal.close()
+
+
+def test_many_answers_wait_for_one_check_of_the_model(serve: Serve) -> None:
+    """Where every answer comes over a new connection, or the check fails, it is not made once an answer."""
+    server = serve(lambda *_: "hi", tgi=False, latency=0.02)
+    connected, asked = endpoint(server.url), 0
+
+    def closed(request: Any) -> Any:
+        nonlocal asked
+        asked += request.path == "/v1/models"
+        return (404, "", HTML, {}) if request.path == "/v1/models" else None
+
+    server.closed = closed
+    assert ask_many(64, connected) == ["hi"] * 64
+    assert 1 <= asked < 16
 
 
 JSON, TEXT, HTML = "application/json", "text/plain", "text/html"
@@ -223,8 +297,26 @@ def test_a_server_that_stays_away_stops_the_run(
     with pytest.raises(EndpointDown, match="gave up after 300 s without an answer; run again to go on"):
         codec.run(seeds, out=tmp_path / "out", **SMALL)  # type: ignore[arg-type]
     assert len(strong.statuses) < 60
-    strong.fault = None
+    strong.fault, strong.script = None, [FAULTS[2]]  # the next failure begins a time of its own
     codec.run(seeds, out=tmp_path / "out", **SMALL)  # type: ignore[arg-type]
+
+
+def test_time_in_which_nobody_asked_is_no_time_without_an_answer(serve: Serve, clock: FastClock) -> None:
+    """Who was interrupted while a server was away, and comes back after an hour, may wait as long as at first."""
+    server = serve(lambda *_: "hi")
+    connected = endpoint(server.url)
+    server.fault = lambda _: FAULTS[2]
+
+    async def interrupted() -> None:
+        task = asyncio.create_task(connected.generate(REQUEST))
+        while len(server.statuses) < 2:
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    transport.run(interrupted())
+    FastClock.time += 3600
+    server.fault, server.script = None, [FAULTS[2]]
+    assert ask_many(1, connected) == ["hi"]
 
 
 def test_retry_after_is_honoured_by_all(serve: Serve, clock: FastClock) -> None:

@@ -38,6 +38,8 @@ class Replica:
         self.server = self.dialect.client.server
         self._checked_at = transport.clock.now()
         self._checked_connections = self.server.connections
+        self._found = self.dialect.identity
+        self._begun = self._done = 0  # checks, counted; one may be cancelled between
         self._checking = asyncio.Lock()
 
     @property
@@ -53,20 +55,29 @@ class Replica:
         """
         if self._sure or self.identify is None:
             return
+        begun = self._begun
         async with self._checking:
-            if self._sure:
-                return
-            now, connections = transport.clock.now(), self.server.connections
-            try:
-                found = await self.identify()
-            except (CodecLMError, KeyError, TypeError):
-                return
-            self._checked_at, self._checked_connections = now, connections
-        if found != self.dialect.identity:
+            # A check that began after this answer came is as good as one of its own: many wait for one.
+            if self._done <= begun:
+                self._begun += 1
+                await self._check(self.identify)
+                self._done = self._begun
+        if self._found != self.dialect.identity:
             raise ModelChanged(
-                f"{self.dialect.client.shown} served {self.dialect.identity} when the run began and now serves {found}",
+                f"{self.dialect.client.shown} served {self.dialect.identity} when the run began and now serves "
+                f"{self._found}",
                 hint="serve the first again, or make the data set of the second in a folder of its own",
             )
+
+    async def _check(self, identify: Callable[[], Awaitable[str]]) -> None:
+        now, connections = transport.clock.now(), self.server.connections
+        try:
+            self._found = await identify()
+        except (CodecLMError, KeyError, TypeError):
+            return
+        # Another model leaves all answers in doubt until the first is there again.
+        if self._found == self.dialect.identity:
+            self._checked_at, self._checked_connections = now, connections
 
 
 class Pool(InProcess):

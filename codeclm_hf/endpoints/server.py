@@ -16,8 +16,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds without requests after the second failure in a row, doubled with each further one."""
 PATIENCE, MOST_PATIENCE = 128, 4096
 """Answers that come well before one more request at a time is tried, doubled each time that was too many."""
-CROWDED_AT, FORGIVEN_BY_AN_ANSWER = 2.0, 0.25
-"""How many refusals are a crowd, and what an answer takes off: single ones among many answers are chance."""
+CROWDED_AT, FORGIVEN_BY_AN_ANSWER = 3.0, 0.25
+"""How many refusals are a crowd, and what an answer takes off: a few among many answers are chance."""
 
 
 class Waiting(Protocol):
@@ -66,19 +66,27 @@ class Server:
         self._waiting: dict[Waiting, None] = {}
         self._epoch = self._streak = 0
         self._probing = False
-        self._resume_at = self._told_to_wait = 0.0
+        self._resume_at = self._told_to_wait = self._idle_since = 0.0
         self._waking: asyncio.Task[None] | None = None
         self._refusals = 0.0
         self._floor = 1
         self._well = 0
         self._patience, self._step = 0, 1
+        self._before: tuple[int, int, int] | None = None
+        """Limit, patience and step at the first failure after which there has been no answer."""
 
     def join(self, queue: Waiting) -> None:
         """Take requests from a queue too; of all the limits asked for the smallest holds."""
         first = not self._queues
         self._queues.add(queue)
+        weakref.finalize(queue, self._left)  # a notebook that connects anew asks for another limit
         self.most = min(queue.slots for queue in self._queues)
         self.limit = self.most if first else min(self.limit, self.most)
+
+    def _left(self) -> None:
+        untouched = self.limit == self.most
+        self.most = min((queue.slots for queue in self._queues), default=self.most)
+        self.limit = self.most if untouched else min(self.limit, self.most)
 
     @property
     def open(self) -> bool:
@@ -93,6 +101,10 @@ class Server:
 
     def send(self) -> Sent:
         """Take a slot."""
+        if self.failing_since is not None and not self.in_flight:
+            # Time in which nobody asked is no time without an answer.
+            now = transport.clock.now()
+            self.failing_since += max(0.0, now - max(self._idle_since, self._resume_at))
         self.in_flight += 1
         self._probing = self.open
         return Sent(self._epoch, self.in_flight >= self.limit, self._probing)
@@ -100,6 +112,8 @@ class Server:
     def back(self, sent: Sent) -> None:
         """Give the slot back, whatever came of it, and let the next one go."""
         self.in_flight -= 1
+        if self.failing_since is not None:
+            self._idle_since = transport.clock.now()
         if sent.probe:
             self._probing = False
         self.wake()
@@ -111,6 +125,7 @@ class Server:
         self._streak, self.failing_since = 0, None
         self._resume_at = self._told_to_wait
         self._refusals = max(0.0, self._refusals - FORGIVEN_BY_AN_ANSWER)
+        self._before = None
         if sent.full:
             self._well += 1
         if self.limit < self.most and self._well >= max(self.limit, self._patience):
@@ -124,6 +139,7 @@ class Server:
         now = transport.clock.now()
         if self.failing_since is None:
             self.failing_since = now
+            self._before = self.limit, self._patience, self._step
         # What was sent before the last failure came is of the same burst.
         new = sent.epoch == self._epoch
         if new:
@@ -140,6 +156,10 @@ class Server:
             self._resume_at = max(self._resume_at, self._told_to_wait)
         if failure.status in (429, 503) or failure.timed_out:
             self._shrink(new)
+        if self.open and self.in_flight == 1 and self._before is not None:
+            # It took none of many, and none of one: it is away, which says nothing about how many it takes.
+            limit, self._patience, self._step = self._before
+            self.limit, self._refusals = min(limit, self.most), 0.0
         if self._resume_at > now:
             if self._waking is not None:
                 self._waking.cancel()
@@ -150,10 +170,13 @@ class Server:
         if self._refusals < CROWDED_AT:
             return
         if new:
-            self._patience, self._step = min(MOST_PATIENCE, max(PATIENCE, 2 * self._patience)), 1
+            # So many went well since the limit changed that it was chance, not one more than the server takes.
+            chance = self._well >= PATIENCE
+            self._patience = PATIENCE if chance else min(MOST_PATIENCE, max(PATIENCE, 2 * self._patience))
+            self._step = 1
         self._well = 0
         # Those still in flight, this one not counted, are what the server took.
-        self.limit = max(self._floor, min(self.limit, self.in_flight - 1))
+        self.limit = min(self.limit, max(self._floor, self.in_flight - 1))
 
     async def _wake_later(self) -> None:
         while (left := self._resume_at - transport.clock.now()) > 0:

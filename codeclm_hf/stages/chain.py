@@ -77,6 +77,8 @@ class Chain(Stage):
 
 def parted(made: Dataset) -> tuple[Dataset, Dataset]:
     """What `Chain` made as two tables: the trace, and the metadata."""
-    traces = made.data.table.column("trace").combine_chunks()
-    trace = pa.Table.from_struct_array(pc.list_flatten(traces)).select(list(schema.TRACE))
+    # Chunk by chunk: together the texts may be more than the 2 GiB that one array holds.
+    traces = made.data.table.column("trace")
+    flat = pa.chunked_array([pc.list_flatten(chunk) for chunk in traces.chunks], type=traces.type.value_type)
+    trace = pa.Table.from_struct_array(flat).select(list(schema.TRACE))
     return Dataset(trace.cast(schema.TRACE.arrow_schema)), made.remove_columns("trace")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import polars as pl
+import pyarrow as pa
 from datasets import Dataset, Features
 
 from codeclm_hf import schema
 
+ROWS_A_PART = 10_000
 ACCEPTED = ("accept_strong", "accept_target")
 
 
@@ -86,5 +88,7 @@ def _turn(role: str, column: str) -> pl.Expr:
 
 
 def _dataset(frame: pl.LazyFrame, features: Features) -> Dataset:
-    # polars writes large strings and large lists; the contract says string and list.
-    return Dataset(frame.collect().to_arrow().cast(features.arrow_schema))
+    # polars writes large strings and large lists; the contract says string and list, which hold 2 GiB a part.
+    arrow = features.arrow_schema
+    parts = [part.to_arrow().cast(arrow) for part in frame.collect().iter_slices(ROWS_A_PART)]
+    return Dataset(pa.concat_tables(parts) if parts else arrow.empty_table())
