@@ -73,7 +73,9 @@ def run(
             metavar="ENDPOINT", help="http(s)://HOST:PORT of TGI, vLLM, …, several with commas, or local:MODEL."
         ),
     ] = None,
-    target: Annotated[str | None, typer.Option(metavar="ENDPOINT", help="The model that the data set is for.")] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="ENDPOINT", help="The model that the data set is for; as --strong.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run directory; the same command resumes it.")
     ] = None,
@@ -123,13 +125,13 @@ def run(
         int | None, typer.Option(metavar="N", help="Most requests in flight at each server.")
     ] = None,
     give_up_after: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Stop when an endpoint has answered nothing for so long.")
+        float, typer.Option(metavar="SECONDS", help="Stop, with exit code 3, after so long without an answer.")
     ] = GIVE_UP_AFTER,
     max_requests: Annotated[
-        int | None, typer.Option(metavar="N", help="Stop at so many answers, earlier runs of this --out included.")
+        int | None, typer.Option(metavar="N", help="Stop, with exit code 4, at so many answers in all in --out.")
     ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(metavar="N", help="Stop at so many tokens, prompts and answers together.")
+        int | None, typer.Option(metavar="N", help="The same for tokens, prompts and answers together.")
     ] = None,
     price_in: Annotated[float | None, typer.Option(help="Of a million prompt tokens; shows the cost.")] = None,
     price_out: Annotated[float | None, typer.Option(help="Of a million tokens of answers.")] = None,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from datasets import Dataset
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
 from codeclm_hf import run_directory
 from codeclm_hf.errors import BadInput
@@ -39,16 +40,26 @@ class _Stage:
     tenth: int = -1
 
 
+class _Bars(Bars):
+    """One bar a stage, and below them what is the whole run's: it would not fit beside them in 80 columns."""
+
+    rates = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bars and the line below."""
+        yield from super().get_renderables()
+        yield Text(self.rates)
+
+
 class Live:
     """One bar a stage on a terminal; elsewhere a plain line for every tenth of a stage."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._bars = Bars(
+        self._bars = _Bars(
             TextColumn("{task.description:>8}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rates]}"),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
@@ -66,19 +77,20 @@ class Live:
         """Show how far a stage is."""
         now = time.monotonic()
         if progress.stage not in self._stages:
-            task = self._bars.add_task(progress.stage, total=progress.total, rates="")
+            task = self._bars.add_task(progress.stage, total=progress.total)
             self._stages[progress.stage] = _Stage(task, now, progress.requests, progress.tokens)
         stage = self._stages[progress.stage]
         seconds = max(now - stage.since, 1e-6)
         rates = f"{(progress.requests - stage.requests) / seconds:.1f} requests/s"
         rates += f", {(progress.tokens - stage.tokens) / seconds:.0f} tokens/s"
-        if progress.stage == "tailor":
+        if "tailor" in self._stages:
             rates += f", {progress.accepted} accepted"
         if progress.cost is not None:
             rates += f", cost {progress.cost:.2f}"
         if progress.projected is not None:
             rates += f" of about {progress.projected:.2f}"
-        self._bars.update(stage.task, completed=progress.done, rates=rates)
+        self._bars.rates = rates
+        self._bars.update(stage.task, completed=progress.done)
         tenth = 10 * progress.done // progress.total if progress.total else 10
         if not self._console.is_terminal and tenth > stage.tenth:
             stage.tenth = tenth

@@ -25,7 +25,7 @@ from datasets import Dataset
 from filelock import FileLock
 
 from codeclm_hf import schema
-from codeclm_hf.errors import BadInput
+from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.hub import card
 
 MANIFEST = "codeclm.json"
@@ -80,7 +80,19 @@ def claim(out: str | Path, manifest: dict[str, Any]) -> Path:
 
 
 def write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any]) -> None:
-    """Put tables, card and manifest in place of what was there; two runs that end together do it in turn."""
+    """Put tables, card and manifest in place of what was there; two runs that end together do it in turn.
+
+    Raises:
+        CodecLMError: the folder cannot be written.
+    """
+    try:
+        _write(directory, tables, manifest)
+    except OSError as exc:
+        words = f"the tables cannot be written to {directory} ({exc.strerror or exc})"
+        raise CodecLMError(words, hint="every answer is kept; free the disk and run the same command again") from exc
+
+
+def _write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any]) -> None:
     manifest = {**manifest, "status": "complete"}
     with FileLock(directory / LOCK):
         for left in directory.glob(f"{_SCRATCH}*"):  # by a run that was killed here
@@ -129,6 +141,8 @@ def read_manifest(directory: Path, *, missing_ok: bool = False) -> dict[str, Any
             raise ValueError("it is no manifest of a run")
         if manifest["status"] == "complete" and not {"config", "counts", "usage"} <= set(manifest):
             raise ValueError("it has no counts")
+        if not isinstance(manifest.get("usage", []), list):
+            raise ValueError("an older version of codeclm-hf wrote it")
     except (ValueError, TypeError) as exc:
         raise BadInput(f"needs a manifest that a run wrote; {path} is none ({exc}); name another folder") from exc
     return dict(manifest)

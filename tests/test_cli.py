@@ -131,7 +131,8 @@ def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None
         (["seeds.jsonl", "--out", "taken"], "holds something else; name another --out"),
         ([], "needs SEEDS, or --metadata FILE"),
         (["seeds.jsonl", "--max-requests", "0"], "needs max-requests of at least 1; came 0"),
-        (["seeds.jsonl", "--give-up-after", "-1"], "needs seconds to give up after; came -1"),
+        (["seeds.jsonl", "--give-up-after", "inf"], "needs seconds to give up after, of at least 0; came inf"),
+        (["seeds.jsonl", "--give-up-after", "-1"], "needs seconds to give up after, of at least 0; came -1"),
         (["seeds.jsonl", "--threshold", "abc"], "Invalid value for '--threshold'"),
         (["seeds.jsonl", "--bogus", "1"], "--bogus"),
         (["seeds.jsonl", "--config", "typed.yaml"], "Invalid value for '--threshold'"),
@@ -265,7 +266,13 @@ def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(world_of: WorldOf, typed: 
 
 @pytest.mark.parametrize(
     "manifest",
-    ['{"codeclm_hf": 1}', '["codeclm_hf"]', "no JSON", '{"codeclm_hf": 1, "models": {}, "status": "complete"}'],
+    [
+        '{"codeclm_hf": 1}',
+        '["codeclm_hf"]',
+        "no JSON",
+        '{"codeclm_hf": 1, "models": {}, "status": "complete"}',
+        '{"codeclm_hf": 1, "models": {}, "status": "complete", "config": {}, "counts": {}, "usage": {"strong": {}}}',
+    ],
 )
 def test_a_broken_run_directory_is_one_line(tmp_path: Path, manifest: str) -> None:
     """A manifest that no run wrote is refused by inspect."""

@@ -14,7 +14,7 @@ from datasets import Dataset, load_dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codeclm_hf import BadInput, CodecLM, Decode, EndpointError, endpoint, schema
+from codeclm_hf import BadInput, CodecLM, CodecLMError, Decode, EndpointError, endpoint, run_directory, schema
 from codeclm_hf.stages.encode import metadata_row
 from conftest import SEEDS, tree
 from standin import StandIn
@@ -289,6 +289,21 @@ def test_a_smaller_result_leaves_nothing_of_a_larger_one(world_of: WorldOf, seed
     codec_of(servers, threshold=9).run(seeds, out=tmp_path, **SMALL)
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["metadata", "trace"]
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [".lock"]
+
+
+def test_a_full_disk_under_the_tables_is_said_and_costs_no_answer(
+    world_of: WorldOf, seeds: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be written is one sentence; with room again the same run asks nothing and ends."""
+    servers = world_of()
+    with monkeypatch.context() as full:
+        full.setattr(run_directory, "_write_table", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+        with pytest.raises(CodecLMError, match=r"cannot be written to .* \(No space left\); every answer is kept"):
+            codec_of(servers).run(seeds, out=tmp_path, **SMALL)
+    asked = [len(server.asked) for server in servers]
+    codec_of(servers).run(seeds, out=tmp_path, **SMALL)
+    assert [len(server.asked) for server in servers] == asked
+    assert not list(tmp_path.glob(".data-*"))
 
 
 def test_a_changed_threshold_asks_only_what_is_new(world_of: WorldOf, seeds: Dataset, tmp_path: Path) -> None:

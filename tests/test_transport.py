@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -131,6 +132,22 @@ def test_a_reply_of_another_form_cannot_make_us_show_it_either(serve: Serve) -> 
     with pytest.raises(GenerationFailed, match=r"answered 200 with no .*Bearer …") as raised:
         transport.run(connected.generate(REQUEST))
     assert "s3cret" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_server_that_takes_no_connection_costs_the_request_no_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that drops packets is one that is down, not one that broke on the request."""
+    monkeypatch.setattr(client, "CONNECT_TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
+        address = deaf.getsockname()
+        waiting = [socket.socket() for _ in range(4)]  # they fill the queue of connections to accept
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(address)
+        with pytest.raises(EndpointDown, match="does not answer") as raised:
+            transport.run(client.Client(f"http://127.0.0.1:{address[1]}").post("/generate", {}))
+        assert raised.value.tries == 0
+        for each in waiting:
+            each.close()
 
 
 def test_credentials_in_a_url_are_not_shown() -> None:

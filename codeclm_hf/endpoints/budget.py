@@ -12,10 +12,13 @@ from codeclm_hf.errors import BadInput, BudgetSpent
 class Budget:
     """Limits for all the answers of one run directory, kept ones included; without limits it only counts.
 
+    It belongs to one run at a time, which begins by counting what its journal holds. Tokens on the wire count as the
+    mean so far, so a run may stop a little before or after its last token.
+
     Args:
         max_requests: most answers.
         max_tokens: most tokens, of prompts and answers together.
-        price_in: of a million prompt tokens, in whatever currency.
+        price_in: of a million prompt tokens of any model, in whatever currency.
         price_out: of a million tokens of answers.
 
     Raises:
@@ -57,9 +60,13 @@ class Budget:
     @property
     def cost(self) -> float | None:
         """Of all answers so far; None without prices."""
+        return self.price(self.prompt_tokens, self.completion_tokens)
+
+    def price(self, prompt_tokens: int, completion_tokens: int) -> float | None:
+        """Of so many tokens; None without prices."""
         if self.price_in is None and self.price_out is None:
             return None
-        return (self.prompt_tokens * (self.price_in or 0) + self.completion_tokens * (self.price_out or 0)) / 1e6
+        return (prompt_tokens * (self.price_in or 0) + completion_tokens * (self.price_out or 0)) / 1e6
 
     @contextmanager
     def sending(self) -> Iterator[None]:
@@ -94,6 +101,6 @@ class Budget:
 
 def _spent(what: str, option: str) -> BudgetSpent:
     return BudgetSpent(
-        f"the budget of {what} is spent; every answer that came is kept; give a larger {option} and run the same "
-        "command again to go on"
+        f"the budget of {what} is spent, with the answers on their way; all are kept; give a larger {option} and run "
+        "the same command again to go on"
     )

@@ -31,7 +31,7 @@ from codeclm_hf.errors import (
 DEFAULT_TIMEOUT = 600.0
 """Seconds one request may take, queueing in the server included."""
 CONNECT_TIMEOUT = 30.0
-"""Seconds a server may take to say what it is."""
+"""Seconds a server may take to be connected to, and to say what it is."""
 MOST_BYTES = 64 << 20
 """Of one reply: more than any answer has, even with log-probabilities, and less than would hurt."""
 MOST_SHOWN = 300
@@ -111,7 +111,7 @@ class Client:
                 json=payload,
                 headers=self._headers,
                 proxy=self._proxy,
-                timeout=aiohttp.ClientTimeout(total=timeout),
+                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT),
                 max_redirects=MOST_REDIRECTS + 1,  # aiohttp fails at the one that reaches it
                 trace_request_ctx=self._connected,
             ) as response:
@@ -119,6 +119,8 @@ class Client:
         # `from None`: aiohttp's errors hold the request's headers, and so the token.
         except aiohttp.TooManyRedirects:
             raise EndpointError(f"{self.shown} redirects in circles", hint="give the URL that serves") from None
+        except aiohttp.ConnectionTimeoutError:
+            raise EndpointDown(f"{self.shown} does not answer (no connection in {CONNECT_TIMEOUT:g} s)") from None
         except (TimeoutError, asyncio.TimeoutError):
             raise EndpointDown(f"{self.shown} gave no answer in {timeout:g} s", timed_out=True, tries=4) from None
         except aiohttp.ClientConnectorError as exc:

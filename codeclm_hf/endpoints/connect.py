@@ -43,13 +43,15 @@ def endpoint(
     """Connect to a model.
 
     Args:
-        target: a base URL (`http://tgi:8080`), several of one model with commas between, or `local:MODEL` for an
-            embedded one.
+        target: a base URL (`http://tgi:8080`), several such with commas between for replicas of one model, or
+            `local:MODEL` for an embedded one.
         model: the served model's name where a server has several; for TGI, whose tokenizer to use.
-        api_key: a bearer token for these servers; `HF_TOKEN` is used for Hugging Face's own https hosts alone.
+        api_key: a bearer token, the same for every server named; `HF_TOKEN` is used for Hugging Face's own https
+            hosts alone.
         concurrency: most requests in flight at each server; what TGI says it takes, or 64; never more than that.
         timeout: seconds one request may take.
-        give_up_after: seconds without any answer, a server's start included, after which a run stops.
+        give_up_after: seconds without any answer, a server's start included, after which a run stops; it can go on
+            later.
 
     Raises:
         BadInput: nothing answers there, what answers is no LLM server, or the servers' models differ.
@@ -58,8 +60,8 @@ def endpoint(
     """
     if concurrency is not None and concurrency < 1:
         raise BadInput(f"needs a concurrency of at least 1; came {concurrency}")
-    if give_up_after < 0:
-        raise BadInput(f"needs seconds to give up after; came {give_up_after:g}")
+    if not 0 <= give_up_after < float("inf"):
+        raise BadInput(f"needs seconds to give up after, of at least 0; came {give_up_after:g}")
     if target.startswith("local:"):
         return local(target.removeprefix("local:"), concurrency=concurrency)
     doors = [_door(part, model, api_key, timeout, give_up_after) for part in _BETWEEN.split(target)]

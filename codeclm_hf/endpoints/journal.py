@@ -189,7 +189,7 @@ class Journal:
         self._closing = True
         self._enough.set()
         if patient and self._on_the_wire:
-            words = "waiting for %d answers that are on their way; Ctrl-C leaves them"
+            words = "waiting for the answers that are on their way (%d); Ctrl-C leaves them"
             transport.log.warning(words, len(self._on_the_wire))
         while self._asking or self._flushing is not None:
             for task in self._asking - self._on_the_wire if patient else self._asking:

@@ -112,7 +112,7 @@ class JournalFile:
                 db.close()
             if not isinstance(exc, sqlite3.Error):
                 raise
-            words = f"{path} cannot be used as a journal ({exc}); move it away, or name another --out"
+            words = f"{path} cannot be used as a journal ({exc}); {_hint(exc, 'move it away, or name another --out')}"
             raise JournalError(words) from exc
         self._db = db
 
@@ -240,7 +240,7 @@ class JournalFile:
             raise self._unreadable(exc) from exc
 
     def _unreadable(self, exc: Exception) -> JournalError:
-        return JournalError(f"{self.path} cannot be read ({exc}); move it away and run again")
+        return JournalError(f"{self.path} cannot be read ({exc}); {_hint(exc, 'move it away and run again')}")
 
     def _completion(self, text: str) -> Completion:
         try:
@@ -259,6 +259,12 @@ def as_json(completion: Completion) -> str:
         ValueError: a number in it is not finite.
     """
     return ids.canonical({name: getattr(completion, name) for name in Completion.__slots__})
+
+
+def _hint(exc: Exception, torn: str) -> str:
+    # A full disk, a missing permission or a long lock: the file itself is well.
+    outside = ("full", "unable to open", "readonly", "locked", "I/O")
+    return "see that it can be written, and run again" if any(word in str(exc) for word in outside) else torn
 
 
 def _pragma(db: sqlite3.Connection, name: str) -> int:

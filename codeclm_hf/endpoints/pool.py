@@ -180,7 +180,8 @@ class Pool(InProcess):
     async def _slot(self) -> tuple[Replica, Sent]:
         free = [replica for replica in self.replicas if replica.server.free()]
         if free:
-            replica = min(free, key=lambda replica: replica.server.in_flight / replica.server.limit)
+            # One that fails is tried when the others are full: a lone request must not go round among dead servers.
+            replica = min(free, key=lambda one: (one.server.failing_since is not None, one.server.load))
             return replica, replica.server.send()
         turn: asyncio.Future[tuple[Replica, Sent]] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)

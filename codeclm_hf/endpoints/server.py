@@ -93,6 +93,11 @@ class Server:
         """Whether the server failed so often that only one request at a time tries."""
         return self._streak >= OPENS_AFTER
 
+    @property
+    def load(self) -> float:
+        """The share of its slots that is taken."""
+        return self.in_flight / self.limit
+
     def free(self) -> bool:
         """Whether a request may be sent now."""
         if self._resume_at and self._resume_at > transport.clock.now():
