@@ -13,9 +13,9 @@ from codeclm_hf.errors import EndpointDown
 OPENS_AFTER = 3
 """Failures in a row, each of requests sent after the one before, after which one request at a time tries."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-"""Seconds without requests after the second failure in a row, doubled with each further one."""
+"""Seconds without requests after a refusal, or the second failure in a row, doubled with each further one."""
 PATIENCE, MOST_PATIENCE = 128, 4096
-"""Answers that come well before one more request at a time is tried, doubled each time that was too many."""
+"""Answers that come well before one more request at a time is tried; doubled each time that was too many."""
 CROWDED_AT, FORGIVEN_BY_AN_ANSWER = 3.0, 0.25
 """How many refusals are a crowd, and what an answer takes off: a few among many answers are chance."""
 
@@ -71,7 +71,7 @@ class Server:
         self._refusals = 0.0
         self._floor = 1
         self._well = 0
-        self._patience, self._step = 0, 1
+        self._patience, self._step, self._grew = 0, 1, False
         self._before: tuple[int, int, int] | None = None
         """Limit, patience and step at the first failure after which there has been no answer."""
 
@@ -102,7 +102,7 @@ class Server:
         """Whether a request may be sent now."""
         if self._resume_at and self._resume_at > transport.clock.now():
             return False
-        return not self._probing if self.open else self.in_flight < self.limit
+        return self.in_flight < self.limit and not (self.open and self._probing)
 
     def send(self) -> Sent:
         """Take a slot."""
@@ -137,7 +137,7 @@ class Server:
             self._well = 0
             # That the step before this one went well shows that there is room; the next ones may be larger.
             self._patience, self._step = (0, 2 * self._step) if self._step > 1 else (self._patience, 2)
-            self.limit = min(self.most, self.limit + self._step // 2)
+            self.limit, self._grew = min(self.most, self.limit + self._step // 2), True
 
     def failed(self, sent: Sent, failure: EndpointDown) -> None:
         """The server did not take the request, or broke off."""
@@ -145,21 +145,22 @@ class Server:
         if self.failing_since is None:
             self.failing_since = now
             self._before = self.limit, self._patience, self._step
+        crowded = failure.status in (429, 503) or failure.timed_out
         # What was sent before the last failure came is of the same burst.
         new = sent.epoch == self._epoch
         if new:
             self._epoch += 1
             self._streak += 1
             self._floor = max(1, self.limit // 2)
-            if self._streak > 1:
-                pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._streak - 2, 16))
+            if self._streak > 1 or crowded:  # the next answer ends a pause: then there is room for one
+                pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(max(self._streak - 2, 0), 16))
                 self._resume_at = max(self._resume_at, now + pause * random.uniform(0.5, 1.5))
             if self._streak == OPENS_AFTER:
                 transport.log.warning("%s; trying again until it serves", failure)
         if failure.retry_after:
             self._told_to_wait = now + failure.retry_after
             self._resume_at = max(self._resume_at, self._told_to_wait)
-        if failure.status in (429, 503) or failure.timed_out:
+        if crowded:
             self._shrink(new)
         if self.open and self.in_flight == 1 and self._before is not None:
             # It took none of many, and none of one: it is away, which says nothing about how many it takes.
@@ -175,10 +176,11 @@ class Server:
         if self._refusals < CROWDED_AT:
             return
         if new:
-            # So many went well since the limit changed that it was chance, not one more than the server takes.
-            chance = self._well >= PATIENCE
-            self._patience = PATIENCE if chance else min(MOST_PATIENCE, max(PATIENCE, 2 * self._patience))
-            self._step = 1
+            # Where so many went well since the limit changed it was chance, not one more than the server takes.
+            chance, too_many = self._well >= PATIENCE, self._grew
+            patience = PATIENCE if chance else 2 * self._patience if too_many else self._patience
+            self._patience = min(MOST_PATIENCE, max(PATIENCE, patience))
+            self._step, self._grew = 1, False
         self._well = 0
         # Those still in flight, this one not counted, are what the server took.
         self.limit = min(self.limit, max(self._floor, self.in_flight - 1))
