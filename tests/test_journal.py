@@ -391,6 +391,7 @@ def child(script: str, *words: object) -> subprocess.Popen[str]:
     """Another process with these tests on its path."""
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, words)],
+        cwd="/",  # not the repository, whose package is not the one installed
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
     )  # fmt: skip

@@ -86,7 +86,7 @@ def llama_cpp() -> Iterator[str]:
         "input()"
     )
     line = [sys.executable, "-c", program]
-    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/") as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
         process.kill()
