@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import tempfile
 
@@ -121,6 +122,13 @@ def codec(world_of: Callable[..., tuple[StandIn, StandIn]]) -> CodecLM:
 @pytest.fixture
 def seeds() -> Dataset:
     return Dataset.from_dict({"instruction": SEEDS})
+
+
+@pytest.fixture
+def seeds_file(tmp_path: Path) -> Path:
+    path = tmp_path / "seeds.jsonl"
+    path.write_text("".join(json.dumps({"instruction": seed}) + "\n" for seed in SEEDS))
+    return path
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import sqlite3
 import subprocess
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from conftest import SEEDS, tree
+from conftest import tree
 from standin import StandIn
 
 WorldOf = Callable[..., tuple[StandIn, StandIn]]
@@ -82,13 +81,6 @@ class Lane:
         with self._changed:
             while self.served < served and process.poll() is None:
                 self._changed.wait(0.1)
-
-
-@pytest.fixture
-def seeds_file(tmp_path: Path) -> Path:
-    path = tmp_path / "seeds.jsonl"
-    path.write_text("".join(json.dumps({"instruction": seed}) + "\n" for seed in SEEDS))
-    return path
 
 
 @pytest.fixture

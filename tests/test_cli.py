@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from datasets import load_dataset
 
-from conftest import SEEDS
 from standin import StandIn
 
 WorldOf = Callable[..., tuple[StandIn, StandIn]]
@@ -29,13 +28,6 @@ def cli(*words: object, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(*words), capture_output=True, text=True, env=os.environ | env, timeout=120, check=False
     )
-
-
-@pytest.fixture
-def seeds_file(tmp_path: Path) -> Path:
-    path = tmp_path / "seeds.jsonl"
-    path.write_text("".join(json.dumps({"instruction": seed}) + "\n" for seed in SEEDS))
-    return path
 
 
 @pytest.fixture
