@@ -52,7 +52,7 @@ def load_seeds(
 
     Returns:
         One row a seed, with `schema.SEEDS` as features. `source` is `file:line` (the row's number in .json and
-        .parquet) or `org/name@revision:row`, counted from 1.
+        .parquet) or `org/name@commit:row`, counted from 1.
 
     Raises:
         BadInput: there is no such source, it holds no row or no such column, or it cannot be read.
@@ -190,6 +190,9 @@ def _from_hub(source: str, column: str, split: str, revision: str | None) -> dat
             f"{_first_line(exc)}; check the name, the split (`{split}`) and the revision (`{revision or 'main'}`)"
         ) from exc
     place = f"{source}@{revision or 'main'}"
+    # `datasets` keeps what it read in a folder named by the commit; a branch moves on
+    found = (re.search(r"[/\\]([0-9a-f]{40})[/\\]", file["filename"]) for file in data.cache_files)
+    commit = next((match[1] for match in found if match), revision or "main")
     if column not in data.column_names:
         texts = [name for name, feature in data.features.items() if getattr(feature, "dtype", "").endswith("string")]
         raise _no_column(column, place, data.column_names, texts)
@@ -198,9 +201,9 @@ def _from_hub(source: str, column: str, split: str, revision: str | None) -> dat
         with_indices=True,
         batched=True,
         remove_columns=[column],
-        fn_kwargs={"column": column, "place": place},
+        fn_kwargs={"column": column, "place": f"{source}@{commit}"},
         features=SEEDS,
-        new_fingerprint=ids.digest(data._fingerprint, column, place, inspect.getsource(sys.modules[__name__])),
+        new_fingerprint=ids.digest(data._fingerprint, column, source, commit, inspect.getsource(sys.modules[__name__])),
         desc="Reading seeds",
     )
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import tempfile
+import time
 
 from hub import Hub
 
@@ -11,6 +12,7 @@ HUB = Hub()
 # Read when datasets and huggingface_hub are imported: no test may touch the user's caches or the network.
 os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="codeclm-hf-tests-")
 os.environ["HF_HUB_CACHE"] = tempfile.mkdtemp(prefix="codeclm-hf-tests-")
+os.environ["KF_RULE_CACHE_DIR"] = tempfile.mkdtemp(prefix="codeclm-hf-tests-")
 os.environ["HF_ENDPOINT"] = HUB.url
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -18,15 +20,18 @@ os.environ.pop("HF_TOKEN", None)
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
 import hypothesis
 import pytest
 from datasets import Dataset
+from huggingface_hub import file_download, utils
 
 from codeclm_hf import CodecLM, endpoint
 from codeclm_hf.endpoints import journal, transport
+from codeclm_hf.hub import repository
 from standin import TEMPLATE, StandIn
 from world import World, answers
 
@@ -36,6 +41,11 @@ datasets.disable_progress_bars()
 # No test depends on wall time, and what CI finds must be found again.
 hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("house")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # how huggingface_hub 2 itself uploads an LFS object
+    config.addinivalue_line("filterwarnings", "ignore:Use 'content=<...>' to upload raw:DeprecationWarning:httpx2")
 
 
 class FastClock(transport.Clock):
@@ -61,11 +71,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FastClock:
     return clock
 
 
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody who asks the Hub again waits before: neither we nor its client."""
+    hurried = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
+    for module in (utils._http, file_download):
+        monkeypatch.setattr(module, "time", hurried)
+    monkeypatch.setattr(repository, "sleep", hurried.sleep)
+
+
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    """An empty Hub; a request it does not know fails the test."""
-    HUB.repos.clear()
-    HUB.unknown.clear()
+    """A Hub with nothing but users; a request it does not know fails the test."""
+    HUB.clear()
     yield HUB
     assert HUB.unknown == []
 

@@ -1,107 +1,232 @@
-"""A read-only stand-in for the Hub on a real socket: the real `huggingface_hub` and `datasets` are its clients."""
+"""A stand-in for the Hugging Face Hub on a real socket: the real `huggingface_hub` and `datasets` are its clients."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, unquote, urlparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
-_NAME = r"[\w.-]+/[\w.-]+"
-SHA = "0123456789abcdef0123456789abcdef01234567"
+import hub_routes as routes
+from hub_blobs import Blobs, Refused
+from hub_http import Ask, Fault, Reply, Server, Unknown
+from hub_store import ATTRIBUTES, Commit, Pull, Repo, Tag, User, card_data
+
+__all__ = ["Commit", "Fault", "Hub", "Pull", "Repo", "Seen", "Tag", "User"]
+
+_NAME = "([^/]+/[^/]+)"
+_FILE = re.compile(rf"/(datasets/)?{_NAME}/resolve/([^/]+)/(.+)")
+_OBJECTS = re.compile(rf"/(datasets/)?{_NAME}\.git/info/lfs/objects/(batch|verify)")
+_UPLOAD = re.compile(rf"/lfs/(datasets|models)/{_NAME}/([0-9a-f]{{64}})")
+_API = re.compile(rf"/api/(datasets|models)/{_NAME}(?:/([^/]+)(?:/(.+))?)?")
+_BARE = re.compile(r"/api/(datasets|models)/([^/]+)")
+_ROUTES: dict[str, Callable[[Repo, Ask, list[str]], Any]] = {
+    "GET ": routes.info,
+    "GET revision": routes.info,
+    "GET tree": routes.tree,
+    "POST paths-info": routes.paths_info,
+    "GET commits": routes.commits,
+    "GET refs": routes.refs,
+    "POST tag": routes.tag,
+    "DELETE tag": routes.tag,
+    "POST branch": routes.branch,
+    "DELETE branch": routes.branch,
+    "POST super-squash": routes.squash,
+    "POST preupload": routes.preupload,
+    "POST commit": routes.commit,
+    "PUT settings": routes.settings,
+    "GET discussions": routes.discussions,
+    "POST discussions": routes.discussions,
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request as a script sees it."""
+
+    index: int
+    method: str
+    path: str
+    """With the query, as it came."""
+    body: bytes | None
+    """None for the upload of an LFS object."""
 
 
 class Hub:
-    """Serves repositories of files at one commit; a route it does not know is remembered in `unknown`."""
+    """Keeps data sets and models; a request on a route it does not know is remembered in `unknown`.
 
-    def __init__(self) -> None:
-        self.repos: dict[tuple[str, str], dict[str, bytes]] = {}
-        """(datasets | models, org/name) -> files."""
+    Args:
+        folder: where contents are kept; in memory if None.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder, self.lock = folder, threading.RLock()
+        self.repos: dict[tuple[str, str], Repo] = {}
+        """(datasets | models, org/name) -> repository."""
+        self.users: dict[str, User] = {}
+        """Token -> who has it."""
         self.unknown: list[str] = []
-        hub = self
+        self.seen: list[str] = []
+        """Method and path of every request, without the query, in the order of arrival."""
+        self.script: Callable[[Seen], Fault] | None = None
+        """Called for every request before it is dealt with; says what the request gets instead."""
+        self.clear()
+        self._server = Server(self._arrive, self._reply)
+        self.url = self._server.url
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    def add(
+        self, name: str, files: dict[str, bytes] | None = None, *, kind: str = "datasets", private: bool = False
+    ) -> Repo:
+        """A new repository with one commit that holds `files`; as on the Hub, `.gitattributes` alone if None."""
+        return self._create(kind, name, {".gitattributes": ATTRIBUTES} if files is None else files, "me", private)
 
-            def do_GET(self) -> None:
-                hub.answer(self)
+    def _create(self, kind: str, name: str, files: dict[str, bytes], author: str, private: bool) -> Repo:
+        repo = Repo(kind, name, Blobs(self.folder and self.folder / kind / name), self.lock, private=private)
+        repo.commit(dict(files), title="initial commit", author=author)
+        self.repos[kind, name] = repo
+        return repo
 
-            do_HEAD = do_POST = do_GET
+    def clear(self) -> None:
+        """Forget everything but the three usual tokens."""
+        for repo in self.repos.values():
+            repo.blobs.clear()
+        for kept in (self.repos, self.users, self.unknown, self.seen):
+            kept.clear()
+        self.script = None
+        self.users |= {"hf_write": User("me"), "hf_read": User("me", role="read"), "hf_other": User("colleague")}
 
-            def log_message(self, *_: object) -> None:
-                pass
+    def close(self) -> None:
+        """Go away: connections are dropped, and new ones are refused."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._server.drop_all()
+        self._thread.join(10)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+    def _arrive(self, method: str, path: str, body: bytes | None) -> Fault:
+        with self.lock:
+            index = len(self.seen)
+            self.seen.append(f"{method} {unquote(path.split('?')[0])}")
+        return self.script(Seen(index, method, path, body)) if self.script else None
 
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
-        url = urlparse(request.path)
-        path, query = unquote(url.path), parse_qs(url.query)
-        if match := re.fullmatch(rf"/(datasets/)?({_NAME})/resolve/([^/]+)/(.+)", path):
-            self._file(request, "datasets" if match[1] else "models", match[2], match[3], match[4])
-        elif match := re.fullmatch(rf"/api/(datasets|models)/({_NAME})(?:/(\w+|paths-info)/([^/]+)(?:/(.*))?)?", path):
-            kind, name, what, revision, folder = match.groups()
-            files = self.repos.get((kind, name))
-            if files is None:
-                self._send(request, 404, {}, {"X-Error-Code": "RepoNotFound"})
-            elif revision not in (None, "main", SHA):
-                self._send(request, 404, {}, {"X-Error-Code": "RevisionNotFound"})
-            elif what == "tree":
-                self._tree(request, files, folder or "", recursive=query.get("recursive", [""])[0].lower() == "true")
-            elif what == "paths-info":
-                wanted = parse_qs(body.decode()).get("paths", [])
-                self._send(request, 200, [_entry(file, files[file]) for file in wanted if file in files])
-            else:
-                siblings = [{"rfilename": file} for file in files]
-                self._send(request, 200, {"id": name, "sha": SHA, "siblings": siblings, "private": False, "tags": []})
-        elif re.fullmatch(r"/api/(datasets|models)/[\w.-]+|/api/resolve-cache/.*", path):
-            self._send(request, 404, {}, {"X-Error-Code": "RepoNotFound"})
-        else:
-            self.unknown.append(f"{request.command} {path}")
-            self._send(request, 501, {"error": "unknown route"})
+    def _reply(self, ask: Ask) -> Reply:
+        try:
+            token = (ask.headers["Authorization"] or "").removeprefix("Bearer ")
+            if token and token not in self.users:
+                raise Refused(401, "Invalid credentials in Authorization header")
+            ask.user = self.users.get(token)
+            found = self._answer(ask)
+            return found if isinstance(found, Reply) else Reply(found)
+        except Refused as refused:
+            return Reply(refused.body, refused.status, refused.headers)
+        except ConnectionError:
+            raise
+        except Exception as error:  # what the stand-in cannot do fails the test that asks for it
+            wrong = "" if isinstance(error, Unknown) else f": {error!r}"
+            self.unknown.append(f"{ask.method} {unquote(ask.path)}{wrong}")
+            return Reply({"error": f"the stand-in does not know this{wrong}"}, 501)
 
-    def _tree(self, request: BaseHTTPRequestHandler, files: dict[str, bytes], folder: str, *, recursive: bool) -> None:
-        prefix = f"{folder}/" if folder else ""
-        inside = {file: content for file, content in files.items() if file.startswith(prefix)}
-        folders = {prefix + file[len(prefix) :].split("/")[0] for file in inside if "/" in file[len(prefix) :]}
-        entries = [{"type": "directory", "path": name, "oid": SHA, "size": 0} for name in sorted(folders)]
-        entries += [_entry(f, c) for f, c in inside.items() if recursive or "/" not in f[len(prefix) :]]
-        if entries:
-            self._send(request, 200, entries)
-        else:
-            self._send(request, 404, {}, {"X-Error-Code": "EntryNotFound"})
-
-    def _file(self, request: BaseHTTPRequestHandler, kind: str, name: str, revision: str, path: str) -> None:
-        files = self.repos.get((kind, name))
-        if files is None:
-            return self._send(request, 404, {}, {"X-Error-Code": "RepoNotFound"})
-        if revision not in ("main", SHA):
-            return self._send(request, 404, {}, {"X-Error-Code": "RevisionNotFound"})
-        if path not in files:
-            return self._send(request, 404, {}, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": SHA})
-        return self._send(request, 200, files[path], {"ETag": f'"{_oid(files[path])}"', "X-Repo-Commit": SHA})
+    def _answer(self, ask: Ask) -> Any:
+        if match := _FILE.fullmatch(ask.path):
+            return routes.file(self._repo(ask, match[1], match[2]), ask, unquote(match[3]), unquote(match[4]))
+        if match := _API.fullmatch(ask.path):
+            kind, name, what, rest = match.groups(default="")
+            found = [unquote(part) for part in rest.split("/")] if rest else []
+            route = _ROUTES.get(f"{ask.method} {what}")
+            if route is None and (kind, name) in self.repos:
+                raise Unknown
+            repo = self._repo(ask, kind, name, self._needs(ask, what, found))
+            assert route is not None
+            with self.lock:
+                return route(repo, ask, found)
+        if match := _UPLOAD.fullmatch(ask.path):
+            blobs = self._repo(None, match[1], match[2]).blobs
+            blobs.add(ask.blocks, (match[3], int(ask.query["size"])))
+            return b""
+        if match := _OBJECTS.fullmatch(ask.path):
+            repo = self._repo(ask, match[1], match[2], ("repo.write", "discussion.write"))
+            return (routes.objects if match[3] == "batch" else routes.verify)(repo, ask)
+        if match := _BARE.fullmatch(ask.path):
+            return self._repo(ask, match[1], match[2])
+        if ask.path == "/api/whoami-v2":
+            return _whoami(ask.user)
+        if ask.path == "/api/validate-yaml":
+            return _validated(ask.json["content"])
+        if ask.path in ("/api/repos/create", "/api/repos/delete"):
+            with self.lock:
+                return self._make(ask) if ask.method == "POST" else self._delete(ask)
+        raise Unknown
 
     @staticmethod
-    def _send(
-        request: BaseHTTPRequestHandler, status: int, value: object, headers: dict[str, str] | None = None
-    ) -> None:
-        body = value if isinstance(value, bytes) else json.dumps(value).encode()
-        request.send_response(status)
-        for name, content in {"Content-Length": str(len(body)), **(headers or {})}.items():
-            request.send_header(name, content)
-        request.end_headers()
-        if request.command != "HEAD":
-            request.wfile.write(body)
+    def _needs(ask: Ask, what: str, rest: list[str]) -> tuple[str, ...]:
+        if ask.method == "GET" or what == "paths-info":
+            return ()
+        proposal = ask.true("create_pr") or "".join(rest[:1]).startswith("refs/pr/")
+        if proposal or (what == "discussions" and rest[1:] != ["merge"]):
+            return ("repo.write", "discussion.write")
+        return ("repo.write",)
+
+    def _repo(self, ask: Ask | None, kind: str | None, name: str, needs: tuple[str, ...] = ()) -> Repo:
+        """The repository, if the one who asks may see it and do what `needs` names."""
+        repo = self.repos.get(((kind or "models").rstrip("/"), name))
+        user = ask and ask.user
+        if ask and user is None and (repo is None or repo.private or needs):
+            # The clients take any 401 of https for a missing repository; here the code has to say so.
+            raise Refused(401, "Invalid username or password.", "RepoNotFound")
+        if repo is None or (ask and user and repo.private and not user.may(name)):
+            raise Refused(404, "Repository not found", "RepoNotFound")
+        if user and needs and not user.may(name, *needs):
+            raise Refused(403, f"You don't have the rights to write to {name} with this token")
+        return repo
+
+    def _make(self, ask: Ask) -> Any:
+        kind, name, user = self._named(ask)
+        found = {"url": f"{self.url}/{'datasets/' * (kind == 'datasets')}{name}", "name": name, "id": "0" * 24}
+        if (kind, name) in self.repos:
+            raise Refused(409, f"You already created this {kind[:-1]} repo: {name}", **found)
+        private = ask.json.get("private") or ask.json.get("visibility") == "private"
+        self._create(kind, name, {".gitattributes": ATTRIBUTES}, user.name, bool(private))
+        return found
+
+    def _delete(self, ask: Ask) -> Any:
+        kind, name, _ = self._named(ask)
+        self._repo(ask, kind, name, ("repo.write",)).blobs.clear()
+        del self.repos[kind, name]
+        return {}
+
+    def _named(self, ask: Ask) -> tuple[str, str, User]:
+        """What to create or delete: kind, name, and by whom."""
+        kind = f"{ask.json.get('type') or 'model'}s"
+        if ask.user is None:
+            raise Refused(401, "Invalid username or password.")
+        name = f"{ask.json.get('organization') or ask.user.name}/{ask.json['name']}"
+        if not ask.user.may(name, "repo.write"):
+            where = name.split("/")[0]
+            raise Refused(403, f'You don\'t have the rights to create a {kind[:-1]} under the namespace "{where}"')
+        return kind, name, ask.user
 
 
-def _entry(path: str, content: bytes) -> dict[str, object]:
-    return {"type": "file", "path": path, "size": len(content), "oid": _oid(content)}
+def _whoami(user: User | None) -> Any:
+    if user is None:
+        raise Refused(401, "Invalid username or password.")
+    token: dict[str, Any] = {"displayName": "stand-in", "role": user.role, "createdAt": "2026-01-01T00:00:00.000Z"}
+    if user.role == "fineGrained":
+        scoped = []
+        for number, (name, permissions) in enumerate(user.scopes):
+            kind = "dataset" if "/" in name else "user" if name == user.name else "org"
+            scoped.append({"entity": {"_id": f"{number:024x}", "type": kind, "name": name}, "permissions": permissions})
+        token["fineGrained"] = {"canReadGatedRepos": False, "global": [], "scoped": scoped}
+    found = {"type": "user", "id": "0" * 24, "name": user.name, "fullname": user.name.title(), "orgs": []}
+    return found | {"auth": {"type": "access_token", "accessToken": token}}
 
 
-def _oid(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+def _validated(text: str) -> Reply:
+    try:
+        card_data(text)
+    except ValueError as error:
+        return Reply({"errors": [{"message": str(error)}], "warnings": []}, 400)
+    return Reply({"errors": [], "warnings": []})

@@ -9,18 +9,24 @@ import pytest
 from codeclm_hf import BadInput, endpoint
 from codeclm_hf.builders.seeds import load_seeds
 from codeclm_hf.endpoints import local
-from hub import SHA, Hub
+from hub import Hub
 
 LINES = "".join(json.dumps({"prompt": text, "n": n}) + "\n" for n, text in enumerate(["one", "", "three"])).encode()
 
 
 def test_seeds_from_a_hub_data_set(hub: Hub) -> None:
     """A data set's column becomes seeds whose source names the repository, the revision and the row."""
-    hub.repos["datasets", "org/seeds"] = {"data/train.jsonl": LINES, "README.md": b"# Seeds\n"}
-    seeds = load_seeds("org/seeds", column="prompt", revision=SHA)
+    revision = hub.add("org/seeds", {"data/train.jsonl": LINES, "README.md": b"# Seeds\n"}).branches["main"]
+    seeds = load_seeds("org/seeds", column="prompt", revision=revision)
     assert seeds["instruction"][:] == ["one", None, "three"]
-    assert seeds["source"][0] == f"org/seeds@{SHA}:1"
+    assert seeds["source"][0] == f"org/seeds@{revision}:1"
     assert seeds["error"][1] == "the instruction is empty"
+
+
+def test_a_branch_is_named_by_its_commit(hub: Hub) -> None:
+    """Seeds from a branch say which commit it was, since a branch moves on."""
+    commit = hub.add("org/moving", {"data/train.jsonl": LINES}).branches["main"]
+    assert load_seeds("org/moving", column="prompt")["source"][0] == f"org/moving@{commit}:1"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +39,7 @@ def test_seeds_from_a_hub_data_set(hub: Hub) -> None:
 )
 def test_what_a_hub_data_set_has_not_is_said(hub: Hub, options: dict[str, str], words: str) -> None:
     """A missing column, split and revision are one sentence each."""
-    hub.repos["datasets", "org/wrong"] = {"data/train.jsonl": LINES, "README.md": b"# Seeds\n"}
+    hub.add("org/wrong", {"data/train.jsonl": LINES, "README.md": b"# Seeds\n"})
     with pytest.raises(BadInput) as raised:
         load_seeds("org/wrong", **options)
     assert words in str(raised.value)
@@ -43,7 +49,7 @@ def test_what_a_hub_data_set_has_not_is_said(hub: Hub, options: dict[str, str], 
 def test_weights_from_the_hub(hub: Hub) -> None:
     """`local:org/repo/file.gguf` is fetched from the Hub and known by the hash of its bytes."""
     weights = local.fetch("smollm2-135m-instruct")
-    hub.repos["models", "org/repo"] = {"q4/model.gguf": weights.read_bytes()}
+    hub.add("org/repo", {"q4/model.gguf": weights.read_bytes()}, kind="models")
     assert (
         endpoint("local:org/repo/q4/model.gguf").identity
         == f"model.gguf@sha256:{local.PACKAGED['smollm2-135m-instruct'].sha256}"
