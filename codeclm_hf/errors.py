@@ -10,6 +10,8 @@
     │   ├── ModelChanged      another model than at the start answers
     │   └── AccessDenied      the server refuses our token: exit code 2
     ├── BudgetSpent           what the run may ask for is used up: exit code 4
+    ├── HubError              the Hub cannot be reached or breaks off: exit code 3
+    ├── MergeConflict         rows that two people changed, differently: exit code 5
     └── RowError              one row fails, the run goes on
         ├── RequestRejected   the server will never take this request
         ├── GenerationFailed  the server broke on this request
@@ -19,6 +21,9 @@ An error's text says what is needed, what came and what to do. No text ever hold
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 
 class CodecLMError(Exception):
@@ -93,6 +98,24 @@ class BudgetSpent(CodecLMError):
     """The run has asked for as much as it may; what was answered is kept."""
 
     exit_code = 4
+
+
+class HubError(CodecLMError):
+    """The Hub gave no answer, or one that is no help, for too long; what it has is whole, and so is what is here."""
+
+    exit_code = 3
+    retryable = True
+
+
+class MergeConflict(CodecLMError):
+    """Both sides changed the same row, differently; nothing was sent."""
+
+    exit_code = 5
+
+    def __init__(self, message: str, *, hint: str = "", conflicts: Sequence[Any] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.conflicts = conflicts
+        """Every such row, as `codeclm_hf.hub.merge.Conflict`."""
 
 
 class RowError(CodecLMError):

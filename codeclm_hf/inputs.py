@@ -15,6 +15,8 @@ from codeclm_hf.stages.stage import Row
 
 T = TypeVar("T")
 _AT_ONCE = 1000
+MOST_SOURCES = 20
+"""Names of files or data sets that a manifest lists."""
 
 
 def given(metadata: Sequence[Mapping[str, Any]] | Dataset, size: int, seed: int) -> Dataset:
@@ -61,6 +63,24 @@ def drawn(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
                 good.offer(instruction, at)
     kept = [seeds[at][column] for at in sorted(good.kept())]
     return schema.table([*(_seed(ids.row_id("seed", text), text, None) for text in kept), *bad], schema.SEEDS)
+
+
+def provenance(seeds: Dataset | None, given: Sequence[Any] | Dataset | None) -> dict[str, Any]:
+    """Where a run's inputs come from, for the manifest.
+
+    Returns:
+        `rows` seeds from these `sources` (files, or `org/name@commit`; the first twenty by name), and how many metadata
+        were `given`.
+    """
+    sources: set[str] = set()
+    if seeds is not None and set(schema.SEEDS) <= set(seeds.column_names):
+        for batch in seeds.select_columns("source").iter(_AT_ONCE):
+            sources |= {source.rpartition(":")[0] for source in batch["source"] if source}
+    return {
+        "rows": len(seeds) if seeds is not None else 0,
+        "sources": sorted(sources)[:MOST_SOURCES],
+        "given": len(given) if given is not None else 0,
+    }
 
 
 def shared_out(metadata: Dataset, total: int) -> Dataset:

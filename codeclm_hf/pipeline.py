@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from datasets import Dataset, DatasetDict, concatenate_datasets
 
 from codeclm_hf import about, inputs, prompts, run_directory, schema
@@ -14,6 +15,7 @@ from codeclm_hf.endpoints.base import Endpoint
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import Journal, Journaled
 from codeclm_hf.errors import BadInput
+from codeclm_hf.hub import card
 from codeclm_hf.metrics.distributions import counts
 from codeclm_hf.plan import Requests, plan
 from codeclm_hf.progress import OnProgress, Report
@@ -186,6 +188,7 @@ class CodecLM:
         size = min(num_metadata, num_instructions)
         given, drawn = self._inputs(seeds, metadata, column, size)
         manifest = self._manifest(num_instructions, num_metadata, metadata_fraction)
+        manifest["seeds"] = inputs.provenance(seeds, metadata)
         directory = run_directory.claim(out, manifest)
         budget = budget or Budget()
         journal = Journal(directory / run_directory.JOURNAL, budget)
@@ -199,11 +202,12 @@ class CodecLM:
             journal.complete()
         finally:
             journal.close()
-        tables = contrast.tables(trace, table)
-        manifest |= {"counts": counts(tables), "usage": report.usage()}
+        tables = run_directory.with_pulled(directory, contrast.tables(trace, table))
+        frames = {name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in tables.items()}
+        manifest |= {"counts": counts(frames), "usage": report.usage()}
         if budget.cost is not None:
             manifest["cost"] = {"price_in": budget.price_in, "price_out": budget.price_out, "all": budget.cost}
-        run_directory.write(directory, tables, manifest)
+        run_directory.write(directory, tables, manifest, card.render)
         return DatasetDict(tables)
 
     def plan(

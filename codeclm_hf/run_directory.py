@@ -6,32 +6,35 @@
     OUT/data/<config>/       Parquet named by its content, one folder a table; a table without rows has none
     OUT/codeclm.json         the manifest: what made it, and counts
     OUT/journal.sqlite       every paid answer; never published
+    OUT/.pulled/<config>/    the rows of the version that the folder was pulled from, which stay in every run here
+    OUT/.base-*.parquet      what the folder and the Hub last agreed on
     OUT/.lock                held while the others are put in place
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from filelock import FileLock
 
-from codeclm_hf import schema
+from codeclm_hf import parquet, schema
 from codeclm_hf.errors import BadInput, CodecLMError
-from codeclm_hf.hub import card
 
 MANIFEST = "codeclm.json"
 JOURNAL = "journal.sqlite"
 CARD = "README.md"
 DATA = "data"
+PULLED = ".pulled"
 LOCK = ".lock"
 _SCRATCH = ".data-"
 
@@ -79,20 +82,24 @@ def claim(out: str | Path, manifest: dict[str, Any]) -> Path:
     return directory
 
 
-def write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any]) -> None:
+Render = Callable[[dict[str, Any], dict[str, str], str], str]
+"""Makes a card of the manifest, the patterns of the tables' files, and the card that was there."""
+
+
+def write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any], render: Render) -> None:
     """Put tables, card and manifest in place of what was there; two runs that end together do it in turn.
 
     Raises:
         CodecLMError: the folder cannot be written.
     """
     try:
-        _write(directory, tables, manifest)
+        _write(directory, tables, manifest, render)
     except OSError as exc:
         words = f"the tables cannot be written to {directory} ({exc.strerror or exc})"
         raise CodecLMError(words, hint="every answer is kept; free the disk and run the same command again") from exc
 
 
-def _write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any]) -> None:
+def _write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any], render: Render) -> None:
     manifest = {**manifest, "status": "complete"}
     with FileLock(directory / LOCK):
         for left in directory.glob(f"{_SCRATCH}*"):  # by a run that was killed here
@@ -106,22 +113,34 @@ def _write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any]
             os.rename(fresh / DATA, directory / DATA)
         finally:
             shutil.rmtree(fresh)
-        _replace(directory / CARD, card.render(manifest, {name: f"{DATA}/{name}/{p}" for name, p in patterns.items()}))
+        card = directory / CARD
+        _replace(card, render(manifest, patterns, card.read_text(encoding="utf-8") if card.is_file() else ""))
         _replace(directory / MANIFEST, _json(manifest))
 
 
 def _write_table(folder: Path, table: Dataset) -> str:
-    """Write a table's Parquet; returns the pattern of its file names.
+    """Write a table's Parquet; returns the pattern of its files in the run directory."""
+    parts = table.with_format("arrow").iter(parquet.ROWS_A_BATCH)
+    files = parquet.write(folder, (batch for part in parts for batch in part.to_batches()), table.features.arrow_schema)
+    return pattern(folder.name, next(iter(files)))
 
-    The content's hash is in the name because `load_dataset` caches a local folder by the folder's name and its card
-    alone: with the same names in the card it would go on showing an older run, or another run of the same folder name.
-    """
-    folder.mkdir()
-    scratch = folder / "train.parquet"
-    table.to_parquet(scratch)
-    content = hashlib.sha256(scratch.read_bytes()).hexdigest()[:16]
-    scratch.rename(folder / f"train-00000-of-00001-{content}.parquet")
-    return f"train-*-{content}.parquet"
+
+def pattern(config: str, file: str) -> str:
+    """The pattern that matches a table's files, given one of their names."""
+    return f"{DATA}/{config}/train-*-{file.rsplit('-', 1)[1]}"
+
+
+def with_pulled(directory: Path, tables: dict[str, Dataset]) -> dict[str, Dataset]:
+    """The tables with the rows that the folder was pulled with; where a run made the same row, it is the run's."""
+    both = dict(tables)
+    for name, table in tables.items():
+        files = sorted(str(file) for file in (directory / PULLED / name).glob("*.parquet"))
+        if files:
+            pulled = pq.read_table(files, schema=table.features.arrow_schema, memory_map=True)
+            made = pa.array(table[schema.KEYS[name]][:], pa.string())
+            kept = pulled.filter(pc.invert(pc.is_in(pulled[schema.KEYS[name]], made)))
+            both[name] = concatenate_datasets([Dataset(kept), table])
+    return both
 
 
 def read_manifest(directory: Path, *, missing_ok: bool = False) -> dict[str, Any]:

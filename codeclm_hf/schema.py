@@ -95,6 +95,9 @@ PREFERENCE = Features(
 TABLES = {"default": DEFAULT, "preference": PREFERENCE, "trace": TRACE, "metadata": METADATA}
 """The configs of a run directory, the default one first."""
 
+KEYS = {"default": "id", "preference": "id", "trace": "id", "metadata": "metadata_id"}
+"""The column that names a row, by config."""
+
 
 def table(rows: Sequence[Mapping[str, Any]], features: Features) -> Dataset:
     """Rows as a data set of these features; `Dataset.from_list` cannot do it when there are none."""

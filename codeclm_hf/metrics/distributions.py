@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
-from datasets import Dataset
 
 VERDICTS = ("accept_strong", "accept_target", "retry", "exhausted", "failed")
 ORIGINS = ("seed", "given", "augmented")
 
 
-def counts(tables: dict[str, Dataset]) -> dict[str, Any]:
+def counts(tables: Mapping[str, pl.LazyFrame]) -> dict[str, Any]:
     """How many rows there are, by stage, iteration and verdict.
 
     Args:
-        tables: the four tables of a run.
+        tables: the four tables of a run, or of a version.
 
     Returns:
         `metadata` (by origin; `failed` have no use case), `instructions` (basic ones, failed ones included),
         `iterations` (one entry an iteration, by verdict; they add up to the trace's rows), and the rows of each table.
     """
-    metadata = pl.DataFrame(pl.from_arrow(tables["metadata"].data.table)).select("origin", "use_case")
+    metadata = tables["metadata"].select("origin", "use_case").collect()
     usable = metadata.filter(pl.col("use_case").is_not_null())
-    trace = pl.DataFrame(pl.from_arrow(tables["trace"].data.table)).select("iteration", "verdict")
+    trace = tables["trace"].select("iteration", "verdict").collect()
     by_verdict = {(i, v): n for i, v, n in trace.group_by("iteration", "verdict").len().iter_rows()}
     return {
         "metadata": {
@@ -36,5 +36,5 @@ def counts(tables: dict[str, Dataset]) -> dict[str, Any]:
             {"iteration": i, **{verdict: by_verdict.get((i, verdict), 0) for verdict in VERDICTS}}
             for i in sorted({i for i, _ in by_verdict})
         ],
-        "rows": {name: len(table) for name, table in tables.items()},
+        "rows": {name: table.select(pl.len()).collect().item() for name, table in tables.items()},
     }
