@@ -1,0 +1,212 @@
+"""A version is one commit: tables, card and manifest together, then a tag on just that commit, then read back."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from datasets import Features, load_dataset
+
+from codeclm_hf.errors import BadInput, CodecLMError, MergeConflict
+from codeclm_hf.hub import base as bases
+from codeclm_hf.hub import card, release
+from codeclm_hf.hub.base import Base
+from codeclm_hf.hub.draft import Sides, Wish
+from codeclm_hf.hub.landing import Landed, Landing
+from codeclm_hf.hub.merge import Counts
+from codeclm_hf.hub.repository import Repository
+from codeclm_hf.hub.snapshot import Snapshot, digests, key, local
+from codeclm_hf.hub.version import LEVELS, Version
+
+
+@dataclass(frozen=True)
+class Published:
+    """What came of publishing."""
+
+    repo: str
+    version: str | None
+    """None for a pull request, which gets its number when it is merged."""
+    commit: str | None
+    """None for a dry run."""
+    new: bool = True
+    """False where the Hub had all of it already."""
+    changes: dict[str, Counts] = field(default_factory=dict)
+    """By config, rows added, removed and changed."""
+    pull_request: int | None = None
+    personal: Mapping[str, int] = field(default_factory=dict)
+    """How many personal data were counted, by kind."""
+
+
+def publish(
+    directory: str | Path,
+    repo: str,
+    *,
+    version: str | None = None,
+    bump: str = "auto",
+    message: str | None = None,
+    private: bool = False,
+    branch: str = "main",
+    license: str | None = None,
+    replace: bool = False,
+    adopt: bool = False,
+    allow_incomplete: bool = False,
+    allow_secrets: bool = False,
+    redact: bool = False,
+    dry_run: bool = False,
+    token: str | None = None,
+) -> Published:
+    """Put a run directory on the Hub as the next version; the same content again changes nothing.
+
+    What others have published since the folder was last published or pulled stays, row by row. A folder that never was
+    there adds its rows to those that are.
+
+    Args:
+        directory: a run directory.
+        repo: `org/name` of a data set on the Hub, made if it is not there.
+        version: its number, such as "1.2.0"; by default the next one.
+        bump: which part of the number goes up: "major", "minor", "patch", or "auto", as the changes call for.
+        message: one line for the log.
+        private: whether a new repository is private.
+        branch: made at main if it is not there.
+        license: the card's license identifier.
+        replace: leave out the rows of the latest version that the folder does not have.
+        adopt: add to a repository that codeclm-hf did not make; its files stay.
+        allow_incomplete: publish a run that accepted nothing; the card says so.
+        allow_secrets: publish although the texts seem to hold secrets.
+        redact: put `[EMAIL]`, `[PHONE]` and `[IP]` where personal data stand.
+        dry_run: work everything out and send nothing.
+        token: by default the one that `hf auth login` or HF_TOKEN gives.
+
+    Raises:
+        BadInput: something given cannot be used; nothing was sent.
+        MergeConflict: others changed the same rows since; nothing was sent.
+        HubError: the Hub gives no answer; the same call again goes on.
+    """
+    wish, folder = asked(version, bump, license), Path(directory).expanduser()
+    ours = local(folder)
+    complete(ours, folder, allow_incomplete=allow_incomplete)
+    hub = Repository(repo, token=token)
+    hub.check_access()
+    base = bases.load(folder, hub.id, branch)
+    with tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
+        ours, personal = release.checked(ours, Path(scratch), allow_secrets=allow_secrets, redact=redact)
+        if not dry_run:
+            _ready(hub, branch, private=private)
+        landing = Landing(
+            hub=hub,
+            scratch=Path(scratch),
+            branch=branch,
+            wish=wish,
+            message=message,
+            known=base,
+            adopt=adopt,
+            dry_run=dry_run,
+        )
+        try:
+            landed = landing.land(_onto(ours, base, replace=replace))
+        except MergeConflict as exc:
+            raise _told(exc, hub, branch, base, folder) from exc
+        if landed.commit:
+            verify(hub, landed, Path(scratch))
+            version, whole = str(landed.draft.version), landed.draft.content.files == ours.files
+            said = card.words(ours.card)
+            bases.save(folder, Base(hub.id, branch, landed.commit, version, whole, said, ours.digests))
+    return published(hub, landed, personal)
+
+
+def _ready(hub: Repository, branch: str, *, private: bool) -> None:
+    """Make the repository and the branch, unless they are there."""
+    if hub.head("main") is None:
+        hub.create(private=private)
+    if branch != "main":
+        hub.branch(branch)
+
+
+def _onto(ours: Snapshot, base: Base | None, *, replace: bool) -> Callable[[Snapshot], Sides]:
+    """What to merge with what stands on the Hub."""
+    first: list[Snapshot] = []
+
+    def sides(theirs: Snapshot) -> Sides:
+        first.append(theirs)
+        # Only what stood there at first may be replaced; what comes in between is merged.
+        rows = first[0].digests if replace else base.digests if base else {}
+        return Sides(ours=ours, theirs=theirs, base=rows, base_words=base.words if base else None)
+
+    return sides
+
+
+def asked(version: str | None, bump: str, license: str | None = None) -> Wish:
+    """The wish in the caller's words.
+
+    Raises:
+        BadInput: it is none.
+    """
+    if bump not in ("auto", *LEVELS):
+        raise BadInput(f"needs a bump of auto, {', '.join(LEVELS)}; came {bump!r}")
+    return Wish(version=Version.parse(version) if version else None, bump=bump, license=license)
+
+
+def complete(ours: Snapshot, folder: Path, *, allow_incomplete: bool) -> None:
+    """See that a run directory has what a version needs.
+
+    Raises:
+        BadInput: its run is not finished, or accepted nothing.
+    """
+    if ours.manifest["status"] != "complete" or not ours.files:
+        raise BadInput(f"needs a finished run; that in {folder} has no tables yet; the same codeclm-hf run finishes it")
+    if "default" not in ours.files and not allow_incomplete:
+        raise BadInput(
+            f"needs a run that accepted something; the table `default` of {folder} is empty; pass --allow-incomplete "
+            "to publish what there is"
+        )
+
+
+def verify(hub: Repository, landed: Landed, scratch: Path) -> None:
+    """Load the version as anybody would, and compare it with what was sent, row by row.
+
+    Raises:
+        CodecLMError: they differ.
+    """
+    content, version = landed.draft.content, landed.draft.version
+    for config, files in content.files.items():
+        table = hub.ask(
+            load_dataset,
+            hub.id,
+            config,
+            split="train",
+            revision=version.tag if version else landed.commit,
+            cache_dir=str(scratch / "read-back"),
+            token=hub.api.token,
+        )
+        rows = table.with_format("arrow").iter(5_000)
+        found = digests((batch for part in rows for batch in part.to_batches()), key(config, content))
+        alike = table.features == Features.from_arrow_schema(content.schema(config))
+        if not alike or not found.equals(digests(content.batches(config), key(config, content))):
+            raise CodecLMError(
+                f"version {version} of {hub.id} was published, but `{config}` reads back differently from {files[0]}",
+                hint="look at its files before anybody trains on it",
+            )
+
+
+def _told(exc: MergeConflict, hub: Repository, branch: str, base: Base | None, folder: Path) -> MergeConflict:
+    """The conflict, with whose commits it is about and the way out."""
+    since = []
+    for commit in hub.commits(branch):
+        if base is not None and commit.commit_id == base.commit:
+            break
+        since.append(f"{', '.join(commit.authors) or 'somebody'} in {commit.commit_id[:7]} ({commit.title})")
+    return MergeConflict(
+        f"{exc}; on the Hub by {'; '.join(since[:3]) or 'an earlier version'}; nothing was sent",
+        hint=f"codeclm-hf contribute {folder} {hub.id} opens a pull request; codeclm-hf merge settles it row by row",
+    )
+
+
+def published(hub: Repository, landed: Landed, personal: Mapping[str, int] = MappingProxyType({})) -> Published:
+    """What came of it, for the caller."""
+    made = landed.draft
+    return Published(
+        hub.id, str(made.version) if made.version else None, landed.commit, made.new, made.changes, personal=personal
+    )

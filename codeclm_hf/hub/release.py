@@ -1,0 +1,69 @@
+"""What is looked for before a data set's texts are released, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from codeclm_hf import parquet
+from codeclm_hf.errors import BadInput
+from codeclm_hf.hub import safety
+from codeclm_hf.hub.snapshot import Snapshot, key
+
+SHOWN = 3
+
+
+def checked(
+    ours: Snapshot, scratch: Path, *, allow_secrets: bool = False, redact: bool = False
+) -> tuple[Snapshot, Mapping[str, int]]:
+    """Look for secrets and personal data in all that would be released.
+
+    Args:
+        ours: what is to be published.
+        scratch: a folder for redacted tables.
+        allow_secrets: go on although there are secrets.
+        redact: put a placeholder where personal data stand.
+
+    Returns:
+        What may be published, and how many personal data were counted in it, by kind.
+
+    Raises:
+        BadInput: there are secrets; their values are not in the message.
+    """
+    report = safety.scan_text(ours.card)
+    for config in ours.files:
+        for batch in ours.batches(config):
+            report += safety.scan(config, _frame(batch), key(config, ours))
+    if report.secrets_found and not allow_secrets:
+        some = "; ".join(
+            f"{one.kind} in {one.config} {one.row}, {one.column}: {one.hint}" for one in report.secrets[:SHOWN]
+        )
+        more = f" and {report.secrets_found - SHOWN} more" if report.secrets_found > SHOWN else ""
+        raise BadInput(
+            f"needs texts without secrets; found {report.secrets_found}: {some}{more}; nothing was sent; take them "
+            "out, or pass --allow-secrets if they are none"
+        )
+    if redact and any(report.personal.values()):
+        return _redacted(ours, scratch), {kind: 0 for kind in report.personal}
+    return ours, report.personal
+
+
+def _redacted(ours: Snapshot, scratch: Path) -> Snapshot:
+    files = {}
+    for config in ours.files:
+        folder, columns = scratch / "redacted" / config, ours.schema(config)
+        rows = _redact(ours.batches(config), columns)
+        files[config] = [folder / name for name in parquet.write(folder, rows, columns)]
+    return Snapshot(files, ours.manifest, ours.card, ours.commit)
+
+
+def _redact(batches: Iterator[pa.RecordBatch], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield from safety.redact(_frame(batch)).to_arrow().select(columns.names).cast(columns).to_batches()
+
+
+def _frame(batch: pa.RecordBatch) -> pl.DataFrame:
+    return pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))

@@ -1,0 +1,155 @@
+"""One version's content on disk: its tables, its manifest and its card, wherever they came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from codeclm_hf import parquet, run_directory, schema
+from codeclm_hf.errors import BadInput
+
+DIGESTS = {"id": pl.String, "digest": pl.String}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The content of a run directory, or of one revision of a data set on the Hub."""
+
+    files: Mapping[str, list[Path]] = field(default_factory=dict)
+    """The Parquet files of each config that has rows."""
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    """Empty where codeclm-hf did not make it."""
+    card: str = ""
+    commit: str | None = None
+    known: Mapping[str, pl.DataFrame] | None = None
+    """The digests, where they are known without the files."""
+
+    def schema(self, config: str) -> pa.Schema:
+        """A table's columns: those of its files, or the contract's where it has no rows."""
+        if self.files.get(config):
+            return pq.read_schema(self.files[config][0])
+        return schema.TABLES[config].arrow_schema
+
+    def batches(self, config: str) -> Iterator[pa.RecordBatch]:
+        """A table's rows, in order."""
+        return parquet.read(self.files.get(config, []))
+
+    def frame(self, config: str) -> pl.LazyFrame:
+        """A table for polars, read only as far as it is needed."""
+        if self.files.get(config):
+            return pl.scan_parquet(self.files[config])
+        return pl.DataFrame(pl.from_arrow(self.schema(config).empty_table())).lazy()
+
+    @cached_property
+    def digests(self) -> Mapping[str, pl.DataFrame]:
+        """By config, the `id` and the `digest` of every row, in order."""
+        if self.known is not None:
+            return self.known
+        return {config: digests(parquet.read(files), key(config, self)) for config, files in self.files.items()}
+
+    def rows(self, config: str, wanted: list[str]) -> dict[str, dict[str, Any]]:
+        """Some rows by their ids."""
+        if not wanted or config not in self.files:
+            return {}
+        here, left = self.digests[config].with_row_index("at"), set(wanted)
+        places = here.filter(pl.col("id").is_in(list(left))).select("at", "id").rows()
+        found: dict[str, dict[str, Any]] = {}
+        start, at = 0, 0
+        for batch in self.batches(config):
+            while at < len(places) and places[at][0] < start + batch.num_rows:
+                place, name = places[at]
+                found[name] = batch.slice(place - start, 1).to_pylist()[0]
+                at += 1
+            start += batch.num_rows
+            if at == len(places):
+                break
+        return found
+
+
+def local(directory: Path) -> Snapshot:
+    """The content of a run directory.
+
+    Raises:
+        BadInput: it is none, or a table of it cannot be read.
+    """
+    manifest = run_directory.read_manifest(directory)
+    card = directory / run_directory.CARD
+    files = {}
+    for config in schema.TABLES:
+        if found := sorted((directory / run_directory.DATA / config).glob("*.parquet")):
+            _check(config, found)
+            files[config] = found
+    return Snapshot(files, manifest, card.read_text(encoding="utf-8") if card.is_file() else "")
+
+
+def _check(config: str, files: list[Path]) -> None:
+    for file in files:
+        try:
+            missing = set(schema.TABLES[config]) - set(pq.read_schema(file).names)
+        except (pa.ArrowException, OSError) as exc:
+            raise BadInput(f"needs Parquet files; {file} cannot be read ({' '.join(str(exc).split())})") from exc
+        if missing:
+            raise BadInput(f"needs the columns of `{config}`; {file} lacks {', '.join(sorted(missing))}")
+
+
+def key(config: str, snapshot: Snapshot) -> str | None:
+    """The column that names a row, if there is one."""
+    names = snapshot.schema(config).names
+    return next((name for name in (schema.KEYS.get(config), "id") if name in names), None)
+
+
+def digests(batches: Iterator[pa.RecordBatch], key: str | None) -> pl.DataFrame:
+    """What each row is called, and a hash of all that it holds.
+
+    Args:
+        batches: a table's rows.
+        key: the column that names a row; without one a row is named by what it holds.
+
+    Returns:
+        `id` and `digest`, in the rows' order. Where a name stands twice, the later rows are called `name#2`, …, so
+        that no row hides another. A column that is not there is the same as one that is null.
+    """
+    parts = [pl.DataFrame(schema=DIGESTS)]
+    for batch in batches:
+        frame = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
+        texts = frame.select(pl.concat_str(map(_text, sorted(frame.columns), repeat(frame.schema)), ignore_nulls=True))
+        hashes = pl.Series(
+            "digest", [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts.to_series()]
+        )
+        names = hashes if key is None else frame[key].cast(pl.String).fill_null("null")
+        parts.append(pl.DataFrame({"id": names, "digest": hashes}))
+    table = pl.concat(parts)
+    nth = pl.int_range(1, pl.len() + 1).over("id")
+    while table["id"].is_duplicated().any():  # again where a row has the name that another was just given
+        table = table.with_columns(id=pl.when(nth > 1).then(pl.format("{}#{}", "id", nth)).otherwise("id"))
+    return table
+
+
+def _text(name: str, columns: Mapping[str, pl.DataType]) -> pl.Expr:
+    """A column as JSON, null where it is null."""
+    column = pl.col(name)
+    return pl.when(column.is_not_null()).then(pl.struct(column.cast(_exact(columns[name]))).struct.json_encode())
+
+
+def _exact(kind: pl.DataType) -> pl.DataType:
+    """The type that JSON can hold without loss: there, infinite numbers and those that are none would be null."""
+    if kind.is_float():
+        return pl.String()
+    if isinstance(kind, pl.List):
+        return pl.List(_exact(_instance(kind.inner)))
+    if isinstance(kind, pl.Struct):
+        return pl.Struct({field.name: _exact(_instance(field.dtype)) for field in kind.fields})
+    return kind
+
+
+def _instance(kind: pl.DataType | type[pl.DataType]) -> pl.DataType:
+    return kind() if isinstance(kind, type) else kind

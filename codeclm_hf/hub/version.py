@@ -1,0 +1,52 @@
+"""Semantic versions, for data."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from codeclm_hf.errors import BadInput
+
+LEVELS = ("major", "minor", "patch")
+_TEXT = re.compile(r"v?(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
+
+
+class Version(NamedTuple):
+    """MAJOR when columns or their meaning change, MINOR when rows do, PATCH when only the card or the manifest does."""
+
+    major: int
+    minor: int
+    patch: int
+
+    @staticmethod
+    def parse(text: str) -> Version:
+        """Read `1.2.0` or `v1.2.0`.
+
+        Raises:
+            BadInput: it is no version.
+        """
+        if (version := Version.of_tag(text)) is None:
+            raise BadInput(f"needs a version such as 1.2.0; came {text!r}")
+        return version
+
+    @staticmethod
+    def of_tag(tag: str) -> Version | None:
+        """The version that a tag names, if it names one."""
+        match = _TEXT.fullmatch(tag)
+        return Version(*map(int, match.groups())) if match else None
+
+    def bump(self, level: str) -> Version:
+        """The next version at a level."""
+        at = LEVELS.index(level)
+        return Version(*(n if place < at else n + 1 if place == at else 0 for place, n in enumerate(self)))
+
+    @property
+    def tag(self) -> str:
+        """The name of the version's tag."""
+        return f"v{self}"
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+
+FIRST = Version(1, 0, 0)
