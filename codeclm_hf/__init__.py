@@ -8,6 +8,7 @@
     instructions ── Tailor ──▶ trace                                respond, judge, filter, improve
     metadata ── Chain ──▶ the three at once                         no row waits at a stage's end
     trace ── tables ──▶ default, preference, trace, metadata        what people train on and look at
+    run directory ── publish ──▶ a version on the Hub               one commit, one tag; pull brings it back
 
 `CodecLM` runs them in order into a run directory; each stage also works alone with `Dataset.map`.
 """
@@ -16,7 +17,18 @@ from codeclm_hf.about import VERSION as __version__
 from codeclm_hf.endpoints.base import Completion, Endpoint, GenerationRequest, Message
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.connect import endpoint
-from codeclm_hf.errors import BadInput, BudgetSpent, CodecLMError, EndpointError, RowError
+from codeclm_hf.errors import (
+    BadInput,
+    BudgetSpent,
+    CodecLMError,
+    EndpointError,
+    HubError,
+    MergeConflict,
+    RowError,
+)
+from codeclm_hf.hub.publish import Published, publish
+from codeclm_hf.hub.pull import pull
+from codeclm_hf.hub.together import contribute
 from codeclm_hf.pipeline import CodecLM
 from codeclm_hf.progress import Progress
 from codeclm_hf.stages.augment import augment, subsample
@@ -40,14 +52,20 @@ __all__ = [
     "Endpoint",
     "EndpointError",
     "GenerationRequest",
+    "HubError",
+    "MergeConflict",
     "Message",
     "Progress",
+    "Published",
     "RowError",
     "Rubrics",
     "Tailor",
     "__version__",
     "augment",
+    "contribute",
     "endpoint",
+    "publish",
+    "pull",
     "subsample",
     "tables",
 ]

@@ -33,7 +33,7 @@ ROOMS = {
     "hub_display": {"hub", "metrics"},
     "hub_commands": {"hub", "hub_display", "run_directory", "errors"},
     "cli": {"builders", "display", "journal_commands", "hub_commands", "pipeline", "endpoints", "run_directory", "metrics", "errors"},
-    "__init__": {"about", "endpoints", "errors", "pipeline", "progress", "stages"},
+    "__init__": {"about", "endpoints", "errors", "hub", "pipeline", "progress", "stages"},
     "__main__": {"cli"},
 }  # fmt: skip
 """What each room may import: every arrow points back along the flow of the data."""

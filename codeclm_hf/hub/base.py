@@ -1,8 +1,8 @@
 """What a run directory and the Hub last agreed on: the common ancestor of the next merge.
 
 It is kept in `DIR/.base-*.parquet`, a file for each repository and branch, one row a row of the folder's tables at
-that time: `config`, `id`, `digest`. These are the folder's own rows, not the version's: rows that others had added there
-were never in the folder, so that their absence is no removal.
+that time: `config`, `id`, `digest`. These are the folder's own rows, not the version's: rows that others had added
+there were never in the folder, so that their absence is no removal.
 """
 
 from __future__ import annotations

@@ -209,5 +209,5 @@ def _contributions(
     brought = any(one["added"] or one["changed"] for one in manifest["changes"].values())
     for new in [*ours.get("contributions", []), own] if brought else []:
         if not any({**one, "version": None} == {**new, "version": None} for one in all_of_them):
-            all_of_them.append(new)
+            all_of_them.append({**new, "version": new.get("version") or manifest["version"]})
     return all_of_them

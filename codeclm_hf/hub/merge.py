@@ -10,6 +10,7 @@ from typing import Any, Literal
 import polars as pl
 import pyarrow as pa
 
+from codeclm_hf.errors import BadInput
 from codeclm_hf.hub.snapshot import DIGESTS, Snapshot
 
 Side = Literal["ours", "theirs"]
@@ -184,7 +185,19 @@ def _united(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any] | No
 
 
 def rows(config: str, merged: Merged, ours: Snapshot, theirs: Snapshot, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The rows of a merged config: theirs that stay, then ours, then those made of both."""
+    """The rows of a merged config: theirs that stay, then ours, then those made of both.
+
+    Raises:
+        BadInput: a value of one side, or of a row written by hand, does not fit the schema.
+    """
+    try:
+        yield from _rows(config, merged, ours, theirs, schema)
+    except pa.ArrowException as exc:
+        words = " ".join(str(exc).split())
+        raise BadInput(f"needs rows that fit the columns of `{config}`; one does not ({words})") from exc
+
+
+def _rows(config: str, merged: Merged, ours: Snapshot, theirs: Snapshot, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for snapshot, wanted in ((theirs, merged.from_theirs), (ours, merged.from_ours)):
         start = 0
         for batch in snapshot.batches(config):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import pyarrow as pa
@@ -82,13 +82,19 @@ def local(directory: Path) -> Snapshot:
         BadInput: it is none, or a table of it cannot be read.
     """
     manifest = run_directory.read_manifest(directory)
-    card = directory / run_directory.CARD
     files = {}
     for config in schema.TABLES:
         if found := sorted((directory / run_directory.DATA / config).glob("*.parquet")):
             _check(config, found)
             files[config] = found
-    return Snapshot(files, manifest, card.read_text(encoding="utf-8") if card.is_file() else "")
+    return Snapshot(files, manifest, _card(directory / run_directory.CARD))
+
+
+def _card(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+    except UnicodeDecodeError as exc:
+        raise BadInput(f"needs a card in UTF-8; {path} is not ({exc.reason})") from exc
 
 
 def _check(config: str, files: list[Path]) -> None:
@@ -145,11 +151,7 @@ def _exact(kind: pl.DataType) -> pl.DataType:
     if kind.is_float():
         return pl.String()
     if isinstance(kind, pl.List):
-        return pl.List(_exact(_instance(kind.inner)))
+        return pl.List(_exact(cast(pl.DataType, kind.inner)))
     if isinstance(kind, pl.Struct):
-        return pl.Struct({field.name: _exact(_instance(field.dtype)) for field in kind.fields})
+        return pl.Struct({field.name: _exact(cast(pl.DataType, field.dtype)) for field in kind.fields})
     return kind
-
-
-def _instance(kind: pl.DataType | type[pl.DataType]) -> pl.DataType:
-    return kind() if isinstance(kind, type) else kind
