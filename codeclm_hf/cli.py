@@ -260,6 +260,10 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except CodecLMError as exc:
         _fail(str(exc), exc.exit_code)
+    except OSError as exc:
+        if exc.errno is None:
+            raise
+        _fail(f"{exc.strerror}: {exc.filename or 'this machine'}", 1)
     except _USAGE_ERROR as exc:
         _fail(f"{exc.format_message().rstrip('.')}; see codeclm-hf --help", 2)
     except (KeyboardInterrupt, typer.Abort):

@@ -66,6 +66,11 @@ def _check(directory: Path) -> Path:
     return directory
 
 
+def locked(directory: Path) -> FileLock:
+    """Held while the folder's tables are read or put in place; a run that ends meanwhile waits."""
+    return FileLock(directory / LOCK)
+
+
 def claim(out: str | Path, manifest: dict[str, Any]) -> Path:
     """Make the folder a run's own, so that a run killed at any moment can find it again.
 
@@ -101,7 +106,7 @@ def write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any],
 
 def _write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any], render: Render) -> None:
     manifest = {**manifest, "status": "complete"}
-    with FileLock(directory / LOCK):
+    with locked(directory):
         for left in directory.glob(f"{_SCRATCH}*"):  # by a run that was killed here
             shutil.rmtree(left)
         fresh = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=directory))

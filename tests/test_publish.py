@@ -14,6 +14,7 @@ from codeclm_hf import CodecLM, run_directory, schema
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub.publish import publish
 from hub import Hub, Repo, User
+from hub_http import Reply
 from published import run_directory_of
 
 REPO = "me/tailored"
@@ -339,3 +340,12 @@ def test_the_endpoint_of_the_environment(hub: Hub, run: Path) -> None:
     """Everything goes to HF_ENDPOINT: the stand-in saw the version that `huggingface_hub` sees there."""
     publish(run, REPO)
     assert HfApi().list_repo_refs(REPO, repo_type="dataset").tags[0].name == "v1.0.0"
+
+
+def test_a_card_that_the_hub_refuses(hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its check of the front matter says reaches the user; nothing is committed."""
+    words = {"errors": [{"message": '"license" must be one of [mit]'}], "warnings": []}
+    monkeypatch.setattr("hub._validated", lambda text: Reply(words, 400))
+    with pytest.raises(BadInput, match='"license" must be one of'):
+        publish(run, REPO, license="my own")
+    assert [commit.title for commit in repo(hub).log()] == ["initial commit"]

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from codeclm_hf import ids
-from codeclm_hf.errors import BadInput
+from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.hub.snapshot import DIGESTS
 
 _ABOUT = b"codeclm-hf"
@@ -40,14 +40,22 @@ class Base:
 
 
 def save(directory: Path, base: Base) -> None:
-    """Put it in place of what was there."""
+    """Put it in place of what was there.
+
+    Raises:
+        CodecLMError: the folder cannot be written.
+    """
     parts = [table.with_columns(config=pl.lit(config)) for config, table in base.digests.items()]
     table = pl.concat([pl.DataFrame(schema={**DIGESTS, "config": pl.String}), *parts]).to_arrow()
     about = {name: value for name, value in vars(base).items() if name != "digests"}
     path = file(directory, base.repo, base.branch)
     scratch = path.with_suffix(f".{os.getpid()}")
-    pq.write_table(table.replace_schema_metadata({_ABOUT: json.dumps(about).encode()}), scratch)
-    os.replace(scratch, path)
+    try:
+        pq.write_table(table.replace_schema_metadata({_ABOUT: json.dumps(about).encode()}), scratch)
+        os.replace(scratch, path)
+    except OSError as exc:
+        words = f"{base.repo} is at version {base.version}, but {directory} cannot note it ({exc.strerror or exc})"
+        raise CodecLMError(words, hint="make the folder writable and run the same again") from exc
 
 
 def file(directory: Path, repo: str, branch: str) -> Path:

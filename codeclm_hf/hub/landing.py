@@ -24,7 +24,7 @@ from codeclm_hf.hub.version import Version
 TRIES = 50
 """How often others may commit first, before we give up."""
 LOST = 5
-"""How often the answer to a commit may get lost."""
+"""How often in a row the answer to a commit may get lost."""
 _OURS = re.compile(
     rf"{run_directory.DATA}/({'|'.join(schema.TABLES)})/train-\d{{5}}-of-\d{{5}}-[0-9a-f]{{16}}\.parquet"
 )
@@ -103,11 +103,11 @@ class Landing:
         next_one = draft(both, wish, latest=max(tags, default=None), repo=hub.id, scratch=self.scratch)
         if self.dry_run or not next_one.new:
             return Landed(next_one, None if self.dry_run else head.commit)
-        title = f"v{next_one.version}: {self.message or summary(next_one)}"
+        title = f"v{next_one.version}: {' '.join((self.message or summary(next_one)).split())}"
         try:
             commit = hub.commit(operations(next_one, head), parent=head.commit, branch=self.branch, title=title).oid
         except Stale as exc:
-            lost += [exc.lost] if exc.lost else []
+            lost[:] = [*lost, exc.lost] if exc.lost else []
             found = _landed(hub, self.branch, head.commit, next_one)
             if found is None:
                 if len(lost) >= LOST:

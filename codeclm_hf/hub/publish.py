@@ -18,7 +18,7 @@ from codeclm_hf.hub.draft import Sides, Wish
 from codeclm_hf.hub.landing import Landed, Landing
 from codeclm_hf.hub.merge import Counts
 from codeclm_hf.hub.repository import Repository
-from codeclm_hf.hub.snapshot import Snapshot, digests, key, local
+from codeclm_hf.hub.snapshot import Snapshot, digests, held, key
 from codeclm_hf.hub.version import LEVELS, Version
 
 
@@ -86,12 +86,11 @@ def publish(
         HubError: the Hub gives no answer; the same call again goes on.
     """
     wish, folder = asked(version, bump, license), Path(directory).expanduser()
-    ours = local(folder)
-    complete(ours, folder, allow_incomplete=allow_incomplete)
-    hub = Repository(repo, token=token)
-    hub.check_access()
-    base = bases.load(folder, hub.id, branch)
-    with tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
+    with held(folder) as ours, tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
+        complete(ours, folder, allow_incomplete=allow_incomplete)
+        hub = Repository(repo, token=token)
+        hub.check_access()
+        base = bases.load(folder, hub.id, branch)
         ours, personal = release.checked(ours, Path(scratch), allow_secrets=allow_secrets, redact=redact)
         if not dry_run:
             _ready(hub, branch, private=private)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def checked(
     Raises:
         BadInput: there are secrets; their values are not in the message.
     """
-    report = safety.scan_text(ours.card)
+    report = safety.scan_text(ours.card) + safety.scan_text(json.dumps(ours.manifest, ensure_ascii=False))
     for config in ours.files:
         for batch in ours.batches(config):
             report += safety.scan(config, _frame(batch), key(config, ours))

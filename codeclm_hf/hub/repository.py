@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -160,10 +159,14 @@ class Repository:
 
         Raises:
             Stale: the branch has moved on, or there was no answer: the commit may be there or not.
+            HubError: the files cannot be uploaded.
             BadInput: the Hub refuses it.
         """
+        # Uploads may be sent again, so that one that breaks off costs no commit.
+        files = [operation for operation in operations if isinstance(operation, CommitOperationAdd)]
+        self.ask(self._upload, files, repo_type="dataset", revision=branch, create_pr=pr, free_memory=False)
         try:
-            with translated(self.id), _uploading():
+            with translated(self.id):
                 return self.api.create_commit(
                     self.id,
                     operations,
@@ -178,6 +181,14 @@ class Repository:
             raise Stale from exc
         except HubError as exc:
             raise Stale(exc) from exc
+        except ValueError as exc:  # the Hub's check of the front matter
+            raise BadInput(f"needs a card that the Hub takes; it says: {words(exc)}") from exc
+
+    def _upload(self, files: Sequence[CommitOperationAdd], **options: Any) -> None:
+        try:
+            self.api.preupload_lfs_files(self.id, files, **options)
+        except RuntimeError as exc:  # the Hub's client puts a bare one around what was wrong
+            raise exc.__cause__ or exc from None
 
     def tag(self, version: Version, commit: str, message: str) -> None:
         """Tag a commit; a tag that is there and means it is as good.
@@ -214,15 +225,6 @@ class Repository:
         """The same, where the Hub's own error for a missing thing is an answer."""
         with translated(self.id, may_be_missing=True):
             return _retrying(function, *args, **kwargs)
-
-
-@contextmanager
-def _uploading() -> Iterator[None]:
-    """Let out why an upload failed; the Hub's client puts a bare RuntimeError around it."""
-    try:
-        yield
-    except RuntimeError as exc:
-        raise exc.__cause__ or exc from None
 
 
 def _retrying(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:

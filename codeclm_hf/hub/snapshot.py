@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
@@ -73,6 +74,18 @@ class Snapshot:
             if at == len(places):
                 break
         return found
+
+
+@contextmanager
+def held(directory: Path) -> Iterator[Snapshot]:
+    """The content of a run directory, which stays as it is meanwhile: a run that ends there waits.
+
+    Raises:
+        BadInput: as `local`.
+    """
+    run_directory.read_manifest(directory)
+    with run_directory.locked(directory):
+        yield local(directory)
 
 
 def local(directory: Path) -> Snapshot:

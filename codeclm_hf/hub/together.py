@@ -16,7 +16,7 @@ from codeclm_hf.hub.draft import Draft, Sides, Wish, draft
 from codeclm_hf.hub.landing import Landing, fetch, operations, stands, summary
 from codeclm_hf.hub.publish import Published, asked, complete, published, verify
 from codeclm_hf.hub.repository import Head, Repository, Stale
-from codeclm_hf.hub.snapshot import Snapshot, local
+from codeclm_hf.hub.snapshot import Snapshot, held
 
 LOST = 5
 
@@ -50,13 +50,12 @@ def contribute(
         HubError: the Hub gives no answer.
     """
     folder = Path(directory).expanduser()
-    ours = local(folder)
-    complete(ours, folder, allow_incomplete=allow_incomplete)
-    hub = Repository(repo, token=token)
-    hub.check_access(write=False)
-    base = bases.load(folder, hub.id, "main")
-    head = hub.needed(base.commit if base else "main")
-    with tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
+    with held(folder) as ours, tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
+        complete(ours, folder, allow_incomplete=allow_incomplete)
+        hub = Repository(repo, token=token)
+        hub.check_access(write=False)
+        base = bases.load(folder, hub.id, "main")
+        head = hub.needed(base.commit if base else "main")
         ours, personal = release.checked(ours, Path(scratch), allow_secrets=allow_secrets, redact=redact)
         theirs = fetch(hub, head)
         sides = Sides(
@@ -66,7 +65,7 @@ def contribute(
         made = draft(sides, wish, latest=None, repo=hub.id, scratch=Path(scratch))
         if not made.new:
             return Published(hub.id, str(made.version), head.commit, new=False, personal=personal)
-        number = _open(hub, made, head, theirs, message or summary(made))
+        number = _open(hub, made, head, theirs, " ".join((message or summary(made)).split()))
     return Published(hub.id, None, None, True, made.changes, number, personal)
 
 
