@@ -123,6 +123,11 @@ def _write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any]
         _replace(directory / MANIFEST, _json(manifest))
 
 
+def put_card(directory: Path, text: str) -> None:
+    """Put a card in place of the one that is there; the caller holds the folder."""
+    _replace(directory / CARD, text)
+
+
 def _write_table(folder: Path, table: Dataset) -> str:
     """Write a table's Parquet; returns the pattern of its files in the run directory."""
     parts = table.with_format("arrow").iter(parquet.ROWS_A_BATCH)

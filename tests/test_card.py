@@ -249,6 +249,7 @@ def test_a_hostile_name_stays_one_line_of_its_block() -> None:
     after = again(FRESH + "\nBy hand.\n", manifest)
     assert [match[1] for match in BLOCK.finditer(after)] == NAMES
     assert after.count("codeclm-hf:begin") == after.count("codeclm-hf:end") == 4
+    assert "## How it was made" in block(after, "making")
     assert "<script>" not in after and words(after) == words(FRESH + "\nBy hand.\n")
 
 
@@ -292,6 +293,13 @@ def test_words_differ_as_soon_as_somebody_writes_some(what: str, by: str) -> Non
     assert card != FRESH
     assert words(card) != PLAIN
     assert words(again(card)) == words(card)
+
+
+def test_words_tell_what_was_added_to_our_lists() -> None:
+    """Two different tags, tasks or configs are different words."""
+    for what, by in (("- synthetic", "\n- {}"), ("- text-generation", "\n- {}"), ("configs:", "\n- config_name: {}")):
+        one, two = (FRESH.replace(what, what + by.format(name), 1) for name in ("mine", "yours"))
+        assert words(one) != words(two)
 
 
 def test_words_tell_where_they_stand() -> None:

@@ -349,3 +349,14 @@ def test_a_card_that_the_hub_refuses(hub: Hub, run: Path, monkeypatch: pytest.Mo
     with pytest.raises(BadInput, match='"license" must be one of'):
         publish(run, REPO, license="my own")
     assert [commit.title for commit in repo(hub).log()] == ["initial commit"]
+
+
+def test_the_card_is_edited_here_after_the_hub_had_words_of_its_own(hub: Hub, run: Path) -> None:
+    """A license that only the Hub's card has, then a sentence here: both stay, and it is no conflict."""
+    publish(run, REPO, license="mit")
+    card = run / "README.md"
+    card.write_text(card.read_text() + "\nRead me.\n")
+    publish(run, REPO)
+    text = repo(hub).files()["README.md"].decode()
+    assert text.endswith("\nRead me.\n")
+    assert "license: mit" in text

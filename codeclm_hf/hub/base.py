@@ -35,7 +35,7 @@ class Base:
     whole: bool
     """Whether that version held these rows and no others."""
     words: str = ""
-    """What people had written in its card."""
+    """What people had written in its card, and in the folder's."""
     digests: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
 

@@ -103,7 +103,7 @@ def draft(sides: Sides, wish: Wish, *, latest: Version | None, repo: str, scratc
     changes = {name: one.changes for name, one in merged.items()}
     if theirs.manifest and not any(changes.values()):
         maker = theirs.manifest
-        tables = sides.ours.files if all(one.ours_whole for one in merged.values()) else theirs.files  # the same rows
+        tables = theirs.files or sides.ours.files  # the same rows; theirs are not here where they are known to be ours
         if card.render(theirs.manifest, patterns(tables), onto, name=repo, front=front) == theirs.card:
             return Draft(Version.of_tag(maker.get("version") or ""), Snapshot(tables, maker, theirs.card), new=False)
     else:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from datasets import Features, load_dataset
+from datasets import Dataset, Features, load_dataset
 
+from codeclm_hf import run_directory
 from codeclm_hf.errors import BadInput, CodecLMError, MergeConflict
 from codeclm_hf.hub import base as bases
 from codeclm_hf.hub import card, release
 from codeclm_hf.hub.base import Base
-from codeclm_hf.hub.draft import Sides, Wish
+from codeclm_hf.hub.draft import Sides, Wish, patterns
 from codeclm_hf.hub.landing import Landed, Landing
 from codeclm_hf.hub.merge import Counts
 from codeclm_hf.hub.repository import Repository
@@ -86,12 +87,12 @@ def publish(
         HubError: the Hub gives no answer; the same call again goes on.
     """
     wish, folder = asked(version, bump, license), Path(directory).expanduser()
-    with held(folder) as ours, tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
-        complete(ours, folder, allow_incomplete=allow_incomplete)
+    with held(folder) as here, tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
+        complete(here, folder, allow_incomplete=allow_incomplete)
         hub = Repository(repo, token=token)
         hub.check_access()
         base = bases.load(folder, hub.id, branch)
-        ours, personal = release.checked(ours, Path(scratch), allow_secrets=allow_secrets, redact=redact)
+        ours, personal = release.checked(here, Path(scratch), allow_secrets=allow_secrets, redact=redact)
         if not dry_run:
             _ready(hub, branch, private=private)
         landing = Landing(
@@ -111,8 +112,10 @@ def publish(
         if landed.commit:
             verify(hub, landed, Path(scratch))
             version, whole = str(landed.draft.version), landed.draft.content.files == ours.files
-            said = card.words(ours.card)
-            bases.save(folder, Base(hub.id, branch, landed.commit, version, whole, said, ours.digests))
+            # What people wrote on the Hub comes into the folder's card, so that both go on from the same words.
+            text = card.render(here.manifest, patterns(here.files), landed.draft.content.card)
+            run_directory.put_card(folder, text)
+            bases.save(folder, Base(hub.id, branch, landed.commit, version, whole, card.words(text), ours.digests))
     return published(hub, landed, personal)
 
 
@@ -171,15 +174,7 @@ def verify(hub: Repository, landed: Landed, scratch: Path) -> None:
     """
     content, version = landed.draft.content, landed.draft.version
     for config, files in content.files.items():
-        table = hub.ask(
-            load_dataset,
-            hub.id,
-            config,
-            split="train",
-            revision=version.tag if version else landed.commit,
-            cache_dir=str(scratch / "read-back"),
-            token=hub.api.token,
-        )
+        table = hub.ask(_loaded, hub, config, version.tag if version else landed.commit, scratch)
         rows = table.with_format("arrow").iter(5_000)
         found = digests((batch for part in rows for batch in part.to_batches()), key(config, content))
         alike = table.features == Features.from_arrow_schema(content.schema(config))
@@ -188,6 +183,12 @@ def verify(hub: Repository, landed: Landed, scratch: Path) -> None:
                 f"version {version} of {hub.id} was published, but `{config}` reads back differently from {files[0]}",
                 hint="look at its files before anybody trains on it",
             )
+
+
+def _loaded(hub: Repository, config: str, revision: str | None, scratch: Path) -> Dataset:
+    # Every try has a cache of its own: without an answer load_dataset takes what it finds in the cache instead.
+    cache = tempfile.mkdtemp(prefix="read-back-", dir=scratch)
+    return load_dataset(hub.id, config, split="train", revision=revision, cache_dir=cache, token=hub.api.token)
 
 
 def _told(exc: MergeConflict, hub: Repository, branch: str, base: Base | None, folder: Path) -> MergeConflict:

@@ -58,9 +58,7 @@ def contribute(
         head = hub.needed(base.commit if base else "main")
         ours, personal = release.checked(ours, Path(scratch), allow_secrets=allow_secrets, redact=redact)
         theirs = fetch(hub, head)
-        sides = Sides(
-            ours=ours, theirs=theirs, base=base.digests if base else {}, base_words=base.words if base else None
-        )
+        sides = Sides(ours=ours, theirs=theirs, base=base.digests if base else {})
         wish = Wish(take="ours", numbered=False)
         made = draft(sides, wish, latest=None, repo=hub.id, scratch=Path(scratch))
         if not made.new:
