@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import yaml
+
 from hub_blobs import Blobs, Refused
 
 LARGEST_REGULAR = 10_000_000

@@ -15,8 +15,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from codeclm_hf import hub_display
-from codeclm_hf.hub import description
-from codeclm_hf.hub import words
+from codeclm_hf.hub import description, words
 from codeclm_hf.hub.diff import Diff, RowChange, TableDiff
 from codeclm_hf.hub.history import Blame, LogEntry
 from codeclm_hf.metrics.drift import Drift, Share

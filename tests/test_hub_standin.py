@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_client import NAME, PARQUET, commit, refusal
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, HfApi
 from huggingface_hub.errors import (
     BadRequestError,
@@ -18,6 +17,7 @@ from huggingface_hub.errors import (
 )
 
 from hub import Hub, Repo
+from hub_client import NAME, PARQUET, commit, refusal
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from datasets import Dataset, load_dataset
-from hub_client import NAME, PARQUET, commit, get, refusal
 from huggingface_hub import HfApi
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -20,6 +19,7 @@ from huggingface_hub.errors import (
 )
 
 from hub import Fault, Hub, Repo, Seen, User
+from hub_client import NAME, PARQUET, commit, get, refusal
 
 
 @pytest.fixture
