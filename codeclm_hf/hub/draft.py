@@ -77,6 +77,8 @@ class Draft:
     """By config, against theirs."""
     new: bool = True
     """False where theirs has all of it already: then this is theirs."""
+    whole: bool = True
+    """Whether its rows are ours and no others."""
 
 
 def draft(sides: Sides, wish: Wish, *, latest: Version | None, repo: str, scratch: Path) -> Draft:
@@ -101,11 +103,13 @@ def draft(sides: Sides, wish: Wish, *, latest: Version | None, repo: str, scratc
     front = {"license": wish.license} if wish.license else {}
     onto = _onto(sides, wish.take)
     changes = {name: one.changes for name, one in merged.items()}
+    whole = all(one.ours_whole for one in merged.values())
     if theirs.manifest and not any(changes.values()):
         maker = theirs.manifest
         tables = theirs.files or sides.ours.files  # the same rows; theirs are not here where they are known to be ours
         if card.render(theirs.manifest, patterns(tables), onto, name=repo, front=front) == theirs.card:
-            return Draft(Version.of_tag(maker.get("version") or ""), Snapshot(tables, maker, theirs.card), new=False)
+            there = Snapshot(tables, maker, theirs.card, known=theirs.digests)
+            return Draft(Version.of_tag(maker.get("version") or ""), there, new=False, whole=whole)
     else:
         tables, maker = _tables(merged, sides, scratch), sides.ours.manifest
     content = Snapshot(tables)
@@ -121,7 +125,8 @@ def draft(sides: Sides, wish: Wish, *, latest: Version | None, repo: str, scratc
     manifest["parent"] = {"commit": theirs.commit, "version": theirs.manifest.get("version")}
     manifest["contributions"] = _contributions(theirs.manifest, maker, manifest)
     text = card.render(manifest, patterns(tables), onto, name=repo, front=front)
-    return Draft(version, Snapshot(tables, manifest, text), changes)
+    known = sides.ours.digests if tables == sides.ours.files else None
+    return Draft(version, Snapshot(tables, manifest, text, known=known), changes, whole=whole)
 
 
 def told(conflicts: list[Conflict]) -> str:

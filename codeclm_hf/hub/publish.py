@@ -111,10 +111,11 @@ def publish(
             raise _told(exc, hub, branch, base, folder) from exc
         if landed.commit:
             verify(hub, landed, Path(scratch))
-            version, whole = str(landed.draft.version), landed.draft.content.files == ours.files
+            version, whole = str(landed.draft.version), landed.draft.whole
             # What people wrote on the Hub comes into the folder's card, so that both go on from the same words.
             text = card.render(here.manifest, patterns(here.files), landed.draft.content.card)
-            run_directory.put_card(folder, text)
+            if text != here.card:
+                run_directory.put_card(folder, text)
             bases.save(folder, Base(hub.id, branch, landed.commit, version, whole, card.words(text), ours.digests))
     return published(hub, landed, personal)
 
@@ -178,7 +179,7 @@ def verify(hub: Repository, landed: Landed, scratch: Path) -> None:
         rows = table.with_format("arrow").iter(5_000)
         found = digests((batch for part in rows for batch in part.to_batches()), key(config, content))
         alike = table.features == Features.from_arrow_schema(content.schema(config))
-        if not alike or not found.equals(digests(content.batches(config), key(config, content))):
+        if not alike or not found.equals(content.digests[config]):
             raise CodecLMError(
                 f"version {version} of {hub.id} was published, but `{config}` reads back differently from {files[0]}",
                 hint="look at its files before anybody trains on it",
