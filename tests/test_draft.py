@@ -14,7 +14,6 @@ import pytest
 from huggingface_hub import DatasetCard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import MANIFEST, VERSIONS, Row, default_row, metadata_row, snapshot, table, written
 
 from codeclm_hf import schema
 from codeclm_hf.errors import BadInput, MergeConflict
@@ -24,6 +23,7 @@ from codeclm_hf.hub.merge import Counts
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.hub.version import FIRST, Version
 from codeclm_hf.metrics.distributions import counts
+from tables import MANIFEST, VERSIONS, Row, default_row, metadata_row, snapshot, table, written
 
 REPO = "me/data"
 A, B, C = (default_row(name, name) for name in "abc")

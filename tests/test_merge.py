@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import VERSIONS, Row, default_row, metadata_row, snapshot, table, written
 
 from codeclm_hf import parquet, schema
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub.merge import Conflict, Counts, Merged, merge, rows
 from codeclm_hf.hub.snapshot import Snapshot, digests
+from tables import VERSIONS, Row, default_row, metadata_row, snapshot, table, written
 
 Version = tuple[str, list[Row], list[Row], list[Row]]
 GROWING = ("seed_ids", "rubrics", "actions")

@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import MANIFEST, default_row, metadata_row, snapshot, table, written
 
 from codeclm_hf import parquet, schema
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import base as bases
 from codeclm_hf.hub.base import Base
 from codeclm_hf.hub.snapshot import Snapshot, digests, key, local
+from tables import MANIFEST, default_row, metadata_row, snapshot, table, written
 
 COLUMNS = schema.DEFAULT.arrow_schema
 
