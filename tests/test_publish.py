@@ -11,9 +11,9 @@ from datasets import Dataset, load_dataset
 from huggingface_hub import HfApi
 
 from codeclm_hf import CodecLM, run_directory, schema
-from codeclm_hf.errors import BadInput
+from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.hub.publish import publish
-from hub import Hub, Repo, User
+from hub import Hub, Repo, Seen, User
 from hub_http import Reply
 from published import run_directory_of
 
@@ -360,3 +360,19 @@ def test_the_card_is_edited_here_after_the_hub_had_words_of_its_own(hub: Hub, ru
     text = repo(hub).files()["README.md"].decode()
     assert text.endswith("\nRead me.\n")
     assert "license: mit" in text
+
+
+def test_a_version_that_reads_back_differently_is_an_error(hub: Hub, run: Path) -> None:
+    """If the Hub serves other rows than were sent, publish says so at once."""
+    publish(run, REPO)
+    old = [oid for path, oid in repo(hub).log()[0].files.items() if path.startswith("data/default/")]
+
+    def tampered(seen: Seen) -> None:
+        if seen.method == "POST" and "/tag/" in seen.path:
+            files = repo(hub).log()[0].files
+            files.update({path: old[0] for path in files if path.startswith("data/default/")})
+
+    run_directory_of(run, ["one", "two", "three"], responses={"two": "a better one"})
+    hub.script = tampered
+    with pytest.raises(CodecLMError, match="`default` reads back differently"):
+        publish(run, REPO)
