@@ -376,3 +376,13 @@ def test_a_version_that_reads_back_differently_is_an_error(hub: Hub, run: Path) 
     hub.script = tampered
     with pytest.raises(CodecLMError, match="`default` reads back differently"):
         publish(run, REPO)
+
+
+def test_a_repository_made_anew_gets_every_row(hub: Hub, run: Path) -> None:
+    """What a folder and a deleted repository agreed on says nothing about the new one."""
+    publish(run, REPO)
+    hub.repos.clear()
+    assert publish(run, REPO).changes["default"].added == 3
+    hub.repos.clear()
+    hub.add(REPO)
+    assert publish(run, REPO).changes["default"].added == 3

@@ -92,7 +92,7 @@ def publish(
         complete(here, folder, allow_incomplete=allow_incomplete)
         hub = Repository(repo, token=token)
         hub.check_access()
-        base = bases.load(folder, hub.id, branch)
+        base = last_agreed(hub, folder, branch)
         ours, personal = release.checked(here, Path(scratch), allow_secrets=allow_secrets, redact=redact)
         if not dry_run:
             _ready(hub, branch, private=private)
@@ -119,6 +119,19 @@ def publish(
                 run_directory.put_card(folder, text)
             bases.save(folder, Base(hub.id, branch, landed.commit, version, whole, card.words(text), ours.digests))
     return published(hub, landed, personal)
+
+
+def last_agreed(hub: Repository, folder: Path, branch: str) -> Base | None:
+    """What the folder and the branch last agreed on; None where the branch's history does not have it.
+
+    A repository that was deleted and made anew never had the rows; to go by the old agreement would remove them here.
+    """
+    base = bases.load(folder, hub.id, branch)
+    head = hub.head(branch) if base else None
+    if base is None or head is None:
+        return None
+    known = base.commit == head.commit or base.commit in {commit.commit_id for commit in hub.commits(branch)}
+    return base if known else None
 
 
 def _ready(hub: Repository, branch: str, *, private: bool) -> None:

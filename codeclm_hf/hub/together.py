@@ -10,11 +10,10 @@ from huggingface_hub import DiscussionWithDetails
 from huggingface_hub.errors import HfHubHTTPError
 
 from codeclm_hf.errors import BadInput, HubError, MergeConflict
-from codeclm_hf.hub import base as bases
 from codeclm_hf.hub import card, conflicts, description, diff, release
 from codeclm_hf.hub.draft import Draft, Sides, Wish, draft
 from codeclm_hf.hub.landing import Landing, fetch, operations, stands, summary
-from codeclm_hf.hub.publish import Published, asked, complete, published, verify
+from codeclm_hf.hub.publish import Published, asked, complete, last_agreed, published, verify
 from codeclm_hf.hub.repository import Head, Repository, Stale
 from codeclm_hf.hub.snapshot import Snapshot, held
 
@@ -54,7 +53,7 @@ def contribute(
         complete(ours, folder, allow_incomplete=allow_incomplete)
         hub = Repository(repo, token=token)
         hub.check_access(write=False)
-        base = bases.load(folder, hub.id, "main")
+        base = last_agreed(hub, folder, "main")
         head = hub.needed(base.commit if base else "main")
         ours, personal = release.checked(ours, Path(scratch), allow_secrets=allow_secrets, redact=redact)
         theirs = fetch(hub, head)
