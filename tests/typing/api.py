@@ -10,10 +10,14 @@ from codeclm_hf import (
     Encode,
     Endpoint,
     Progress,
+    Published,
     Rubrics,
     Tailor,
     augment,
+    contribute,
     endpoint,
+    publish,
+    pull,
     subsample,
     tables,
 )
@@ -37,3 +41,7 @@ tailor: Tailor = codec.tailor
 metadata: Dataset = subsample(augment(encode.map(seeds), 200, seed=1), 0.6)
 trace: Dataset = tailor.map(decode.map(rubrics.map(metadata)))
 default: Dataset = tables(trace, metadata)["default"]
+
+published: Published = publish("my-set", "org/my-set", bump="auto", message="first round", redact=True)
+pull("org/my-set", "their-set", revision=published.version)
+number: int | None = contribute("their-set", "org/my-set").pull_request
