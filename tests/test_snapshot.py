@@ -208,8 +208,8 @@ def test_a_table_without_rows_has_the_contracts_columns() -> None:
     side = Snapshot()
     assert side.schema("trace") == schema.TRACE.arrow_schema
     assert list(side.batches("trace")) == []
-    assert side.frame("trace").collect().is_empty()
-    assert side.frame("trace").collect_schema().names() == list(schema.TRACE)
+    assert side.frame("trace", list(schema.TRACE)).collect().is_empty()
+    assert side.frame("trace", list(schema.TRACE)).collect_schema().names() == list(schema.TRACE)
 
 
 def run_directory(folder: Path) -> Path:

@@ -80,4 +80,4 @@ def _named(snapshot: Snapshot) -> pl.LazyFrame:
     types: dict[str, pl.DataType] = {"use_case": pl.String(), "skills": pl.List(pl.String)}
     if "default" not in snapshot.files or not types.keys() <= set(snapshot.schema("default").names):
         return pl.LazyFrame(schema=types)
-    return snapshot.frame("default").select(pl.col(name).cast(kind) for name, kind in types.items())
+    return snapshot.frame("default", list(types)).select(pl.col(name).cast(kind) for name, kind in types.items())

@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from huggingface_hub import GitCommitInfo
 
 from codeclm_hf import run_directory
@@ -155,8 +154,8 @@ def _row(content: Snapshot, id: str) -> list[tuple[str, dict[str, Any]]]:
     found = []
     for config in content.files:
         if (name := key(config, content)) is not None:
-            rows = content.frame(config).filter(pl.col(name) == id).head(1).collect()
-            found += [(config, row) for row in rows.to_dicts()]
+            row = content.row(config, name, id)
+            found += [(config, row)] if row is not None else []
     return found
 
 

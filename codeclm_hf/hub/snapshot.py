@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from codeclm_hf import parquet, run_directory, schema
@@ -44,11 +45,21 @@ class Snapshot:
         """A table's rows, in order."""
         return parquet.read(self.files.get(config, []))
 
-    def frame(self, config: str) -> pl.LazyFrame:
-        """A table for polars, read only as far as it is needed."""
-        if self.files.get(config):
-            return pl.scan_parquet(self.files[config])
-        return pl.DataFrame(pl.from_arrow(self.schema(config).empty_table())).lazy()
+    def frame(self, config: str, columns: Sequence[str]) -> pl.LazyFrame:
+        """Some columns of a table for polars; they fit in memory, all of them need not."""
+        files = self.files.get(config, [])
+        # read with pyarrow: polars' own lazy scan of Parquet has crashed where several threads publish
+        tables = [pq.read_table(file, columns=list(columns), partitioning=None) for file in files]
+        empty = self.schema(config).empty_table().select(list(columns))
+        return pl.DataFrame(pl.from_arrow(pa.concat_tables([empty, *tables], promote_options="default"))).lazy()
+
+    def row(self, config: str, name: str, value: str) -> dict[str, Any] | None:
+        """The first row whose column `name` has this value."""
+        for file in self.files.get(config, []):
+            found = pq.read_table(file, filters=pc.field(name) == value, partitioning=None)
+            if found.num_rows:
+                return dict(found.slice(0, 1).to_pylist()[0])
+        return None
 
     @cached_property
     def digests(self) -> Mapping[str, pl.DataFrame]:

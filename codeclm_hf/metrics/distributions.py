@@ -8,6 +8,13 @@ from typing import Any
 import polars as pl
 
 VERDICTS = ("accept_strong", "accept_target", "retry", "exhausted", "failed")
+COUNTED = {
+    "default": ["id"],
+    "preference": ["id"],
+    "trace": ["iteration", "verdict"],
+    "metadata": ["origin", "use_case"],
+}
+"""The columns that `counts` needs, by table."""
 ORIGINS = ("seed", "given", "augmented")
 
 
@@ -15,7 +22,7 @@ def counts(tables: Mapping[str, pl.LazyFrame]) -> dict[str, Any]:
     """How many rows there are, by stage, iteration and verdict.
 
     Args:
-        tables: the four tables of a run, or of a version.
+        tables: the four tables of a run, or of a version; the columns `COUNTED` will do.
 
     Returns:
         `metadata` (by origin; `failed` have no use case), `instructions` (basic ones, failed ones included),
