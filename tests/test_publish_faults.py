@@ -17,7 +17,6 @@ from typing import Any
 import datasets
 import pytest
 from datasets import load_dataset
-from publisher import Publisher
 
 from codeclm_hf import run_directory, schema
 from codeclm_hf.hub import base
@@ -26,6 +25,7 @@ from conftest import HUB
 from hub import Fault, Hub, Repo, Seen
 from hub_http import Ask, Reply
 from published import run_directory_of
+from publisher import Publisher
 
 NAME = "me/tailored"
 SLOTS = 2

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from datasets import get_dataset_config_names, load_dataset
 from huggingface_hub import HfApi, constants, hf_hub_download
-from tqdm import tqdm
 
 from codeclm_hf import ids, run_directory, schema
 from codeclm_hf.hub.publish import Published, publish
 from codeclm_hf.hub.version import Version
 from hub import Commit, Fault, Hub, Repo, Seen, User
 from published import run_directory_of
+from publisher import Publisher
 
 NAME = "me/tailored"
 VERSIONS = 50
@@ -137,24 +137,31 @@ def test_the_same_numbers_are_not_the_same_rows(hub: Hub, tmp_path: Path, monkey
 
 
 def write_together(hub: Hub, folder: Path, rounds: int) -> list[Published]:
-    """Writers publish at once, a few times each, each from a run directory of its own that grows."""
+    """Writers publish at once, a few times each, each a process with a run directory of its own that grows."""
     tokens = [f"hf_writer{n}" for n in range(WRITERS)]
     hub.users |= {token: User(f"writer{n}") for n, token in enumerate(tokens)}
     hub.add(NAME)
-    tqdm.set_lock(threading.RLock())  # else uploads of several threads take the progress bars' lock from each other
-    start = threading.Barrier(WRITERS)
+    publishers = [Publisher(hub.url, folder / f"home-{n}", token) for n, token in enumerate(tokens)]
+    start, alone = threading.Barrier(WRITERS), threading.Lock()
 
     def writer(n: int) -> list[Published]:
         made = []
         start.wait()
         for number in range(1, rounds + 1):
             grown = [*(f"row {i} of writer {n}" for i in range(number)), "everybody's row"]
-            directory = run_directory_of(folder / f"writer-{n}", grown, model=f"model-{n % 3}")
-            made.append(publish(directory, NAME, token=tokens[n]))
+            with alone:
+                directory = run_directory_of(folder / f"writer-{n}", grown, model=f"model-{n % 3}")
+            told = publishers[n].publish(directory, NAME)
+            assert told is not None and "error" not in told, told
+            made.append(Published(NAME, told["version"], told["commit"], told["new"]))
         return made
 
-    with ThreadPoolExecutor(WRITERS) as pool:
-        return list(itertools.chain(*pool.map(writer, range(WRITERS))))
+    try:
+        with ThreadPoolExecutor(WRITERS) as pool:
+            return list(itertools.chain(*pool.map(writer, range(WRITERS))))
+    finally:
+        for publisher in publishers:
+            publisher.close()
 
 
 def check_history(hub: Hub, made: Sequence[Published], folder: Path, rounds: int) -> None:
