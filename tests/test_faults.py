@@ -68,6 +68,7 @@ def test_refusals_by_chance_cost_no_slots(serve: Serve) -> None:
     server.closed = by_chance
     ask_many(4000, connected)
     server.closed, server.most_in_flight = None, 0
+    server.latency = 0.2  # long enough to be there together on a busy machine
     ask_many(100, connected)
     assert server.most_in_flight > 12
 
@@ -78,7 +79,7 @@ def test_a_server_that_was_away_gets_as_many_as_before(serve: Serve, clock: Fast
     connected, until = endpoint(server.url), clock.now() + 60
     server.fault = lambda _: FAULTS[2] if clock.now() < until else None
     ask_many(100, connected)
-    server.most_in_flight = 0
+    server.most_in_flight, server.latency = 0, 0.2
     ask_many(200, connected)
     assert server.most_in_flight == 32
 
