@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ def claim(out: str | Path, manifest: dict[str, Any]) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if not (directory / MANIFEST).exists():
-            _replace(directory / MANIFEST, _json({**manifest, "status": "running"}))
+            _replace(directory / MANIFEST, manifest_text({**manifest, "status": "running"}))
     except OSError as exc:
         raise BadInput(f"needs a folder that can be written; {directory} cannot ({exc.strerror})") from exc
     return directory
@@ -120,7 +120,7 @@ def _write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any]
             shutil.rmtree(fresh)
         card = directory / CARD
         _replace(card, render(manifest, patterns, card.read_text(encoding="utf-8") if card.is_file() else ""))
-        _replace(directory / MANIFEST, _json(manifest))
+        _replace(directory / MANIFEST, manifest_text(manifest))
 
 
 def put_card(directory: Path, text: str) -> None:
@@ -197,7 +197,8 @@ def read_tables(directory: Path) -> dict[str, Dataset]:
     return tables
 
 
-def _json(value: dict[str, Any]) -> str:
+def manifest_text(value: Mapping[str, Any]) -> str:
+    """A manifest as it stands in a folder and on the Hub."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 

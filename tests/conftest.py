@@ -88,6 +88,12 @@ def hub() -> Iterator[Hub]:
     assert HUB.unknown == []
 
 
+@pytest.fixture
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment's token of the Hub, which may write."""
+    monkeypatch.setenv("HF_TOKEN", "hf_write")
+
+
 @pytest.fixture(scope="session")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder with a tokenizer whose chat template can be read back: what a stand-in TGI calls its model."""

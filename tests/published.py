@@ -13,10 +13,19 @@ from codeclm_hf import about, ids, prompts, run_directory, schema
 from codeclm_hf.hub import card
 from codeclm_hf.metrics.distributions import counts
 from codeclm_hf.pipeline import CodecLM
+from hub import Hub, Repo
 from world import number
 
 _SETTINGS = ("num_rubrics", "iterations", "threshold", "self_rubrics", "contrastive_filter", "scoring", "temperature",
              "max_new_tokens", "use_cases", "seed")  # fmt: skip
+
+
+REPO = "me/tailored"
+
+
+def repo(hub: Hub) -> Repo:
+    """The repository that the tests publish to."""
+    return hub.repos["datasets", REPO]
 
 
 def run_directory_of(

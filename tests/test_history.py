@@ -15,15 +15,10 @@ from codeclm_hf.hub.publish import publish
 from codeclm_hf.hub.pull import named, pull, read
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import Snapshot
-from hub import Hub, Repo
-from published import run_directory_of
+from hub import Hub
+from published import REPO, repo, run_directory_of
 
-REPO = "me/tailored"
-
-
-@pytest.fixture(autouse=True)
-def token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_TOKEN", "hf_write")
+pytestmark = pytest.mark.usefixtures("token")
 
 
 @pytest.fixture
@@ -34,10 +29,6 @@ def run(tmp_path: Path) -> Path:
     run_directory_of(folder, ["one", "two", "four"], responses={"two": "a better one"}, model="model-b")
     publish(folder, REPO, message="better", token="hf_other")
     return folder
-
-
-def repo(hub: Hub) -> Repo:
-    return hub.repos["datasets", REPO]
 
 
 def texts(revision: str, config: str = "default") -> list[str]:

@@ -13,25 +13,16 @@ from huggingface_hub import HfApi
 from codeclm_hf import CodecLM, run_directory, schema
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.hub.publish import publish
-from hub import Hub, Repo, Seen, User
+from hub import Hub, Seen, User
 from hub_http import Reply
-from published import run_directory_of
+from published import REPO, repo, run_directory_of
 
-REPO = "me/tailored"
-
-
-@pytest.fixture(autouse=True)
-def token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_TOKEN", "hf_write")
+pytestmark = pytest.mark.usefixtures("token")
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return run_directory_of(tmp_path / "run", ["one", "two", "three"])
-
-
-def repo(hub: Hub) -> Repo:
-    return hub.repos["datasets", REPO]
 
 
 def manifest(hub: Hub, revision: str = "main") -> dict[str, Any]:

@@ -13,15 +13,10 @@ from codeclm_hf.errors import BadInput, MergeConflict
 from codeclm_hf.hub.publish import publish
 from codeclm_hf.hub.pull import pull
 from codeclm_hf.hub.together import contribute, merge
-from hub import Hub, Repo
-from published import run_directory_of
+from hub import Hub
+from published import REPO, repo, run_directory_of
 
-REPO = "me/tailored"
-
-
-@pytest.fixture(autouse=True)
-def token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_TOKEN", "hf_write")
+pytestmark = pytest.mark.usefixtures("token")
 
 
 @pytest.fixture
@@ -36,10 +31,6 @@ def pulled(run: Path, tmp_path: Path) -> Path:
     """A colleague's folder: the first version, pulled."""
     pull(REPO, tmp_path / "pulled")
     return tmp_path / "pulled"
-
-
-def repo(hub: Hub) -> Repo:
-    return hub.repos["datasets", REPO]
 
 
 def rows(revision: str = "main") -> dict[str, str]:

@@ -15,9 +15,8 @@ from huggingface_hub import GitCommitInfo
 from codeclm_hf import run_directory
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import card
-from codeclm_hf.hub.draft import Sides
 from codeclm_hf.hub.landing import Landing, fetch
-from codeclm_hf.hub.publish import Published, published, verify
+from codeclm_hf.hub.publish import Published, onto, published, verify
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import Snapshot, key
 from codeclm_hf.hub.version import Version
@@ -180,13 +179,8 @@ def rollback(repo: str, version: str, *, message: str | None = None, token: str 
         known = ", ".join(map(str, sorted(hub.tags()))) if hub.head("main") else "none; the data set is not there"
         raise BadInput(f"needs a version of {hub.id}; came {old}; there are {known or 'none'}")
     ours = fetch(hub, head)
-    first: list[Snapshot] = []
-
-    def sides(theirs: Snapshot) -> Sides:
-        first.append(theirs)
-        return Sides(ours=ours, theirs=theirs, base=first[0].digests, base_words=card.words(ours.card))
-
     with tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
-        landed = Landing(hub=hub, scratch=Path(scratch), message=message or f"back to {old}").land(sides)
+        landing = Landing(hub=hub, scratch=Path(scratch), message=message or f"back to {old}")
+        landed = landing.land(onto(ours, None, card.words(ours.card)))
         verify(hub, landed, Path(scratch))
     return published(hub, landed)

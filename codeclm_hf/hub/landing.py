@@ -194,7 +194,7 @@ def stands(hub: Repository, revision: str, ours: Draft) -> bool:
     head = hub.needed(revision)
     return (
         {name for name in head.files if _OURS.fullmatch(name)} == set(tables(ours))
-        and hub.read(run_directory.MANIFEST, head.commit) == manifest_text(ours)
+        and hub.read(run_directory.MANIFEST, head.commit) == run_directory.manifest_text(ours.content.manifest)
         and hub.read(run_directory.CARD, head.commit) == ours.content.card
     )
 
@@ -208,17 +208,12 @@ def tables(ours: Draft) -> dict[str, Path]:
     }
 
 
-def manifest_text(ours: Draft) -> str:
-    """The manifest as it stands on the Hub."""
-    return json.dumps(ours.content.manifest, indent=2, ensure_ascii=False) + "\n"
-
-
 def operations(ours: Draft, head: Head) -> list[Operation]:
     """One commit's worth: what is new, and what of ours is no more; what is not ours stays."""
     made = tables(ours)
     return [
         CommitOperationAdd(run_directory.CARD, ours.content.card.encode()),
-        CommitOperationAdd(run_directory.MANIFEST, manifest_text(ours).encode()),
+        CommitOperationAdd(run_directory.MANIFEST, run_directory.manifest_text(ours.content.manifest).encode()),
         *(CommitOperationAdd(name, file) for name, file in made.items()),
         *(CommitOperationDelete(name) for name in sorted(head.files - made.keys()) if _OURS.fullmatch(name)),
     ]

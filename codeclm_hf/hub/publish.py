@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+import polars as pl
 import pyarrow as pa
 from datasets import Dataset, Features, load_dataset
 
@@ -107,7 +108,8 @@ def publish(
             dry_run=dry_run,
         )
         try:
-            landed = landing.land(_onto(ours, base, replace=replace))
+            rows = None if replace else base.digests if base else {}
+            landed = landing.land(onto(ours, rows, base.words if base else None))
         except MergeConflict as exc:
             raise _told(exc, hub, branch, base, folder) from exc
         if landed.commit:
@@ -142,15 +144,20 @@ def _ready(hub: Repository, branch: str, *, private: bool) -> None:
         hub.branch(branch)
 
 
-def _onto(ours: Snapshot, base: Base | None, *, replace: bool) -> Callable[[Snapshot], Sides]:
-    """What to merge with what stands on the Hub."""
+def onto(ours: Snapshot, rows: Mapping[str, pl.DataFrame] | None, words: str | None) -> Callable[[Snapshot], Sides]:
+    """What to merge with what stands on the Hub.
+
+    Args:
+        ours: what comes in.
+        rows: the digests of the common ancestor; None where ours is to replace all that stands there at first. What
+            comes in between is merged all the same.
+        words: what people had written in the ancestor's card; None where there is none.
+    """
     first: list[Snapshot] = []
 
     def sides(theirs: Snapshot) -> Sides:
         first.append(theirs)
-        # Only what stood there at first may be replaced; what comes in between is merged.
-        rows = first[0].digests if replace else base.digests if base else {}
-        return Sides(ours=ours, theirs=theirs, base=rows, base_words=base.words if base else None)
+        return Sides(ours=ours, theirs=theirs, base=first[0].digests if rows is None else rows, base_words=words)
 
     return sides
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -72,7 +71,7 @@ def _fill(folder: Path, content: Snapshot) -> None:
     if content.card:
         (folder / run_directory.CARD).write_text(content.card, encoding="utf-8")
     if content.manifest:
-        text = json.dumps(content.manifest, indent=2, ensure_ascii=False) + "\n"
+        text = run_directory.manifest_text(content.manifest)
         (folder / run_directory.MANIFEST).write_text(text, encoding="utf-8")
 
 

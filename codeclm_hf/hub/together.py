@@ -12,12 +12,10 @@ from huggingface_hub.errors import HfHubHTTPError
 from codeclm_hf.errors import BadInput, HubError, MergeConflict
 from codeclm_hf.hub import card, conflicts, description, diff, release
 from codeclm_hf.hub.draft import Draft, Sides, Wish, draft
-from codeclm_hf.hub.landing import Landing, fetch, operations, stands, summary
+from codeclm_hf.hub.landing import LOST, Landing, fetch, operations, stands, summary
 from codeclm_hf.hub.publish import Published, asked, complete, last_agreed, published, verify
 from codeclm_hf.hub.repository import Head, Repository, Stale
 from codeclm_hf.hub.snapshot import Snapshot, held
-
-LOST = 5
 
 
 def contribute(
@@ -140,8 +138,9 @@ def merge(
         return Sides(ours=theirs, theirs=main, base=ancestor.digests, base_words=card.words(ancestor.card))
 
     def chosen(main: Sides) -> Any:
-        listed = [conflict for one in main.merged().values() for conflict in one.conflicts]
-        return flipped or conflicts.ended(lines, listed)
+        if flipped or not lines:
+            return flipped
+        return conflicts.ended(lines, [conflict for one in main.merged().values() for conflict in one.conflicts])
 
     with tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
         release.checked(theirs, Path(scratch), allow_secrets=allow_secrets)
