@@ -284,7 +284,7 @@ def test_a_name_that_stands_twice_hides_no_row(folder: Path, ours: list[Row], th
 def test_rows_without_an_id_are_united_by_what_they_hold(texts: tuple[list[str], list[str], list[str]]) -> None:
     """Of a text that stands n times on one side and m on the other, with no ancestor the larger number stands."""
     frames = [named_by_content(side) for side in texts]
-    ours, theirs = (Snapshot(known={"default": frame}) for frame in frames[1:])
+    ours, theirs = (Snapshot(known=lambda frame=frame: {"default": frame}) for frame in frames[1:])
     merged = merge("default", None, ours, theirs)
     assert not merged.conflicts
     found = pl.concat([frames[2].filter(merged.from_theirs), frames[1].filter(merged.from_ours)])["digest"].to_list()

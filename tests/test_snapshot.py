@@ -294,4 +294,4 @@ def test_a_torn_base_is_told_in_one_line(tmp_path: Path) -> None:
 def test_digests_may_be_known_without_the_files() -> None:
     """What is known is not read."""
     known = {"default": pl.DataFrame({"id": ["a"], "digest": ["b"]})}
-    assert Snapshot(known=known).digests is known
+    assert Snapshot(known=lambda: known).digests is known

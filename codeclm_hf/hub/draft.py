@@ -108,7 +108,7 @@ def draft(sides: Sides, wish: Wish, *, latest: Version | None, repo: str, scratc
         maker = theirs.manifest
         tables = theirs.files or sides.ours.files  # the same rows; theirs are not here where they are known to be ours
         if card.render(theirs.manifest, patterns(tables), onto, name=repo, front=front) == theirs.card:
-            there = Snapshot(tables, maker, theirs.card, known=theirs.digests)
+            there = Snapshot(tables, maker, theirs.card, known=lambda: theirs.digests)
             return Draft(Version.of_tag(maker.get("version") or ""), there, new=False, whole=whole)
     else:
         tables, maker = _tables(merged, sides, scratch), sides.ours.manifest
@@ -125,7 +125,7 @@ def draft(sides: Sides, wish: Wish, *, latest: Version | None, repo: str, scratc
     manifest["parent"] = {"commit": theirs.commit, "version": theirs.manifest.get("version")}
     manifest["contributions"] = _contributions(theirs.manifest, maker, manifest)
     text = card.render(manifest, patterns(tables), onto, name=repo, front=front)
-    known = sides.ours.digests if tables == sides.ours.files else None
+    known = (lambda: sides.ours.digests) if tables == sides.ours.files else None
     return Draft(version, Snapshot(tables, manifest, text, known=known), changes, whole=whole)
 
 

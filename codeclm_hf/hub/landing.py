@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ class Landing:
             return Landed(next_one, None if self.dry_run else head.commit)
         title = f"v{next_one.version}: {' '.join((self.message or summary(next_one)).split())}"
         try:
-            commit = hub.commit(operations(next_one, head), parent=head.commit, branch=self.branch, title=title).oid
+            commit = self._sent(next_one, both.ours, head, title)
         except Stale as exc:
             lost[:] = [*lost, exc.lost] if exc.lost else []
             found = _landed(hub, self.branch, head.commit, next_one)
@@ -116,6 +117,14 @@ class Landing:
             commit = found
         _give(hub, next_one.version, commit, title)
         return Landed(next_one, commit)
+
+    def _sent(self, made: Draft, ours: Snapshot, head: Head, title: str) -> str:
+        """Commit it; what is needed of the same files afterwards is made while they are on their way."""
+        changes = operations(made, head)
+        with ThreadPoolExecutor(2) as meanwhile:
+            meanwhile.submit(self.hub.keep, changes)
+            meanwhile.submit(lambda: ours.digests)
+            return self.hub.commit(changes, parent=head.commit, branch=self.branch, title=title).oid
 
 
 def fetch(hub: Repository, head: Head, *, known: Base | None = None, adopt: bool = False) -> Snapshot:
@@ -134,7 +143,7 @@ def fetch(hub: Repository, head: Head, *, known: Base | None = None, adopt: bool
         return Snapshot(card=text or "", commit=head.commit)
     manifest = _manifest(hub.read(run_directory.MANIFEST, head.commit) or "", hub.id)
     if known is not None and known.whole and known.commit == head.commit:
-        return Snapshot(manifest=manifest, card=text or "", commit=head.commit, known=known.digests)
+        return Snapshot(manifest=manifest, card=text or "", commit=head.commit, known=lambda: known.digests)
     names = sorted(name for name in head.files if _OURS.fullmatch(name))
     found = dict(zip(names, hub.download(head.commit, names), strict=True))
     # In the order of the card's configs, so that the same version makes the same card again.

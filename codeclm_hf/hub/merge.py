@@ -89,8 +89,11 @@ def merge(
     Returns:
         Which rows make up the merged table. Conflicts that `take` does not end stay theirs and are listed.
     """
-    mine, other = ours.digests.get(config, _NOTHING), theirs.digests.get(config, _NOTHING)
-    ancestor = _NOTHING if base is None else base
+    other, ancestor = theirs.digests.get(config, _NOTHING), _NOTHING if base is None else base
+    if other.is_empty() and ancestor.is_empty():  # nothing to compare ours with
+        height = ours.height(config)
+        return Merged(pl.Series(dtype=pl.Boolean), pl.repeat(True, height, eager=True), changes=Counts(added=height))
+    mine = ours.digests.get(config, _NOTHING)
     rows = (
         other.lazy()
         .join(mine.lazy(), on="id", how="full", suffix="_ours", coalesce=True)

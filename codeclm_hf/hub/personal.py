@@ -43,21 +43,22 @@ _AMERICAN = re.compile(
 def count(texts: pl.Series) -> dict[str, int]:
     """How often each of `NAMES` occurs in some texts; nulls have none."""
     counts: Counter[str] = Counter()
-    for text in texts.gather(_candidates(texts)):
+    for text in texts.gather(candidates(texts)):
         _redacted(text, counts)
     return {name: counts[name] for name in NAMES}
 
 
 def redact(texts: pl.Series) -> pl.Series:
     """The same texts with a tag in place of each; nulls stay."""
-    hits = _candidates(texts)
+    hits = candidates(texts)
     if hits.is_empty():
         return texts
     redacted: pl.Series = texts.clone().scatter(hits, [_redacted(text, Counter()) for text in texts.gather(hits)])
     return redacted
 
 
-def _candidates(texts: pl.Series) -> pl.Series:
+def candidates(texts: pl.Series) -> pl.Series:
+    """The positions of texts that may hold any."""
     hints = (texts.str.contains(hint) for _, hint, _, _ in _FORMS)  # faster one by one than together
     return functools.reduce(operator.or_, hints).fill_null(False).arg_true()
 

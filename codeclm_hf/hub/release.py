@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -14,6 +18,7 @@ from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import safety
 from codeclm_hf.hub.snapshot import Snapshot, key
 
+T = TypeVar("T")
 SHOWN = 3
 
 
@@ -35,9 +40,8 @@ def checked(
         BadInput: there are secrets; their values are not in the message.
     """
     report = safety.scan_text(ours.card) + safety.scan_text(json.dumps(ours.manifest, ensure_ascii=False))
-    for config in ours.files:
-        for batch in ours.batches(config):
-            report += safety.scan(config, _frame(batch), key(config, ours))
+    for part in _in_turn(_scans(ours)):
+        report += part
     if report.secrets_found and not allow_secrets:
         some = "; ".join(
             f"{one.kind} in {one.config} {one.row}, {one.column}: {one.hint}" for one in report.secrets[:SHOWN]
@@ -50,6 +54,26 @@ def checked(
     if redact and any(report.personal.values()):
         return _redacted(ours, scratch), {kind: 0 for kind in report.personal}
     return ours, report.personal
+
+
+def _scans(ours: Snapshot) -> Iterator[Callable[[], safety.Report]]:
+    """The searches to be made, a batch of a table each."""
+    clean = safety.Clean()
+    for config in ours.files:
+        for batch in ours.batches(config):
+            yield partial(safety.scan, config, _frame(batch), key(config, ours), clean=clean)
+
+
+def _in_turn(calls: Iterator[Callable[[], T]]) -> Iterator[T]:
+    """What the calls give, in order, from two threads; no more than three calls are held."""
+    with ThreadPoolExecutor(2) as pool:
+        waiting: deque[Future[T]] = deque()
+        for call in calls:
+            waiting.append(pool.submit(call))
+            if len(waiting) == 3:
+                yield waiting.popleft().result()
+        for one in waiting:
+            yield one.result()
 
 
 def _redacted(ours: Snapshot, scratch: Path) -> Snapshot:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import huggingface_hub
 import tenacity
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, GitCommitInfo, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, GitCommitInfo, HfApi, constants
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
@@ -18,6 +22,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # it is public, not re-exported
 
 from codeclm_hf.errors import BadInput, HubError
@@ -129,6 +134,14 @@ class Repository:
         fetch = self.api.hf_hub_download
         return [Path(self.find(fetch, self.id, name, repo_type="dataset", revision=commit)) for name in names]
 
+    def keep(self, operations: Iterable[Operation]) -> None:
+        """Copy files that are sent to where `download` and `load_dataset` put them; what cannot be is fetched then."""
+        folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=self.id, repo_type="dataset") / "blobs"
+        for one in operations:
+            if isinstance(one, CommitOperationAdd) and isinstance(one.path_or_fileobj, str | Path):
+                with suppress(OSError):
+                    _copy(Path(one.path_or_fileobj), folder / one.upload_info.sha256.hex())
+
     def read(self, path: str, commit: str) -> str | None:
         """One file's text in a commit; None where it is not there."""
         try:
@@ -225,6 +238,21 @@ class Repository:
         """The same, where the Hub's own error for a missing thing is an answer."""
         with translated(self.id, may_be_missing=True):
             return _retrying(function, *args, **kwargs)
+
+
+def _copy(file: Path, to: Path) -> None:
+    """Copy a file to a place named by its SHA-256."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    if to.exists():
+        return
+    with tempfile.TemporaryDirectory(dir=to.parent) as scratch:
+        copy, digest = Path(scratch) / to.name, hashlib.sha256()
+        with file.open("rb") as read, copy.open("wb") as write:
+            while block := read.read(1 << 20):
+                digest.update(block)
+                write.write(block)
+        if digest.hexdigest() == to.name:
+            os.replace(copy, to)
 
 
 def _retrying(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -16,10 +16,12 @@ public IP address. What is reserved for documentation is none: `user@example.com
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 
 from codeclm_hf.hub import personal, secrets
@@ -68,7 +70,31 @@ class Report:
         )
 
 
-def scan(config: str, batch: pl.DataFrame, key: str | None, *, first_row: int = 0) -> Report:
+class Clean:
+    """Texts with nothing to find, by a hash: the same text stands in several tables and columns.
+
+    A text that is forgotten, because another took its place, is searched again; memory stays the same.
+    """
+
+    def __init__(self) -> None:
+        self._key = random.getrandbits(64)  # so that nobody can write a text with the hash of another
+        self._hashes = np.zeros(1 << 20, np.uint64)
+
+    def without(self, texts: pl.DataFrame) -> pl.DataFrame:
+        """The rows whose `text` is not known, with its `hash`."""
+        texts = texts.with_columns(pl.col("text").hash(self._key).alias("hash"))
+        hashes = texts["hash"].to_numpy()
+        return texts.filter(self._hashes[hashes % len(self._hashes)] != hashes)
+
+    def add(self, texts: pl.DataFrame, *, but: list[int]) -> None:
+        """Know these from now on, but for those at some positions."""
+        hashes = np.delete(texts["hash"].to_numpy(), but)
+        self._hashes[hashes % len(self._hashes)] = hashes
+
+
+def scan(
+    config: str, batch: pl.DataFrame, key: str | None, *, first_row: int = 0, clean: Clean | None = None
+) -> Report:
     """Look for secrets and personal data in every text of some rows.
 
     Args:
@@ -76,21 +102,27 @@ def scan(config: str, batch: pl.DataFrame, key: str | None, *, first_row: int = 
         batch: rows with any columns; texts in lists and structs are searched too.
         key: the column with the rows' ids, if there is one.
         first_row: the number of the batch's first row in its table, for rows without an id.
+        clean: texts that earlier batches had, filled on the way.
 
     Returns:
         The findings in the order of columns and rows, and the counts.
     """
-    total, shown, counted = 0, list[Finding](), Counter[str]()
+    total, shown, counted, clean = 0, list[Finding](), Counter[str](), clean or Clean()
     for name in batch.columns:
-        for path, texts in _leaves(batch.select(pl.col(name).alias("text")).with_row_index("row"), (name,)):
+        for path, every in _leaves(batch.select(pl.col(name).alias("text")).with_row_index("row"), (name,)):
+            texts, hits = clean.without(every), list[int]()
             if KEYS.isdisjoint(path):
-                counted.update(personal.count(texts["text"]))
+                hits.extend(personal.candidates(texts["text"]))
+                counted.update(personal.count(texts["text"].gather(hits)))
             for at, found in secrets.find(texts["text"]):
                 total += len(found)
+                hits.append(at)
                 for kind, secret in found[: MOST_SHOWN - len(shown)]:
-                    row, _, *places = texts.row(at)
+                    row, _, *places, _ = texts.row(at)
                     named = _row_name(None if key is None else batch[key][row], first_row + row)
                     shown.append(Finding(kind, config, named, _column(path, places), _hint(secret)))
+            if KEYS.isdisjoint(path):
+                clean.add(texts, but=hits)
     return Report(tuple(shown), total, {name: counted[name] for name in personal.NAMES})
 
 

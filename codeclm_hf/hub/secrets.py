@@ -12,6 +12,7 @@ import ipaddress
 import json
 import re
 import tempfile
+import threading
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,8 @@ _RUN = r"[A-Za-z0-9_+\-]"
 _LONG = rf"{_RUN}{{16}}"
 """Every token has such a run, with a digit or a change of case; prose has hardly any."""
 _MIXED = rf"[0-9]{_RUN}{{8}}|{_RUN}{{8}}[0-9]|[a-z][A-Z]{_RUN}{{7}}|{_RUN}{{7}}[a-z][A-Z]"
+_ID = r"^[0-9a-f]{16}$"
+"""What names a row here: no token is as short."""
 _LOGIN = r"://[^\s/@]*@"
 _LOGIN_URL = rf"[A-Za-z][A-Za-z0-9+.\-]*{_LOGIN}[A-Za-z0-9.:\[\]\-]*[A-Za-z0-9\]]"
 _WORD = r"[A-Za-z0-9_\-./+=~]{15,}[A-Za-z0-9_\-/+=]"
@@ -90,12 +93,14 @@ def _suspects(texts: pl.Series) -> pl.DataFrame:
     Kingfisher's rules are for code, where a token ends with a quote or a space; in prose a comma or a bracket follows.
     """
     text, word = pl.col("text"), pl.col("word")
-    may = (text.str.contains(_LONG) & text.str.contains(_MIXED)) | text.str.contains(_LOGIN)
-    frame = texts.alias("text").to_frame().with_row_index("at").filter(may)
+    frame = _likely(texts.alias("text").to_frame().with_row_index("at").filter(~text.str.contains(_ID)), text)
     words = (
-        frame.select("at", pl.concat_list(text.str.extract_all(form) for form in (_WORD, _LOGIN_URL)).alias("word"))
-        .explode("word")
-        .filter((word.str.contains(_LONG) & word.str.contains(_MIXED)) | word.str.contains(_LOGIN))
+        _likely(
+            frame.select(
+                "at", pl.concat_list(text.str.extract_all(form) for form in (_WORD, _LOGIN_URL)).alias("word")
+            ).explode("word"),
+            word,
+        )
         .group_by("at", maintain_order=True)
         .agg(word.str.join("\n"))
     )
@@ -105,6 +110,12 @@ def _suspects(texts: pl.Series) -> pl.DataFrame:
         .filter(word.is_not_null())
         .select("at", both.str.replace_all("\0", " ", literal=True))  # Kingfisher takes many zeros for UTF-16
     )
+
+
+def _likely(frame: pl.DataFrame, text: pl.Expr) -> pl.DataFrame:
+    """Rows whose text may hold a secret; asked in two steps, since only few pass the first, which is fast."""
+    login = text.str.contains(_LOGIN)
+    return frame.filter(text.str.contains(_LONG) | login).filter(text.str.contains(_MIXED) | login)
 
 
 def _blocks(frame: pl.DataFrame) -> list[pl.DataFrame]:
@@ -157,9 +168,18 @@ def _leads_nowhere(host: str) -> bool:
         return bool(_NOWHERE.search(host))
 
 
-@functools.cache
 def _scanner() -> tuple[kingfisher_sdk.Scanner, frozenset[str]]:
-    """The scanner, which keeps its compiled rules in the user's cache, and the ids of the rules that count."""
+    """The scanner and the ids of the rules that count, loaded once a process."""
+    with _loading:
+        return _loaded()
+
+
+_loading = threading.Lock()
+
+
+@functools.cache
+def _loaded() -> tuple[kingfisher_sdk.Scanner, frozenset[str]]:
+    """The same; the compiled rules are kept in the user's cache."""
     import kingfisher_sdk
 
     own = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,8 +32,8 @@ class Snapshot:
     """Empty where codeclm-hf did not make it."""
     card: str = ""
     commit: str | None = None
-    known: Mapping[str, pl.DataFrame] | None = None
-    """The digests, where they are known without the files."""
+    known: Callable[[], Mapping[str, pl.DataFrame]] | None = None
+    """Gives the digests, where they are known without reading the files."""
 
     def schema(self, config: str) -> pa.Schema:
         """A table's columns: those of its files, or the contract's where it has no rows."""
@@ -61,11 +61,17 @@ class Snapshot:
                 return dict(found.slice(0, 1).to_pylist()[0])
         return None
 
+    def height(self, config: str) -> int:
+        """How many rows a table has."""
+        if self.known is not None:
+            return self.digests[config].height if config in self.digests else 0
+        return sum(pq.read_metadata(file).num_rows for file in self.files.get(config, []))
+
     @cached_property
     def digests(self) -> Mapping[str, pl.DataFrame]:
         """By config, the `id` and the `digest` of every row, in order."""
         if self.known is not None:
-            return self.known
+            return self.known()
         return {config: digests(parquet.read(files), key(config, self)) for config, files in self.files.items()}
 
     def rows(self, config: str, wanted: list[str]) -> dict[str, dict[str, Any]]:
