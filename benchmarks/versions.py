@@ -9,8 +9,8 @@ beside reading the same files with polars. First the table `default` alone, then
 publish: a run directory into a new repository on the stand-in Hub of the tests, which keeps its files on disk in a
 process of its own, beside a bare `create_commit` of the same files into another; in turn, medians of --repeat. A link
 of --mbit carries so much each way, however many connections share it (0: what the loopback does). Where the time went
-is told apart by what was called: the safety scan, digests of rows (of our tables and of those read back), the commit
-(hashing and sending files included), other requests, and what is left of reading back: download and Parquet to Arrow.
+is told apart by what was called: the safety scan, the commit (hashing and sending files included, and whatever else is
+not done when they are there), other requests, and reading back.
 
 Every call in a fresh process; files lie in a temporary folder here, and in the system's cache.
 """
@@ -22,6 +22,7 @@ import itertools
 import random
 import shutil
 import tempfile
+import threading
 import time
 from pathlib import Path
 from statistics import median
@@ -39,7 +40,7 @@ SECONDS, PEAK, ROWS, RATIO = 60, 4_000, 1_000_000, 1.1
 INSTRUCTION, RESPONSE, IN_PARQUET = 300, 700, 3_090
 """Characters of the texts of a row; bytes of all four tables for each."""
 CONFIGS = ["default", "trace"]
-PHASES = ("safety scan", "digests", "commit", "requests", "read-back", "rest")
+PHASES = ("safety scan", "commit", "requests", "read-back", "rest")
 
 
 def prose(size: int) -> str:
@@ -168,7 +169,7 @@ def bare(folder: Path) -> tuple[Cost, dict[str, float]]:
 
 def published(folder: Path) -> tuple[Cost, dict[str, float]]:
     """Publish, with the seconds of each of `PHASES`."""
-    from codeclm_hf.hub import publish, release, repository, snapshot
+    from codeclm_hf.hub import publish, release, repository
 
     spent, phase = dict.fromkeys(PHASES, 0.0), ["rest"]
 
@@ -176,6 +177,8 @@ def published(folder: Path) -> tuple[Cost, dict[str, float]]:
         function = getattr(owner, name)
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            if threading.current_thread() is not threading.main_thread():
+                return function(*args, **kwargs)
             was, start = phase[0], time.perf_counter()
             phase[0] = was if what == "requests" and was != "rest" else what
             try:
@@ -190,8 +193,6 @@ def published(folder: Path) -> tuple[Cost, dict[str, float]]:
 
     timed(release, "checked", "safety scan")
     timed(publish, "verify", "read-back")
-    timed(publish, "digests", "digests")
-    timed(snapshot, "digests", "digests")
     for name, what in (("commit", "commit"), ("ask", "requests"), ("find", "requests")):
         timed(repository.Repository, name, what)
     took = cost(lambda: publish.publish(folder, "me/ours"))

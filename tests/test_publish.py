@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from datasets import Dataset, load_dataset
-from huggingface_hub import HfApi
+from huggingface_hub import CommitOperationAdd, HfApi, constants, hf_hub_download
 
-from codeclm_hf import CodecLM, run_directory, schema
+from codeclm_hf import CodecLM, parquet, run_directory, schema
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.hub.publish import publish
+from codeclm_hf.hub.repository import Repository
 from hub import Hub, Seen, User
 from hub_http import Reply
 from published import REPO, repo, run_directory_of
@@ -367,6 +368,27 @@ def test_a_version_that_reads_back_differently_is_an_error(hub: Hub, run: Path) 
     hub.script = tampered
     with pytest.raises(CodecLMError, match="`default` reads back differently"):
         publish(run, REPO)
+
+
+def test_what_was_sent_is_not_fetched_again(hub: Hub, run: Path) -> None:
+    """Reading a version back downloads no table: its files are in the cache already, each by its own hash."""
+    commit = publish(run, REPO).commit
+    assert not [line for line in hub.seen if line.startswith("GET") and line.endswith(".parquet")]
+    for path in (run / "data").glob("*/*.parquet"):
+        name = str(path.relative_to(run))
+        cached = hf_hub_download(REPO, name, repo_type="dataset", revision=commit, local_files_only=True)
+        assert Path(cached).read_bytes() == path.read_bytes()
+
+
+def test_a_file_that_changed_while_it_was_sent_is_not_cached(run: Path) -> None:
+    """The cache holds a file under its own hash or not at all."""
+    (file, *_) = (run / "data").glob("default/*.parquet")
+    addition = CommitOperationAdd("data/default/train.parquet", file)
+    assert addition.upload_info.sha256.hex() == parquet.sha256(file)
+    file.write_bytes(b"something else")
+    Repository("me/changed").keep([addition])
+    folder = Path(constants.HF_HUB_CACHE) / "datasets--me--changed" / "blobs"
+    assert list(folder.iterdir()) == []
 
 
 def test_a_repository_made_anew_gets_every_row(hub: Hub, run: Path) -> None:

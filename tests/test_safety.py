@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from codeclm_hf import schema
 from codeclm_hf.hub import secrets
-from codeclm_hf.hub.safety import KEYS, MOST_SHOWN, Report, redact, scan, scan_text
+from codeclm_hf.hub.safety import KEYS, MOST_SHOWN, Clean, Report, redact, scan, scan_text
 
 DRAW = random.Random(7)
 LETTERS = string.ascii_letters
@@ -206,6 +206,26 @@ def test_reports_add_up() -> None:
     assert [one.row for one in both.secrets] == [f"row {n}" for n in range(MOST_SHOWN)]
     assert both.secrets_found == 2 * batch.height
     assert both.personal == {"emails": 2 * batch.height, "phone_numbers": 0, "ip_addresses": 2 * batch.height}
+
+
+def test_a_text_that_stands_often_is_reported_as_often() -> None:
+    """What earlier batches had is not searched again, unless something was found in it."""
+    clean = Clean()
+    batch = pl.DataFrame({"response": ["Hello", f"Use {TOKENS['npm']}", "Ask bob@acme.io", "Hello"]})
+    reports = [scan(config, batch, None, clean=clean) for config in ("default", "trace")]
+    for config, report in zip(("default", "trace"), reports, strict=True):
+        assert [(one.config, one.row) for one in report.secrets] == [(config, "row 1")]
+        assert report.personal == {"emails": 1, "phone_numbers": 0, "ip_addresses": 0}
+    texts = pl.DataFrame({"text": ["Hello", "Good-bye", "Ask bob@acme.io", batch["response"][1]]})
+    assert clean.without(texts)["text"].to_list() == ["Good-bye", "Ask bob@acme.io", batch["response"][1]]
+
+
+def test_a_text_known_as_a_name_is_searched_for_personal_data_elsewhere() -> None:
+    """A column that links rows says nothing of the same text in another."""
+    clean = Clean()
+    first = scan("default", pl.DataFrame({"id": ["bob@acme.io"]}), "id", clean=clean)
+    second = scan("default", pl.DataFrame({"response": ["bob@acme.io"]}), None, clean=clean)
+    assert (first.personal["emails"], second.personal["emails"]) == (0, 1)
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in PERSONAL.items() for text in texts])

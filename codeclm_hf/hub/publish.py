@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -195,14 +196,23 @@ def verify(hub: Repository, landed: Landed, scratch: Path) -> None:
         CodecLMError: they differ.
     """
     content, version = landed.draft.content, landed.draft.version
-    for config, files in content.files.items():
-        table = hub.ask(_loaded, hub, config, version.tag if version else landed.commit, scratch)
-        alike = table.features == Features.from_arrow_schema(content.schema(config))
-        if not alike or not (_equal(table, content, config) or _same_digests(table, content, config)):
+    compared = {}
+    with ThreadPoolExecutor(1) as meanwhile:  # one table is compared while the next is loaded
+        for config in content.files:
+            table = hub.ask(_loaded, hub, config, version.tag if version else landed.commit, scratch)
+            compared[config] = meanwhile.submit(_same, table, content, config)
+    for config, same in compared.items():
+        if not same.result():
             raise CodecLMError(
-                f"version {version} of {hub.id} was published, but `{config}` reads back differently from {files[0]}",
+                f"version {version} of {hub.id} was published, but `{config}` reads back differently from "
+                f"{content.files[config][0]}",
                 hint="look at its files before anybody trains on it",
             )
+
+
+def _same(table: Dataset, content: Snapshot, config: str) -> bool:
+    features = Features.from_arrow_schema(content.schema(config))
+    return table.features == features and (_equal(table, content, config) or _same_digests(table, content, config))
 
 
 def _equal(table: Dataset, content: Snapshot, config: str) -> bool:

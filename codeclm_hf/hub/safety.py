@@ -17,7 +17,6 @@ public IP address. What is reserved for documentation is none: `user@example.com
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -30,6 +29,8 @@ MOST_SHOWN = 20
 """How many findings a report keeps; it counts them all."""
 KEYS = frozenset({"id", "root_id", "parent_id", "metadata_id", "seed_ids", "verdict", "winner", "origin", "role"})
 """Columns and fields that link rows and name classes: searched for secrets, but not for personal data."""
+
+_NO_TEXTS = pl.DataFrame(schema={"at": pl.UInt32, "text": pl.String, "leaf": pl.Int32})
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,10 @@ class Clean:
         hashes = texts["hash"].to_numpy()
         return texts.filter(self._hashes[hashes % len(self._hashes)] != hashes)
 
-    def add(self, texts: pl.DataFrame, *, but: list[int]) -> None:
-        """Know these from now on, but for those at some positions."""
-        hashes = np.delete(texts["hash"].to_numpy(), but)
-        self._hashes[hashes % len(self._hashes)] = hashes
+    def add(self, hashes: pl.Series) -> None:
+        """Know these from now on."""
+        new = hashes.to_numpy()
+        self._hashes[new % len(self._hashes)] = new
 
 
 def scan(
@@ -107,23 +108,31 @@ def scan(
     Returns:
         The findings in the order of columns and rows, and the counts.
     """
-    total, shown, counted, clean = 0, list[Finding](), Counter[str](), clean or Clean()
-    for name in batch.columns:
-        for path, every in _leaves(batch.select(pl.col(name).alias("text")).with_row_index("row"), (name,)):
-            texts, hits = clean.without(every), list[int]()
-            if KEYS.isdisjoint(path):
-                hits.extend(personal.candidates(texts["text"]))
-                counted.update(personal.count(texts["text"].gather(hits)))
-            for at, found in secrets.find(texts["text"]):
-                total += len(found)
-                hits.append(at)
-                for kind, secret in found[: MOST_SHOWN - len(shown)]:
-                    row, _, *places, _ = texts.row(at)
-                    named = _row_name(None if key is None else batch[key][row], first_row + row)
-                    shown.append(Finding(kind, config, named, _column(path, places), _hint(secret)))
-            if KEYS.isdisjoint(path):
-                clean.add(texts, but=hits)
-    return Report(tuple(shown), total, {name: counted[name] for name in personal.NAMES})
+    leaves = [
+        leaf
+        for name in batch.columns
+        for leaf in _leaves(batch.select(pl.col(name).alias("text")).with_row_index("row"), (name,))
+    ]
+    # All at once: a call for each of the many columns costs more than the search.
+    numbered = [
+        frame.select("text", pl.lit(n).alias("leaf")).with_row_index("at") for n, (_, frame) in enumerate(leaves)
+    ]
+    clean = clean or Clean()
+    texts = clean.without(pl.concat([_NO_TEXTS, *numbered])).with_row_index()
+    keys = [n for n, (path, _) in enumerate(leaves) if not KEYS.isdisjoint(path)]
+    prose = texts.filter(~pl.col("leaf").is_in(keys))
+    maybe = prose[personal.candidates(prose["text"])]
+    total, shown, hits = 0, list[Finding](), set(maybe["index"])
+    for n, found in secrets.find(texts["text"]):
+        hits.add(n)
+        total += len(found)
+        (path, frame), at = leaves[texts["leaf"][n]], texts["at"][n]
+        for kind, secret in found[: MOST_SHOWN - len(shown)]:
+            row, _, *places = frame.row(at)
+            named = _row_name(None if key is None else batch[key][row], first_row + row)
+            shown.append(Finding(kind, config, named, _column(path, places), _hint(secret)))
+    clean.add(prose.filter(~pl.col("index").is_in(hits))["hash"])
+    return Report(tuple(shown), total, personal.count(maybe["text"]))
 
 
 def scan_text(text: str) -> Report:

@@ -191,5 +191,6 @@ def _loaded() -> tuple[kingfisher_sdk.Scanner, frozenset[str]]:
         file.write_text(json.dumps({"rules": own}), encoding="utf-8")
         rules = kingfisher_sdk.Rules([file])
     visible = [rule["id"] for rule in rules.metadata() if rule["visible"] and not _HARMLESS.search(rule["id"])]
-    precise = {one for one in visible if not any(part in rules.detail(one)["pattern"] for part in _BY_KEYWORD)}
+    patterns = {one: rules.detail(one)["pattern"] for one in visible}
+    precise = {one for one, pattern in patterns.items() if not any(part in pattern for part in _BY_KEYWORD)}
     return kingfisher_sdk.Scanner(rules, base64=False), frozenset(precise)
