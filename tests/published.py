@@ -11,7 +11,7 @@ from datasets import Dataset
 
 from codeclm_hf import about, ids, prompts, run_directory, schema
 from codeclm_hf.hub import card
-from codeclm_hf.metrics.distributions import counts
+from codeclm_hf.metrics.distributions import counts, distributions
 from codeclm_hf.pipeline import CodecLM
 from hub import Hub, Repo
 from world import number
@@ -48,7 +48,7 @@ def run_directory_of(
     manifest = _manifest(len(texts), model)
     tables = run_directory.with_pulled(run_directory.claim(folder, manifest), tables_of(texts, responses, use_case))
     frames = {name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in tables.items()}
-    manifest |= {"counts": counts(frames), "usage": _usage(len(texts), model)}
+    manifest |= {"counts": counts(frames), "distributions": distributions(frames), "usage": _usage(len(texts), model)}
     run_directory.write(folder, tables, manifest, card.render)
     return folder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from codeclm_hf import CodecLM
 from codeclm_hf.errors import BadInput
-from codeclm_hf.hub.card import PLAIN, TITLE, escape, parted, render, words
+from codeclm_hf.hub.card import PLAIN, TITLE, escape, named, parted, render, words
 
 
 def test_the_front_matter_says_what_the_hub_needs(codec: CodecLM, seeds: Dataset, tmp_path: Path) -> None:
@@ -37,6 +38,29 @@ def test_the_body_counts_what_happened(codec: CodecLM, seeds: Dataset, tmp_path:
     assert f"{tables['metadata']['origin'][:].count('seed')} from seeds" in text
     lines = [line for line in text.splitlines() if line[:3] in ("| 1", "| 2", "| 3", "| 4")]
     assert sum(int(cell) for line in lines for cell in line.split("|")[2:-1]) == len(tables["trace"])
+
+
+def test_the_body_shows_what_the_tables_hold(codec: CodecLM, seeds: Dataset, tmp_path: Path) -> None:
+    """Each use case and skill with its rows, as the tables have them, and as many columns in every line."""
+    tables = codec.run(seeds, out=tmp_path, num_instructions=8, num_metadata=4)
+    text = block((tmp_path / "README.md").read_text(), "content")
+    shown = {
+        line.split(" | ")[0].removeprefix("| "): line.split(" | ")[1] for line in text.splitlines() if " | " in line
+    }
+    rows = tables["default"].to_list()
+    counts = Counter(row["use_case"] for row in rows) + Counter(skill for row in rows for skill in row["skills"])
+    assert counts
+    assert all(shown[named(name)] == str(n) for name, n in counts.items() if named(name) in shown)
+    assert sum(named(name) in shown for name in counts) >= min(10, len(counts))
+    assert f"strong model in {tables['default']['winner'][:].count('strong')} rows" in text
+
+
+@given(st.text())
+def test_any_name_is_one_cell_of_a_table(name: str) -> None:
+    """Whatever a model called a use case: one line, no cell more, no markup, never empty."""
+    line = named(name)
+    assert line.strip() and len(line.splitlines()) == 1
+    assert not re.search(r"(?<!\\)(?:\\\\)*[|<`*\[\]!]", line)
 
 
 def test_a_models_name_cannot_break_the_card() -> None:
@@ -66,7 +90,7 @@ OTHER: dict[str, Any] = {
     "version": "1.2.0",
 }
 BLOCK = re.compile(r"<!-- codeclm-hf:begin (\w+) -->(?:(?!<!-- codeclm-hf:begin).)*?<!-- codeclm-hf:end \1 -->", re.S)
-NAMES = ["summary", "making", "limits", "citation"]
+NAMES = ["summary", "content", "making", "limits", "citation"]
 
 
 def again(card: str, manifest: dict[str, Any] = OTHER, **how: Any) -> str:
@@ -89,7 +113,13 @@ def test_a_card_onto_an_older_one_is_the_new_card() -> None:
 
 def test_what_people_wrote_stays_where_it_is() -> None:
     """Text before, between and after the generated blocks keeps every character, and the blocks are the new ones."""
-    texts = ["Über uns\n\n\n", "  between | the <b>blocks</b>\n", "---\nnot: front matter\n---", "\\1 \\g<0> $&"]
+    texts = [
+        "Über uns\n\n\n",
+        "  between | the <b>blocks</b>\n",
+        "---\nnot: front matter\n---",
+        "\\1 \\g<0> $&",
+        "> last",
+    ]
     card = FRESH
     for name, text in zip(NAMES, texts, strict=True):
         card = card.replace(f"<!-- codeclm-hf:end {name} -->", f"<!-- codeclm-hf:end {name} -->\n{text}")
@@ -103,7 +133,7 @@ def test_blocks_stay_where_people_moved_them() -> None:
     """The order of the old card is kept."""
     first, *_, last = (match[0] for match in BLOCK.finditer(FRESH))
     card = FRESH.replace(first, "@").replace(last, first).replace("@", last)
-    assert [match[1] for match in BLOCK.finditer(again(card))] == ["citation", "making", "limits", "summary"]
+    assert [match[1] for match in BLOCK.finditer(again(card))] == ["citation", "content", "making", "limits", "summary"]
 
 
 @pytest.mark.parametrize("gone", NAMES)
@@ -248,7 +278,7 @@ def test_a_hostile_name_stays_one_line_of_its_block() -> None:
     manifest = {**OTHER, "models": {"strong": HOSTILE, HOSTILE: "small"}}
     after = again(FRESH + "\nBy hand.\n", manifest)
     assert [match[1] for match in BLOCK.finditer(after)] == NAMES
-    assert after.count("codeclm-hf:begin") == after.count("codeclm-hf:end") == 4
+    assert after.count("codeclm-hf:begin") == after.count("codeclm-hf:end") == len(NAMES)
     assert "## How it was made" in block(after, "making")
     assert "<script>" not in after and words(after) == words(FRESH + "\nBy hand.\n")
 

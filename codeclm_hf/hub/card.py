@@ -14,6 +14,7 @@ import yaml
 
 from codeclm_hf import schema
 from codeclm_hf.errors import BadInput
+from codeclm_hf.hub import words as shown
 
 _jinja = jinja2.Environment(
     loader=jinja2.PackageLoader("codeclm_hf.cards", ""),
@@ -72,6 +73,8 @@ def render(
         rows=manifest["counts"]["rows"],
         models=[(escape(role), model) for role, model in sorted(models, key=lambda one: (roles.index(one[0]), one[1]))],
         incomplete=manifest.get("incomplete", False),
+        found=manifest.get("distributions"),
+        named=named,
         name=name,
         escape=escape,
     )
@@ -169,6 +172,11 @@ def escape(text: object) -> str:
     """Text of a model or a server as one harmless Markdown line."""
     line = " ".join(str(text).split())
     return re.sub(r"([\\`*_{}\[\]()<>#+!|&~-])", r"\\\1", line)
+
+
+def named(text: str) -> str:
+    """A name or a reason as one short, harmless line of what can be seen."""
+    return escape(shown.name(text))
 
 
 PLAIN = words(TITLE)

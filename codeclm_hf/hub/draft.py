@@ -18,7 +18,7 @@ from codeclm_hf.hub import card, merge
 from codeclm_hf.hub.merge import Conflict, Counts, Merged
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.hub.version import FIRST, Version
-from codeclm_hf.metrics.distributions import COUNTED, counts
+from codeclm_hf.metrics.distributions import READ, counts, distributions
 
 MADE = ("codeclm_hf", "models", "config", "prompts", "seeds", "versions")
 """What a manifest says of the making of rows; `contributions` keeps it of every version that brought some."""
@@ -115,7 +115,9 @@ def draft(sides: Sides, wish: Wish, *, latest: Version | None, repo: str, scratc
     content = Snapshot(tables)
     manifest = {name: value for name, value in maker.items() if name not in _OF_A_VERSION}
     manifest["status"] = "complete"
-    manifest["counts"] = counts({name: content.frame(name, columns) for name, columns in COUNTED.items()})
+    frames = {name: content.frame(name, columns) for name, columns in READ.items()}
+    manifest["counts"] = counts(frames)
+    manifest["distributions"] = distributions(frames, threshold=manifest["config"]["threshold"])
     manifest["columns"] = {name: [f"{f.name}: {f.type}" for f in content.schema(name)] for name in tables}
     manifest["changes"] = {name: one.as_json() for name, one in changes.items()}
     if not manifest["counts"]["rows"]["default"]:

@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from polars.io.plugins import register_io_source
 
 from codeclm_hf import parquet, run_directory, schema
 from codeclm_hf.errors import BadInput
@@ -46,12 +47,19 @@ class Snapshot:
         return parquet.read(self.files.get(config, []))
 
     def frame(self, config: str, columns: Sequence[str]) -> pl.LazyFrame:
-        """Some columns of a table for polars; they fit in memory, all of them need not."""
-        files = self.files.get(config, [])
+        """Some columns of a table for polars, which need not fit in memory."""
+
         # read with pyarrow: polars' own lazy scan of Parquet has crashed where several threads publish
-        tables = [pq.read_table(file, columns=list(columns), partitioning=None) for file in files]
+        def batches(
+            wanted: list[str] | None, predicate: pl.Expr | None, rows: int | None, _size: int | None
+        ) -> Iterator[pl.DataFrame]:
+            for batch in parquet.read(self.files.get(config, []), wanted or columns):
+                frame = _frame(batch).select(wanted or columns).head(batch.num_rows if rows is None else rows)
+                rows = None if rows is None else rows - frame.height
+                yield frame if predicate is None else frame.filter(predicate)
+
         empty = self.schema(config).empty_table().select(list(columns))
-        return pl.DataFrame(pl.from_arrow(pa.concat_tables([empty, *tables], promote_options="default"))).lazy()
+        return register_io_source(batches, schema=pl.DataFrame(pl.from_arrow(empty)).schema)
 
     def row(self, config: str, name: str, value: str) -> dict[str, Any] | None:
         """The first row whose column `name` has this value."""
@@ -156,7 +164,7 @@ def digests(batches: Iterator[pa.RecordBatch], key: str | None) -> pl.DataFrame:
     """
     parts = [pl.DataFrame(schema=DIGESTS)]
     for batch in batches:
-        frame = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
+        frame = _frame(batch)
         texts = frame.select(pl.concat_str(map(_text, sorted(frame.columns), repeat(frame.schema)), ignore_nulls=True))
         hashes = pl.Series(
             "digest", [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts.to_series()]
@@ -168,6 +176,10 @@ def digests(batches: Iterator[pa.RecordBatch], key: str | None) -> pl.DataFrame:
     while table["id"].is_duplicated().any():  # again where a row has the name that another was just given
         table = table.with_columns(id=pl.when(nth > 1).then(pl.format("{}#{}", "id", nth)).otherwise("id"))
     return table
+
+
+def _frame(batch: pa.RecordBatch) -> pl.DataFrame:
+    return pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
 
 
 def _text(name: str, columns: Mapping[str, pl.DataType]) -> pl.Expr:
