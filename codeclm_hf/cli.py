@@ -15,7 +15,7 @@ import typer
 import yaml
 from rich.console import Console
 
-from codeclm_hf import display, hub_commands, journal_commands, run_directory
+from codeclm_hf import card_commands, display, hub_commands, journal_commands, run_directory
 from codeclm_hf.endpoints.base import Endpoint
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.connect import endpoint
@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(journal_commands.app, name="journal")
 app.add_typer(hub_commands.app)
+app.add_typer(card_commands.app)
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
 
