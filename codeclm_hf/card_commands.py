@@ -42,7 +42,7 @@ def card(
     for problem in problems:
         _say(f"{run_directory.CARD}:{problem.line}: {problem.words}")
     if check and problems:
-        raise BadInput(f"needs front matter that the Hub takes; came {len(problems)} times what it does not")
+        raise BadInput(f"needs front matter without problems; came {len(problems)}")
     if check:
         _say(f"the front matter of {folder / run_directory.CARD} is fine")
 
