@@ -91,9 +91,9 @@ def _of_trace(trace: Any, names: dict[str, str]) -> Found:
     gaps, scores = Counter[int](), {name: Counter[int]() for name in ("strong", "target")}
     for gap, rows in numbers["gap"].items():
         gaps[min(35, math.floor(2 * gap) + 18)] += rows
-    for name, counter in scores.items():
+    for name, whole in scores.items():
         for score, rows in numbers[f"{name}_score"].items():
-            counter[min(10, max(1, math.floor(score + 0.5)))] += rows
+            whole[min(10, max(1, math.floor(score + 0.5)))] += rows
     return {
         "iterations": _iterations(verdicts),
         "acceptance": {
@@ -111,8 +111,8 @@ def _of_trace(trace: Any, names: dict[str, str]) -> Found:
             "mean": _mean(numbers["gap"]),
         },
         "scores": {
-            name: {"mean": _mean(numbers[f"{name}_score"]), "counts": [counter[n] for n in range(1, 11)]}
-            for name, counter in scores.items()
+            name: {"mean": _mean(numbers[f"{name}_score"]), "counts": [whole[n] for n in range(1, 11)]}
+            for name, whole in scores.items()
         },
         "order": {
             "judged": order.total(),
@@ -143,7 +143,7 @@ def _first(counter: Counter[Any]) -> list[tuple[Any, int]]:
 
 
 def _mean(values: Counter[Any]) -> float:
-    return sum(value * rows for value, rows in values.items()) / values.total()
+    return float(sum(value * rows for value, rows in values.items()) / values.total())
 
 
 def _reasons(errors: Counter[Any]) -> list[Found]:

@@ -356,7 +356,7 @@ def test_reasons_are_the_beginnings_of_errors() -> None:
 
 def test_coverage_weighs_a_use_case_by_its_seeds() -> None:
     """A metadata stands for its seeds, or for itself where it has none; augmented ones are no seeds."""
-    metadata = [
+    metadata: Rows = [
         {"use_case": "a", "origin": "seed", "seed_ids": ["1", "2", "3"]},
         {"use_case": "b", "origin": "given", "seed_ids": []},
         {"use_case": "c", "origin": "augmented", "seed_ids": ["1"]},

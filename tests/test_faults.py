@@ -297,7 +297,7 @@ def test_a_server_that_stays_away_stops_the_run(
     strong.fault = lambda _: (503, "", HTML, {})
     with pytest.raises(EndpointDown, match="gave up after 300 s without an answer; run again to go on"):
         codec.run(seeds, out=tmp_path / "out", **SMALL)  # type: ignore[arg-type]
-    assert len(strong.statuses) < 60
+    assert len(strong.statuses) < 200  # at once, and then now and again; asking all the time would be thousands
     strong.fault, strong.script = None, [FAULTS[2]]  # the next failure begins a time of its own
     codec.run(seeds, out=tmp_path / "out", **SMALL)  # type: ignore[arg-type]
 

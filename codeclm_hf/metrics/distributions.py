@@ -93,7 +93,7 @@ def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = 3.0)
 
     The same rows in any order give the same result, which is plain JSON. Nulls, and numbers that are not finite, are
     left out. Shares are of 1, fractions are rounded to 6 digits, and lists of names hold the `TOP` most frequent, equal
-    ones by name. Memory grows with the number of distinct values, and of instructions, not with the texts.
+    ones by name. Memory grows with the distinct values, and by a few numbers a row, not with the texts.
 
     Args:
         tables: `default`, `trace` and `metadata` of a run, or of a version; the columns `READ` will do.
@@ -256,7 +256,7 @@ def _acceptance(by_name: pl.DataFrame) -> dict[str, Any]:
 def _gap(gaps: pl.DataFrame) -> dict[str, Any]:
     # doubled first: no digit of a small gap is lost
     found = _histogram(gaps, (pl.col("value") * 2).floor() - 2 * GAPS[0], len(GAPS) - 1)
-    return {"edges": GAPS, "counts": found, "judged": _sum(gaps), "mean": _mean(gaps, "value")}
+    return {"edges": [*GAPS], "counts": found, "judged": _sum(gaps), "mean": _mean(gaps, "value")}
 
 
 def _scores(scores: pl.DataFrame) -> dict[str, Any]:
@@ -284,7 +284,7 @@ def _lengths(lengths: pl.DataFrame) -> dict[str, Any]:
         "p50": percentile(50),
         "p95": percentile(95),
         "max": lengths["tokens"].max(),
-        "edges": TOKENS,
+        "edges": [*TOKENS],
         "counts": _histogram(lengths, pl.sum_horizontal(tokens >= edge for edge in TOKENS) - 1, len(TOKENS)),
     }
 
