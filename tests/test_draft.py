@@ -22,7 +22,7 @@ from codeclm_hf.hub.draft import Draft, Sides, Wish, draft, patterns
 from codeclm_hf.hub.merge import Counts
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.hub.version import FIRST, Version
-from codeclm_hf.metrics.distributions import COUNTED, counts
+from codeclm_hf.metrics.distributions import READ, counts
 from tables import MANIFEST, VERSIONS, Row, default_row, metadata_row, snapshot, table, written
 
 REPO = "me/data"
@@ -42,7 +42,7 @@ def run(folder: Path, tables: Tables, words: str = "", **about: Any) -> Snapshot
     manifest = {
         **MANIFEST,
         "usage": [],
-        "counts": counts({name: made.frame(name, columns) for name, columns in COUNTED.items()}),
+        "counts": counts({name: made.frame(name, columns) for name, columns in READ.items()}),
         **about,
     }
     text = card.render(manifest, patterns(made.files)).replace(card.TITLE, f"{card.TITLE}\n\n{words}".rstrip())
@@ -121,7 +121,7 @@ def test_manifest_and_card_tell_of_the_merged_rows(folder: Path, version: Any) -
     assert made.version == (FIRST.bump("minor" if any(made.changes.values()) else "patch") if made.new else FIRST)
     assert bool(manifest.get("incomplete")) == (not merged["default"])
     fresh = snapshot(folder, merged)
-    about = {**manifest, "counts": counts({name: fresh.frame(name, columns) for name, columns in COUNTED.items()})}
+    about = {**manifest, "counts": counts({name: fresh.frame(name, columns) for name, columns in READ.items()})}
     assert content.card == card.render(about, patterns(content.files), name=REPO)
     data = DatasetCard(content.card).data
     assert [one["config_name"] for one in data.configs] == [name for name, found in merged.items() if found]

@@ -10,13 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import polars as pl
 import pyarrow as pa
 
 from codeclm_hf import parquet
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import safety
-from codeclm_hf.hub.snapshot import Snapshot, key
+from codeclm_hf.hub.snapshot import Snapshot, key, rows_of
 
 T = TypeVar("T")
 SHOWN = 3
@@ -61,7 +60,7 @@ def _scans(ours: Snapshot) -> Iterator[Callable[[], safety.Report]]:
     clean = safety.Clean()
     for config in ours.files:
         for batch in ours.batches(config):
-            yield partial(safety.scan, config, _frame(batch), key(config, ours), clean=clean)
+            yield partial(safety.scan, config, rows_of(batch), key(config, ours), clean=clean)
 
 
 def _in_turn(calls: Iterator[Callable[[], T]]) -> Iterator[T]:
@@ -87,8 +86,4 @@ def _redacted(ours: Snapshot, scratch: Path) -> Snapshot:
 
 def _redact(batches: Iterator[pa.RecordBatch], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        yield from safety.redact(_frame(batch)).to_arrow().select(columns.names).cast(columns).to_batches()
-
-
-def _frame(batch: pa.RecordBatch) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
+        yield from safety.redact(rows_of(batch)).to_arrow().select(columns.names).cast(columns).to_batches()

@@ -54,7 +54,7 @@ class Snapshot:
             wanted: list[str] | None, predicate: pl.Expr | None, rows: int | None, _size: int | None
         ) -> Iterator[pl.DataFrame]:
             for batch in parquet.read(self.files.get(config, []), wanted or columns):
-                frame = _frame(batch).select(wanted or columns).head(batch.num_rows if rows is None else rows)
+                frame = rows_of(batch).select(wanted or columns).head(batch.num_rows if rows is None else rows)
                 rows = None if rows is None else rows - frame.height
                 yield frame if predicate is None else frame.filter(predicate)
 
@@ -164,7 +164,7 @@ def digests(batches: Iterator[pa.RecordBatch], key: str | None) -> pl.DataFrame:
     """
     parts = [pl.DataFrame(schema=DIGESTS)]
     for batch in batches:
-        frame = _frame(batch)
+        frame = rows_of(batch)
         texts = frame.select(pl.concat_str(map(_text, sorted(frame.columns), repeat(frame.schema)), ignore_nulls=True))
         hashes = pl.Series(
             "digest", [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts.to_series()]
@@ -178,7 +178,8 @@ def digests(batches: Iterator[pa.RecordBatch], key: str | None) -> pl.DataFrame:
     return table
 
 
-def _frame(batch: pa.RecordBatch) -> pl.DataFrame:
+def rows_of(batch: pa.RecordBatch) -> pl.DataFrame:
+    """A batch for polars."""
     return pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
 
 

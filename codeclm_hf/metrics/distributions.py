@@ -12,13 +12,6 @@ import polars as pl
 from codeclm_hf.metrics.drift import drift
 
 VERDICTS = ("accept_strong", "accept_target", "retry", "exhausted", "failed")
-COUNTED = {
-    "default": ["id"],
-    "preference": ["id"],
-    "trace": ["iteration", "verdict"],
-    "metadata": ["origin", "use_case"],
-}
-"""The columns that `counts` needs, by table."""
 READ = {
     "default": ["instruction", "response", "winner", "use_case", "skills"],
     "preference": ["id"],
@@ -63,7 +56,7 @@ def counts(tables: Mapping[str, pl.LazyFrame]) -> dict[str, Any]:
     """How many rows there are, by stage, iteration and verdict.
 
     Args:
-        tables: the four tables of a run, or of a version; the columns `COUNTED` will do.
+        tables: the four tables of a run, or of a version; the columns `READ` will do.
 
     Returns:
         `metadata` (by origin; `failed` have no use case), `instructions` (basic ones, failed ones included),
