@@ -103,6 +103,9 @@ def published(console: Console, done: Published) -> None:
         _print(console, f"{done.repo} is at {what}, commit {done.commit[:7]} ({counts or 'the card'})")
     if personal := ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in done.personal.items() if n):
         _print(console, f"the texts hold {personal}; --redact takes them out")
+    if done.edited:
+        blocks = ", ".join(f"`{block}`" for block in done.edited)
+        _print(console, f"the card was edited inside of generated blocks ({blocks}); each edit is kept after its block")
     if done.commit and done.version:
         _print(console, f'load_dataset("{done.repo}", "default", split="train", revision="v{done.version}")')
 

@@ -254,5 +254,6 @@ class CodecLM:
                 **self._settings(),
             },
             "prompts": {name: self._prompt(name).hash for name in prompts.GIVEN},
+            "prompt_texts": {name: self._prompt(name).text for name in prompts.GIVEN},
             "versions": about.versions(),
         }

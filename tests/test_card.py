@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,11 @@ from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeclm_hf import CodecLM
+from codeclm_hf import CodecLM, about
 from codeclm_hf.errors import BadInput
+from codeclm_hf.hub import blocks
 from codeclm_hf.hub.card import PLAIN, TITLE, escape, named, parted, render, words
+from codeclm_hf.hub.words import name as named_plainly
 
 
 def test_the_front_matter_says_what_the_hub_needs(codec: CodecLM, seeds: Dataset, tmp_path: Path) -> None:
@@ -89,8 +94,10 @@ OTHER: dict[str, Any] = {
     "counts": {**COUNTS, "rows": {**COUNTS["rows"], "default": 2_000}},
     "version": "1.2.0",
 }
-BLOCK = re.compile(r"<!-- codeclm-hf:begin (\w+) -->(?:(?!<!-- codeclm-hf:begin).)*?<!-- codeclm-hf:end \1 -->", re.S)
-NAMES = ["summary", "content", "making", "limits", "citation"]
+BLOCK = re.compile(
+    r"<!-- codeclm-hf:begin (\w+)(?: \w{8})? -->(?:(?!<!-- codeclm-hf:begin).)*?<!-- codeclm-hf:end \1 -->", re.S
+)
+NAMES = ["summary", "content", "making", "changes", "limits", "citation"]
 
 
 def again(card: str, manifest: dict[str, Any] = OTHER, **how: Any) -> str:
@@ -119,6 +126,7 @@ def test_what_people_wrote_stays_where_it_is() -> None:
         "---\nnot: front matter\n---",
         "\\1 \\g<0> $&",
         "> last",
+        "```",
     ]
     card = FRESH
     for name, text in zip(NAMES, texts, strict=True):
@@ -133,7 +141,14 @@ def test_blocks_stay_where_people_moved_them() -> None:
     """The order of the old card is kept."""
     first, *_, last = (match[0] for match in BLOCK.finditer(FRESH))
     card = FRESH.replace(first, "@").replace(last, first).replace("@", last)
-    assert [match[1] for match in BLOCK.finditer(again(card))] == ["citation", "content", "making", "limits", "summary"]
+    assert [match[1] for match in BLOCK.finditer(again(card))] == [
+        "citation",
+        "content",
+        "making",
+        "changes",
+        "limits",
+        "summary",
+    ]
 
 
 @pytest.mark.parametrize("gone", NAMES)
@@ -185,7 +200,7 @@ def test_front_matter_that_is_not_ours_stays() -> None:
     for name in ("pretty_name", "license", "train-eval-index", "extra", "self", "to_yaml", "to_dict", "viewer"):
         assert front[name] == before[name]
     assert front["ignore_metadata_errors"] == "c"
-    assert front["tags"] == ["synthetic", "codeclm", "codeclm-hf", "ours"]
+    assert front["tags"] == ["synthetic", "codeclm", "codeclm-hf", "sft", "dpo", "ours"]
     assert front["task_categories"] == ["text-generation", "question-answering"]
     assert [one["config_name"] for one in front["configs"]] == ["default", "trace", "theirs"]
     assert [one.get("default") for one in front["configs"]] == [True, None, None]
@@ -270,17 +285,142 @@ def test_any_text_of_people_stays(text: str) -> None:
     assert BLOCK.sub("", again(card)).endswith(BLOCK.sub("", text))
 
 
+EDITED = FRESH.replace("## Limits\n", "## Limits\n\nAsk us before you use it.\n")
+EDIT = block(EDITED, "limits").split("-->", 1)[1].rsplit("<!--", 1)[0].strip()
+
+
+def test_an_edit_inside_a_block_is_kept_aside_and_pointed_out() -> None:
+    """The block is the generated one, what somebody made of it stands after it, and stays there from then on."""
+    once = again(EDITED)
+    assert block(once, "limits") == block(render(OTHER, PATTERNS), "limits")
+    after = once.split("<!-- codeclm-hf:end limits -->")[1]
+    assert "The block `limits` above is generated" in after and EDIT in after
+    assert again(once, MANIFEST).count("Ask us before you use it.") == 1
+    assert blocks.edits(EDITED) == {"limits": EDIT} and blocks.edits(once) == blocks.edits(FRESH) == {}
+
+
+def test_an_edit_that_only_an_editor_sees_is_none() -> None:
+    """Other ends of lines, and white space at them, are not kept aside."""
+    for card in (FRESH.replace("\n", "\r\n"), FRESH.replace("## Limits", "## Limits  ")):
+        assert blocks.edits(card) == {} and words(card) == PLAIN
+        assert again(card).replace("\r\n", "\n") == render(OTHER, PATTERNS)
+
+
+def test_an_edit_that_the_next_version_makes_too_is_not_kept() -> None:
+    """Where the edited block is the fresh one, nothing is said."""
+    wanted = block(render(OTHER, PATTERNS), "summary").split("-->", 1)[1]
+    card = FRESH.replace(block(FRESH, "summary").split("-->", 1)[1], wanted)
+    assert blocks.edits(card) and again(card) == render(OTHER, PATTERNS)
+
+
+def test_a_block_of_an_earlier_release_counts_as_generated() -> None:
+    """A marker without a hash says nothing about edits."""
+    assert again(re.sub(r"(begin \w+) \w{8}", r"\1", EDITED)) == render(OTHER, PATTERNS)
+
+
+def test_an_edit_inside_a_block_is_words_of_people() -> None:
+    """So that the side that made it wins over one that wrote nothing, and two different ones conflict."""
+    assert len({PLAIN, words(EDITED), words(EDITED.replace("Ask us", "Tell us"))}) == 3
+
+
+@given(st.text(), st.sampled_from(NAMES))
+def test_any_edit_is_kept_in_a_card_that_stays_whole(edit: str, name: str) -> None:
+    """Whatever stands in a block now: every block is there once, and what was typed is text of people."""
+    card = FRESH.replace(f"<!-- codeclm-hf:end {name}", f"{edit}<!-- codeclm-hf:end {name}")
+    after = again(card)
+    assert [match[1] for match in BLOCK.finditer(after)] == NAMES
+    assert edit.strip() in after
+
+
+def test_the_papers_settings_are_our_defaults() -> None:
+    """A run that sets nothing differs from the paper in nothing."""
+    defaults = {one.name: one.default for one in fields(CodecLM)}
+    assert {name: defaults.get(name, value) for name, value in about.PAPER.items()} == about.PAPER
+    assert inspect.signature(CodecLM.run).parameters["num_metadata"].default == about.PAPER["num_metadata"]
+    papers = {**MANIFEST, "config": {**MANIFEST["config"], "scoring": "discrete"}}
+    assert "Every setting is the paper's." in block(render(papers, PATTERNS), "making")
+
+
+def test_settings_that_are_not_the_papers_are_listed() -> None:
+    """Each with what it is here and there."""
+    making = block(render({**MANIFEST, "config": {**MANIFEST["config"], "threshold": 2.5}}, PATTERNS), "making")
+    assert "| threshold | 2.5 | 3.0 |" in making and "Every setting" not in making
+
+
+def test_the_prompts_fold_out_and_cannot_break_out() -> None:
+    """Their full text stands in a fence that is longer than any in it, and markers in it are none."""
+    text = "--- user\n````\n</details><script>\n<!-- codeclm-hf:end making -->"
+    manifest = {**MANIFEST, "prompts": {"encode": "0a1b"}, "prompt_texts": {"encode": text}}
+    card = render(manifest, PATTERNS)
+    making = block(card, "making")
+    assert f"`````text\n{text[:-33]}" in making and making.count("\n`````\n") == 1
+    assert [match[1] for match in BLOCK.finditer(card)] == NAMES
+
+
+def test_the_card_tells_what_changed_since_the_version_before() -> None:
+    """By config; a version that changes no row says so, and a first one nothing."""
+    assert "What changed" not in FRESH
+    later = {**OTHER, "parent": {"version": "1.1.0"}, "changes": {"default": {"added": 2, "removed": 0, "changed": 1}}}
+    assert "## What changed since 1.1.0\n\n| config |" in render(later, PATTERNS)
+    assert "| default | 2 | 0 | 1 |" in render(later, PATTERNS)
+    assert "no row." in render({**later, "changes": {"default": {"added": 0, "removed": 0, "changed": 0}}}, PATTERNS)
+
+
+def test_programs_read_the_version_models_counts_and_names_in_the_front_matter(
+    codec: CodecLM, seeds: Dataset, tmp_path: Path
+) -> None:
+    """The block `codeclm` gives them as `huggingface_hub` parses them."""
+    codec.run(seeds, out=tmp_path, num_instructions=8, num_metadata=4)
+    told = DatasetCard.load(tmp_path / "README.md").data.to_dict()["codeclm"]
+    manifest = json.loads((tmp_path / "codeclm.json").read_text())
+    assert told["models"] == manifest["models"] and told["threshold"] == 3.0
+    assert told["rows"] == manifest["counts"]["rows"]
+    top = manifest["distributions"]["use_cases"]["top"][:10]
+    assert told["distributions"]["use_cases"] == [{**one, "name": named_plainly(one["name"])} for one in top]
+    assert parted(render(OTHER, PATTERNS))[0]["codeclm"]["version"] == "1.2.0"
+
+
+@given(st.text())
+def test_any_name_comes_back_from_the_front_matter(name: str) -> None:
+    """As one line of what can be seen, and no key but ours is there."""
+    found = {
+        "use_cases": {"total": 1, "rows": 2, "top": [{"name": name, "rows": 2, "share": 1.0}]},
+        "skills": {"total": 0, "mentions": 0, "top": []},
+        "iterations": [],
+        "winner": {"strong": 2, "target": 0},
+        "gap": {"mean": None},
+        "lengths": {
+            what: {"mean": None, "p50": None, "p95": None, "max": None} for what in ("instruction", "response")
+        },
+        "coverage": {"seeds": 0, "covered": 0, "divergence": None},
+        "duplicates": {"instructions": 0},
+        "order": {"disagree": 0, "judged": 0},
+        "failures": {"trace": [], "metadata": []},
+    }
+    front, body = parted(render({**MANIFEST, "distributions": found}, PATTERNS))
+    assert list(front) == list(parted(FRESH)[0])
+    assert front["codeclm"]["distributions"]["use_cases"] == [{"name": named_plainly(name), "rows": 2, "share": 1.0}]
+    assert [match[1] for match in BLOCK.finditer(body)] == NAMES
+
+
+def test_a_data_set_without_rows_is_not_called_one_to_train_on() -> None:
+    """Its tags are those of a synthetic data set, no more."""
+    empty = {**MANIFEST, "counts": {**COUNTS, "rows": dict.fromkeys(COUNTS["rows"], 0)}}
+    assert parted(render(empty, {}))[0]["tags"] == ["synthetic", "codeclm", "codeclm-hf"]
+
+
 HOSTILE = "x\n<!-- codeclm-hf:end making -->|`<script>\u2028--> <!-- codeclm-hf:begin making -->"
 
 
 def test_a_hostile_name_stays_one_line_of_its_block() -> None:
     """A model or role that looks like our markers neither ends a block nor makes one, nor reaches people's text."""
     manifest = {**OTHER, "models": {"strong": HOSTILE, HOSTILE: "small"}}
-    after = again(FRESH + "\nBy hand.\n", manifest)
+    card = again(FRESH + "\nBy hand.\n", manifest)
+    after = parted(card)[1]
     assert [match[1] for match in BLOCK.finditer(after)] == NAMES
     assert after.count("codeclm-hf:begin") == after.count("codeclm-hf:end") == len(NAMES)
     assert "## How it was made" in block(after, "making")
-    assert "<script>" not in after and words(after) == words(FRESH + "\nBy hand.\n")
+    assert "<script>" not in after and words(card) == words(FRESH + "\nBy hand.\n")
 
 
 def test_models_of_earlier_versions_are_named_also_in_roles_that_are_no_more() -> None:
@@ -307,11 +447,12 @@ def test_words_are_plain_for_every_card_that_nobody_touched() -> None:
     ("what", "by"),
     [
         (TITLE, "# Mine"),
+        ("pretty_name: Instr", "pretty_name: My instr"),
         (TITLE, ""),
         (TITLE, f"{TITLE}\nmore"),
         (END, f"{END}\nmore"),
-        ("---\nann", "---\nlicense: mit\nann"),
-        ("---\nann", "---\nextra: {1: a, b: 2024-01-01}\nann"),
+        ("\nann", "\nlicense: mit\nann"),
+        ("\nann", "\nextra: {1: a, b: 2024-01-01}\nann"),
         ("- synthetic", "- synthetic\n- mine"),
         ("- text-generation", "- text-generation\n- question-answering"),
         ("configs:\n", "configs:\n- config_name: mine\n  data_files: mine.csv\n"),

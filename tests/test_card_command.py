@@ -38,8 +38,8 @@ def test_where_the_card_is(cli: Cli, run: Path) -> None:
     assert said(cli("card", run)) == f"the card is {run / 'README.md'}\n"
     lines = said(cli("card", broken(run))).splitlines()
     assert lines[0] == f"the card is {run / 'README.md'}"
-    assert lines[1].startswith("README.md:8: needs a value of license that the Hub knows; came 'mut'")
-    assert lines[2].startswith("README.md:10: needs text for tags; came 2024")
+    assert lines[1].startswith("README.md:9: needs a value of license that the Hub knows; came 'mut'")
+    assert lines[2].startswith("README.md:11: needs text for tags; came 2024")
 
 
 def test_a_check_that_a_script_can_use(cli: Cli, run: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_check_that_a_script_can_use(cli: Cli, run: Path) -> None:
     assert said(cli("card", run, "--check")) == f"the front matter of {run / 'README.md'} is fine\n"
     result = cli("card", broken(run), "--check")
     assert refused(result) == "error: needs front matter without problems; came 2"
-    assert [line.split(":")[:2] for line in result.stdout.splitlines()] == [["README.md", "8"], ["README.md", "10"]]
+    assert [line.split(":")[:2] for line in result.stdout.splitlines()] == [["README.md", "9"], ["README.md", "11"]]
 
 
 def test_the_page_is_written(cli: Cli, run: Path, tmp_path: Path, opened: list[str]) -> None:

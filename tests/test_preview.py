@@ -194,7 +194,7 @@ def test_our_card_is_shown(tmp_path: Path) -> None:
     card = (run / "README.md").read_text(encoding="utf-8")
     html = preview.html(card, folder=run)
     page = harmless(html)
-    assert "<title>A data set tailored with CodecLM</title>" in html
+    assert "<title>Instructions tailored to model-a-small</title>" in html
     assert "codeclm-hf:begin" not in html
     assert "The front matter has" not in html
     assert '<th scope="row" dir="auto">task_categories</th>' in html

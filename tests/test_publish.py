@@ -112,6 +112,21 @@ def test_words_in_the_card_make_a_patch_version(hub: Hub, run: Path) -> None:
     assert "license: cc-by-4.0" in text
 
 
+def test_an_edit_inside_a_generated_block_is_kept_and_told(hub: Hub, run: Path) -> None:
+    """Whoever made it, on the Hub or in the folder: it stands after its block in the next version, and in the folder."""
+    publish(run, REPO)
+    card = repo(hub).files()["README.md"].decode()
+    repo(hub).commit({"README.md": card.replace("## Limits\n", "## Limits\n\nAsk Ada.\n").encode()}, author="ada")
+    done = publish(run, REPO)
+    assert (done.version, done.edited) == ("1.0.1", ("limits",))
+    (run / "README.md").write_text((run / "README.md").read_text().replace("## Citation\n", "## Cite us\n"))
+    done = publish(run, REPO)
+    assert (done.version, done.edited) == ("1.0.2", ("citation",))
+    for text in (repo(hub).files()["README.md"].decode(), (run / "README.md").read_text()):
+        assert text.count("Ask Ada.") == text.count("## Cite us") == 1
+    assert not publish(run, REPO).new
+
+
 def test_what_people_write_on_the_hub_stays(hub: Hub, run: Path) -> None:
     """Words, front matter and files that somebody added there survive the next version."""
     publish(run, REPO)

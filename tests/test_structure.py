@@ -21,7 +21,7 @@ ROOMS = {
     "metrics": {"schema", "errors", "ids"},
     "parquet": set(),
     "run_directory": {"parquet", "schema", "errors"},
-    "hub": {"run_directory", "parquet", "metrics", "schema", "ids", "errors"},
+    "hub": {"run_directory", "parquet", "metrics", "schema", "ids", "errors", "about"},
     "plan": {"stages"},
     "progress": {"endpoints", "stages"},
     "inputs": {"stages", "schema", "errors", "ids"},

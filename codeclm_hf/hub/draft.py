@@ -14,7 +14,7 @@ from datasets import Features
 
 from codeclm_hf import parquet, run_directory, schema
 from codeclm_hf.errors import BadInput, MergeConflict
-from codeclm_hf.hub import card, merge
+from codeclm_hf.hub import blocks, card, merge
 from codeclm_hf.hub.merge import Conflict, Counts, Merged
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.hub.version import FIRST, Version
@@ -79,6 +79,8 @@ class Draft:
     """False where theirs has all of it already: then this is theirs."""
     whole: bool = True
     """Whether its rows are ours and no others."""
+    edited: tuple[str, ...] = ()
+    """The generated blocks of the card that somebody edited; each edit is kept after its block."""
 
 
 def draft(sides: Sides, wish: Wish, *, latest: Version | None, repo: str, scratch: Path) -> Draft:
@@ -128,7 +130,8 @@ def draft(sides: Sides, wish: Wish, *, latest: Version | None, repo: str, scratc
     manifest["contributions"] = _contributions(theirs.manifest, maker, manifest)
     text = card.render(manifest, patterns(tables), onto, name=repo, front=front)
     known = (lambda: sides.ours.digests) if tables == sides.ours.files else None
-    return Draft(version, Snapshot(tables, manifest, text, known=known), changes, whole=whole)
+    edited = tuple(blocks.edits(onto))
+    return Draft(version, Snapshot(tables, manifest, text, known=known), changes, whole=whole, edited=edited)
 
 
 def told(conflicts: list[Conflict]) -> str:

@@ -42,6 +42,8 @@ class Published:
     pull_request: int | None = None
     personal: Mapping[str, int] = field(default_factory=dict)
     """How many personal data were counted, by kind."""
+    edited: tuple[str, ...] = ()
+    """The generated blocks of the card that somebody edited; each edit is kept after its block."""
 
 
 def publish(
@@ -253,5 +255,11 @@ def published(hub: Repository, landed: Landed, personal: Mapping[str, int] = Map
     """What came of it, for the caller."""
     made = landed.draft
     return Published(
-        hub.id, str(made.version) if made.version else None, landed.commit, made.new, made.changes, personal=personal
+        hub.id,
+        str(made.version) if made.version else None,
+        landed.commit,
+        made.new,
+        made.changes,
+        personal=personal,
+        edited=made.edited,
     )

@@ -39,7 +39,12 @@ class Run(NamedTuple):
 
 def clean(text: str) -> str:
     """The text as one line of what can be seen."""
-    return " ".join(_UNSEEN.sub("", text).split())
+    return " ".join(visible(text).split())
+
+
+def visible(text: str) -> str:
+    """The text without control characters and marks that turn the direction of writing; it keeps its lines."""
+    return _UNSEEN.sub("", text)
 
 
 def short(text: str, length: int = SHORT) -> str:
