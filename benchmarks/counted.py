@@ -90,7 +90,7 @@ def _of_trace(trace: Any, names: dict[str, str]) -> Found:
     top = _first(Counter({name: len(roots) for name, roots in judged.items()}))
     gaps, scores = Counter[int](), {name: Counter[int]() for name in ("strong", "target")}
     for gap, rows in numbers["gap"].items():
-        gaps[min(35, math.floor(2 * gap) + 18)] += rows
+        gaps[min(35, (math.ceil(2 * gap) - 1 if gap > 0 else math.floor(2 * gap)) + 18)] += rows
     for name, whole in scores.items():
         for score, rows in numbers[f"{name}_score"].items():
             whole[min(10, max(1, math.floor(score + 0.5)))] += rows

@@ -121,7 +121,8 @@ def _gap(gaps: Sequence[float]) -> dict[str, Any]:
     edges = [-9 + n / 2 for n in range(37)]
     counts = [0] * 36
     for gap in gaps:
-        counts[max(0, sum(edge <= gap for edge in edges[:-1]) - 1)] += 1
+        above = [edge < gap if gap > 0 else edge <= gap for edge in edges[:-1]]
+        counts[max(0, sum(above) - 1)] += 1
     return {"edges": edges, "counts": counts, "judged": len(gaps), "mean": _mean(gaps)}
 
 

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recount import recount
 
 from codeclm_hf import parquet, schema
 from codeclm_hf.metrics.distributions import READ, TOP, counts, distributions
+from recount import recount
 
 Rows = Sequence[Mapping[str, Any]]
 BLANK = {name: dict.fromkeys(features) for name, features in schema.TABLES.items()}
@@ -268,13 +268,22 @@ def test_a_metadata_that_stands_twice_has_the_least_name() -> None:
 
 
 def test_gaps_fall_into_bins_of_half_a_point() -> None:
-    """A bin holds its lower edge, the last one both; a gap beyond the scale is in the outermost."""
+    """A bin holds its edge that is farther from 0; a gap beyond the scale is in the outermost."""
     gaps = [-9.5, -9.0, -8.5, -0.1, -1e-300, 0.0, 0.49, 0.5, 8.9, 9.0, 9.5, None]
     made = found(trace=[{"gap": gap} for gap in gaps])["gap"]
     assert {made["edges"][n]: rows for n, rows in enumerate(made["counts"]) if rows} == {
-        -9.0: 2, -8.5: 1, -0.5: 2, 0.0: 2, 0.5: 1, 8.5: 3,
+        -9.0: 2, -8.5: 1, -0.5: 2, 0.0: 3, 8.5: 3,
     }  # fmt: skip
     assert (made["judged"], made["mean"]) == (11, 0.117273)
+
+
+def test_a_gap_of_the_threshold_is_in_no_bin_of_accepted_ones() -> None:
+    """The bins beyond the threshold hold the accepted rows and no others, on both sides."""
+    gaps = [-3.5, -3.0000001, -3.0, -2.9, 0.0, 2.9, 3.0, 3.0000001, 3.5, 9.0]
+    made = found(trace=[{"gap": gap} for gap in gaps])["gap"]
+    bins = dict(zip(made["edges"], made["counts"], strict=False))
+    assert sum(rows for low, rows in bins.items() if low < -3.0) == sum(gap < -3.0 for gap in gaps)
+    assert sum(rows for low, rows in bins.items() if low >= 3.0) == sum(gap > 3.0 for gap in gaps)
 
 
 def test_a_mean_is_that_of_the_exact_sum() -> None:

@@ -113,7 +113,7 @@ def test_words_in_the_card_make_a_patch_version(hub: Hub, run: Path) -> None:
 
 
 def test_an_edit_inside_a_generated_block_is_kept_and_told(hub: Hub, run: Path) -> None:
-    """Whoever made it, on the Hub or in the folder: it stands after its block in the next version, and in the folder."""
+    """Whoever made it, on the Hub or in the folder: it stands after its block in the next version and the folder."""
     publish(run, REPO)
     card = repo(hub).files()["README.md"].decode()
     repo(hub).commit({"README.md": card.replace("## Limits\n", "## Limits\n\nAsk Ada.\n").encode()}, author="ada")

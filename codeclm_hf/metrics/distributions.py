@@ -36,7 +36,11 @@ TOP = 20
 REASON = 120
 """Characters of an error that make it the same as another."""
 GAPS = [n / 2 for n in range(-18, 19)]
-"""Edges of the gap's bins: two scores from 1 to 10 differ by at most 9."""
+"""Edges of the gap's bins: two scores from 1 to 10 differ by at most 9.
+
+A bin holds the edge that is farther from 0, not the nearer one; 0 is in the first above it. So a gap of just θ, which
+is not accepted, is in no bin of accepted ones.
+"""
 TOKENS = [0, *(2**n for n in range(4, 13))]
 """Edges of the lengths' bins, in tokens; what is longer than the last has a bin of its own."""
 DIGITS = 6
@@ -247,8 +251,9 @@ def _acceptance(by_name: pl.DataFrame) -> dict[str, Any]:
 
 
 def _gap(gaps: pl.DataFrame) -> dict[str, Any]:
-    # doubled first: no digit of a small gap is lost
-    found = _histogram(gaps, (pl.col("value") * 2).floor() - 2 * GAPS[0], len(GAPS) - 1)
+    halves = pl.col("value") * 2  # before anything is added: no digit of a small gap is lost
+    bin = pl.when(halves > 0).then(halves.ceil() - 1).otherwise(halves.floor())
+    found = _histogram(gaps, bin - 2 * GAPS[0], len(GAPS) - 1)
     return {"edges": [*GAPS], "counts": found, "judged": _sum(gaps), "mean": _mean(gaps, "value")}
 
 
