@@ -213,8 +213,8 @@ def at_random(seed: int, share: float) -> Callable[[Seen], Fault]:
 
 
 def test_no_writer_loses_a_row_to_a_hub_that_fails(hub: Hub, tmp_path: Path) -> None:
-    """The same where one request in ten is refused, is answered with an error, or loses its connection."""
-    hub.script = at_random(0, 0.1)
+    """The same where one request in twenty is refused, is answered with an error, or loses its connection."""
+    hub.script = at_random(0, 0.05)
     made = write_together(hub, tmp_path)
     hub.script = None
     check_history(hub, made, tmp_path)
