@@ -38,8 +38,8 @@ REASON = 120
 GAPS = [n / 2 for n in range(-18, 19)]
 """Edges of the gap's bins: two scores from 1 to 10 differ by at most 9.
 
-A bin holds the edge that is farther from 0, not the nearer one; 0 is in the first above it. So a gap of just θ, which
-is not accepted, is in no bin of accepted ones.
+A bin holds the edge that is farther from 0, not the nearer one; 0 is in the first above it. Where θ is an edge,
+a gap of just θ, which is not accepted, is so in no bin of accepted ones.
 """
 TOKENS = [0, *(2**n for n in range(4, 13))]
 """Edges of the lengths' bins, in tokens; what is longer than the last has a bin of its own."""
