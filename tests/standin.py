@@ -61,6 +61,7 @@ class StandIn:
         self.unknown: list[str] = []
         """Requests for routes that such a server does not have."""
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server
         self._port = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -78,19 +79,33 @@ class StandIn:
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, shutdown_timeout=0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+        assert self._runner.server is not None
+        self._listener = await self._loop.create_server(
+            self._runner.server, "127.0.0.1", self._port, reuse_address=True
+        )
+        self._port = self._listener.sockets[0].getsockname()[1]
 
     def stop(self) -> None:
         """Die: every connection is dropped, and new ones are refused."""
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
 
     async def _stop(self) -> None:
-        if self._runner is not None:
-            self._stopping.set()
-            runner, self._runner = self._runner, None
-            await runner.cleanup()
+        if self._runner is None:
+            return
+        self._stopping.set()
+        runner, self._runner = self._runner, None
+        # A listener that closes loses, unclosed, the connections that it is accepting: it accepts no more, then they end.
+        for listening in self._listener.sockets:
+            self._loop.remove_reader(listening.fileno())
+        for _ in ("its transport is made", "its protocol has it"):
+            await asyncio.sleep(0)
+        self._listener.close()
+        assert runner.server is not None
+        transports = [connection.transport for connection in runner.server.connections]
+        await runner.cleanup()
+        for transport in transports:
+            if transport is not None:
+                transport.abort()  # closing waits for whoever does not read the reply
 
     def close(self) -> None:
         self.stop()
