@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import ceil
 from typing import NamedTuple
 
+from codeclm_hf.stages.ask import ASKED_AGAIN
 from codeclm_hf.stages.decode import MOST_AT_ONCE
-from codeclm_hf.stages.stage import ASKED_AGAIN
 from codeclm_hf.stages.tailor import Tailor
 
 _TRIES = 1 + ASKED_AGAIN

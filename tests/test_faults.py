@@ -86,7 +86,7 @@ def test_a_server_that_was_away_gets_as_many_as_before(serve: Serve, clock: Fast
 
 def test_who_connects_anew_asks_for_another_concurrency(serve: Serve) -> None:
     """In a notebook the first connection is still there while the second is made, and then it is gone."""
-    server = serve(lambda *_: "hi", latency=0.005)
+    server = serve(lambda *_: "hi", latency=0.2)
     connected = endpoint(server.url, concurrency=2)
     connected = endpoint(server.url, concurrency=20)
     ask_many(100, connected)

@@ -14,8 +14,8 @@ from datasets import Dataset
 from codeclm_hf import BadInput, CodecLM, Encode, Endpoint, GenerationRequest, Message, endpoint
 from codeclm_hf.endpoints import local, transport
 from codeclm_hf.endpoints.journal import Journal, Journaled
+from codeclm_hf.stages.ask import array_of, object_of
 from codeclm_hf.stages.scores import expected_scores, scores
-from codeclm_hf.stages.stage import array_of, object_of
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, load_dataset
+from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict, load_dataset
 
 from codeclm_hf import BadInput, Encode, EndpointError, endpoint, prompts, schema
 from codeclm_hf.endpoints import transport
@@ -37,6 +38,53 @@ def test_both_ways_to_map_a_stage_give_the_same_rows(strong: StandIn, seeds: Dat
     beside = seeds.map(stage, batched=True, features=None)
     assert beside.column_names == ["instruction", *schema.METADATA]
     assert beside.select_columns(list(schema.METADATA)).to_list() == table.to_list()
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "arrow", "numpy"])
+def test_a_data_set_in_any_format_gives_the_same_rows(strong: StandIn, seeds: Dataset, kind: str) -> None:
+    """And keeps its format; `Dataset.map` takes it too."""
+    stage = Encode(strong=endpoint(strong.url))
+    table = stage.map(seeds)
+    made = stage.map(seeds.with_format(kind))
+    assert made.format["type"] == kind
+    assert made.with_format(None).to_list() == table.to_list()
+    beside = seeds.with_format(kind).map(stage, batched=True).with_format(None)
+    assert beside.select_columns(list(schema.METADATA)).to_list() == table.to_list()
+
+
+def test_every_split_is_done(strong: StandIn, seeds: Dataset) -> None:
+    """The splits of a data set stay splits."""
+    stage = Encode(strong=endpoint(strong.url))
+    made = stage.map(DatasetDict({"a": seeds.select([0]), "b": seeds.select([1, 2])}))
+    assert {split: part.to_list() for split, part in made.items()} == {
+        "a": stage.map(seeds).to_list()[:1],
+        "b": stage.map(seeds).to_list()[1:3],
+    }
+    streams = stage.map(IterableDatasetDict({"a": seeds.to_iterable_dataset()}))
+    assert list(streams["a"]) == stage.map(seeds).to_list()
+
+
+def test_a_stream_without_an_end_is_done_as_it_is_read(strong: StandIn, seeds: Dataset) -> None:
+    """Nothing is asked before somebody reads, and no more than a batch ahead."""
+
+    def traffic() -> Iterator[dict[str, str]]:
+        for n in itertools.count():
+            yield {"instruction": f"{SEEDS[n % len(SEEDS)]} ({n})", "when": "now"}
+
+    stage = Encode(strong=endpoint(strong.url))
+    stream = stage.map(IterableDataset.from_generator(traffic))
+    assert not strong.asked
+    rows = list(stream.take(20))
+    assert [list(row) for row in rows] == [list(schema.METADATA)] * 20
+    assert len(strong.asked) <= 48
+    assert rows == stage.map(Dataset.from_list(list(itertools.islice(traffic(), 20)))).to_list()
+
+
+def test_several_processes_are_told_what_to_use_instead(strong: StandIn, seeds: Dataset) -> None:
+    """One process keeps an endpoint full; an endpoint does not go to another."""
+    stage = Encode(strong=endpoint(strong.url))
+    with pytest.raises(BadInput, match=r"needs one process; .* use stage\.map\(dataset\)"):
+        seeds.map(stage, batched=True, num_proc=2)
 
 
 def test_a_stage_maps_inside_a_running_loop(strong: StandIn, seeds: Dataset) -> None:

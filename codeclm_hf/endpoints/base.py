@@ -9,8 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from codeclm_hf.errors import BadInput
-
 STRUCTURED_MAX_TOKENS = 1024
 """Most tokens of an answer with a schema: TGI restarts a grammar's automaton beyond so many."""
 
@@ -107,14 +105,15 @@ class InProcess:
         return _revive, (self.identity,)
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """What an endpoint is in a process that did not make it: a name."""
+
+    identity: str
+
+
 def _revive(identity: str) -> Any:
-    endpoint = _live.get((os.getpid(), identity))
-    if endpoint is None:
-        raise BadInput(
-            f"the endpoint of {identity} lives in the process that made it, and this is another; "
-            "use stage.map(dataset), which keeps the endpoint full from one process, instead of num_proc"
-        )
-    return endpoint
+    return _live.get((os.getpid(), identity), Elsewhere(identity))
 
 
 @dataclass(slots=True)

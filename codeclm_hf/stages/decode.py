@@ -12,7 +12,8 @@ from codeclm_hf.endpoints.base import Endpoint
 from codeclm_hf.errors import RowError
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages import parse
-from codeclm_hf.stages.stage import AGAIN_TEMPERATURE, ASKED_AGAIN, Row, Stage, array_of, ask, object_of, together
+from codeclm_hf.stages.ask import AGAIN_TEMPERATURE, ASKED_AGAIN, array_of, ask, object_of, together
+from codeclm_hf.stages.stage import Row, Stage
 
 MOST_AT_ONCE = 10
 """Instructions one request asks for: a longer list outgrows what a structured answer may hold."""

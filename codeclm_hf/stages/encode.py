@@ -12,7 +12,8 @@ from codeclm_hf.endpoints.base import Endpoint
 from codeclm_hf.errors import RowError
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages import parse
-from codeclm_hf.stages.stage import Row, Stage, ask, object_of
+from codeclm_hf.stages.ask import ask, object_of
+from codeclm_hf.stages.stage import Row, Stage
 
 MOST_SKILLS = 3
 _SHORT = {"type": "string", "minLength": 1, "maxLength": 60}

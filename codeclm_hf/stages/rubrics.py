@@ -12,7 +12,8 @@ from codeclm_hf.endpoints.base import Endpoint
 from codeclm_hf.errors import RowError
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages import parse
-from codeclm_hf.stages.stage import Row, Stage, array_of, ask, object_of
+from codeclm_hf.stages.ask import array_of, ask, object_of
+from codeclm_hf.stages.stage import Row, Stage
 
 TOKENS_A_SENTENCE = 96
 _SENTENCE = {"type": "string", "minLength": 1}

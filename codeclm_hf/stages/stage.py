@@ -1,4 +1,4 @@
-"""What every stage that asks a model shares: the batch, the fingerprint, and asking again."""
+"""What every stage that asks a model shares: the ways to map it, and the fingerprint."""
 
 from __future__ import annotations
 
@@ -9,27 +9,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
-from datasets import Dataset, Features
+import polars as pl
+import pyarrow as pa
+from datasets import Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict
 
 from codeclm_hf import ids, schema
 from codeclm_hf.about import VERSION
 from codeclm_hf.endpoints import transport
-from codeclm_hf.endpoints.base import STRUCTURED_MAX_TOKENS, Completion, Endpoint, GenerationRequest, Message
-from codeclm_hf.errors import BadInput, RowError, UnreadableAnswer
+from codeclm_hf.endpoints.base import Elsewhere, Endpoint
+from codeclm_hf.errors import BadInput
 from codeclm_hf.prompts import Prompt
-from codeclm_hf.stages import parse
 
-T = TypeVar("T")
 Row = dict[str, Any]
+AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict, IterableDataset, IterableDatasetDict)
 OnRows = Callable[[str, list[Row]], None]
 """Told the stage's name and the output rows of one input row, on the transport's thread, when they are done."""
 
 BATCH_SIZE = 16
 """Rows in one call of `Dataset.map`; small, so that no row waits long for its neighbours."""
-ASKED_AGAIN = 2
-"""How often an answer that cannot be read is asked for again, each time with another seed."""
-AGAIN_TEMPERATURE = 0.7
-"""A greedy answer would come back the same, so the further tries of a greedy request sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,31 +69,53 @@ class Stage:
         """Do one batch and wait for it.
 
         Args:
-            batch: columns of equal length.
+            batch: columns of equal length, or a table of pandas, polars or pyarrow.
 
         Returns:
             The input's columns and the stage's, one value an output row.
         """
+        self._here()
+        batch = _columns(batch)
         made = transport.run(self._batch(batch, None))
         carried = [{**row, **new} for row, rows in zip(_rows(batch), made, strict=True) for new in rows]
         return {
             name: [row.get(name) for row in carried] for name in [*batch, *(f for f in self.features if f not in batch)]
         }
 
-    def map(self, dataset: Dataset, *, on_rows: OnRows | None = None) -> Dataset:
+    def map(self, dataset: AnyDataset, *, on_rows: OnRows | None = None) -> AnyDataset:
         """Do a whole data set, as many rows at a time as the endpoint takes.
 
         Args:
-            dataset: one that has the stage's columns; its own caching applies.
+            dataset: one that has the stage's columns, in any format; its own caching applies. Of several splits each is
+                done. A stream is done while it is read, `BATCH_SIZE` rows at a time, and need not end.
             on_rows: told of each input row that is done.
 
         Returns:
-            A data set of the stage's `features`.
+            The same kind of data set with the stage's `features`.
 
         Raises:
             BadInput: a column is missing.
             EndpointError: the endpoint cannot serve now; what was answered is in the journal, if there is one.
         """
+        if isinstance(dataset, dict):
+            return type(dataset)({split: self.map(part, on_rows=on_rows) for split, part in dataset.items()})
+        if isinstance(dataset, IterableDataset):
+            return self._stream(dataset, on_rows)
+        kind = dataset.format["type"]
+        return self._table(dataset.with_format(None), self.fingerprint(dataset), on_rows).with_format(kind)
+
+    def _stream(self, dataset: IterableDataset, on_rows: OnRows | None) -> IterableDataset:
+        names = dataset.column_names or list(next(iter(dataset), {}))  # a generator's columns show in its first row
+        _require(self.needs, names)
+
+        def mapped(batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+            return self._alone(transport.run(self._batch(batch, on_rows)))
+
+        return dataset.with_format(None).map(
+            mapped, batched=True, batch_size=BATCH_SIZE, remove_columns=names, features=self.features
+        )
+
+    def _table(self, dataset: Dataset, fingerprint: str, on_rows: OnRows | None) -> Dataset:
         _require(self.needs, dataset.column_names)
         if not len(dataset):
             # `Dataset.map` gives an empty data set back as it is, without the stage's columns.
@@ -109,7 +128,7 @@ class Stage:
             batch_size=BATCH_SIZE,
             remove_columns=dataset.column_names,
             features=self.features,
-            new_fingerprint=self.fingerprint(dataset),
+            new_fingerprint=fingerprint,
         )
         pool = concurrent.futures.ThreadPoolExecutor(1)
         try:
@@ -132,10 +151,13 @@ class Stage:
         future = transport.submit(self._batch(batch, on_rows))
         running.add(future)
         try:
-            made = [row for rows in await asyncio.wrap_future(future) for row in rows]
+            return self._alone(await asyncio.wrap_future(future))
         finally:
             running.discard(future)
-        return {name: [row[name] for row in made] for name in self.features}
+
+    def _alone(self, made: list[list[Row]]) -> dict[str, list[Any]]:
+        """The stage's own columns of what came of a batch."""
+        return {name: [row[name] for rows in made for row in rows] for name in self.features}
 
     async def _batch(self, batch: Mapping[str, Sequence[Any]], on_rows: OnRows | None) -> list[list[Row]]:
         _require(self.needs, list(batch))
@@ -146,6 +168,22 @@ class Stage:
             # After an error, which stops the run, the batch's other rows would go on asking.
             for task in tasks:
                 task.cancel()
+
+    def _here(self) -> None:
+        """See that this is the process of the endpoints.
+
+        Raises:
+            BadInput: `Dataset.map` was asked for several processes.
+        """
+        for value in (getattr(self, field.name) for field in fields(self)):
+            if isinstance(value, Elsewhere):
+                raise BadInput(
+                    f"needs one process; the endpoint of {value.identity} lives in the one that made it, and "
+                    "Dataset.map was asked for several with num_proc; use stage.map(dataset), which keeps the endpoint "
+                    "full from one process"
+                )
+            if isinstance(value, Stage):
+                value._here()
 
     def spec(self) -> dict[str, Any]:
         """What shapes the output, as plain data: an endpoint is its model's identity, a prompt its text."""
@@ -175,6 +213,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _columns(batch: Any) -> Mapping[str, Sequence[Any]]:
+    """A batch of a data set in any format, as columns."""
+    if isinstance(batch, pl.DataFrame):
+        batch = batch.to_arrow()
+    elif not isinstance(batch, (Mapping, pa.Table)):  # of pandas, which need not be imported for it
+        batch = pa.Table.from_pandas(batch, preserve_index=False)
+    columns: Mapping[str, Sequence[Any]] = batch.to_pydict() if isinstance(batch, pa.Table) else batch
+    return columns
+
+
 def _rows(batch: Mapping[str, Sequence[Any]]) -> list[Row]:
     return [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
 
@@ -184,89 +232,3 @@ def _require(needed: Sequence[str], columns: Sequence[str]) -> None:
         if name not in columns:
             have = ", ".join(f"`{column}`" for column in columns) or "none"
             raise BadInput(f"needs a column `{name}`; the data set has {have}")
-
-
-async def together(*coroutines: Any) -> list[Any]:
-    """Await all, then raise the first row error in their order; an error that stops the run is raised at once."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    waiting = set(tasks)
-    try:
-        while waiting:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                if (error := task.exception()) is not None and not isinstance(error, RowError):
-                    raise error
-        return [task.result() for task in tasks]
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-async def ask(
-    endpoint: Endpoint,
-    messages: tuple[Message, ...],
-    read: Callable[[Completion], T],
-    *,
-    schema: Mapping[str, Any],
-    seed: int,
-    of: tuple[str, ...],
-    temperature: float,
-    max_new_tokens: int = STRUCTURED_MAX_TOKENS,
-    top_logprobs: int = 0,
-    tries: int = 1 + ASKED_AGAIN,
-) -> T:
-    """Ask for a structured answer, and again while it cannot be read.
-
-    Args:
-        endpoint: whom to ask.
-        messages: the filled-in prompt.
-        read: the reader; raises `UnreadableAnswer`.
-        schema: the JSON schema the answer should follow.
-        seed: the run's seed.
-        of: what the request is about (step, row id, …): with the run's seed and the attempt, its own seed.
-        temperature: 0 means greedy.
-        max_new_tokens: where the answer is cut off; a small model may write a string without an end.
-        top_logprobs: alternatives a token.
-        tries: most requests to send.
-
-    Raises:
-        UnreadableAnswer: no answer could be read; quotes the last.
-    """
-    for attempt in range(tries):
-        completion = await endpoint.generate(
-            GenerationRequest(
-                messages=messages,
-                seed=ids.derive(seed, *of, attempt),
-                temperature=temperature if attempt == 0 else temperature or AGAIN_TEMPERATURE,
-                max_new_tokens=min(max_new_tokens, STRUCTURED_MAX_TOKENS),
-                schema=schema,
-                top_logprobs=top_logprobs,
-                stage=of[0],
-            )
-        )
-        cut_off = completion.finish_reason == "length"
-        try:
-            # Where prose was cut off nobody can tell; JSON tells it by itself.
-            if cut_off and not completion.text.lstrip().startswith("{"):
-                raise parse.unreadable("a whole answer", completion.text)
-            return read(completion)
-        except UnreadableAnswer as exc:
-            unreadable = exc
-            if cut_off:
-                unreadable = UnreadableAnswer(f"{exc} and was cut off after {completion.completion_tokens} tokens")
-    raise unreadable
-
-
-def array_of(item: Mapping[str, Any], n: int) -> dict[str, Any]:
-    """The JSON schema of an array with exactly n items."""
-    return {"type": "array", "items": dict(item), "minItems": n, "maxItems": n}
-
-
-def object_of(**properties: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON schema of an object with exactly these properties."""
-    return {
-        "type": "object",
-        "properties": {name: dict(schema) for name, schema in properties.items()},
-        "required": list(properties),
-        "additionalProperties": False,
-    }

@@ -16,10 +16,11 @@ from codeclm_hf.endpoints.base import Completion, Endpoint, GenerationRequest, M
 from codeclm_hf.errors import RequestRejected, RowError
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages import contrast, parse
+from codeclm_hf.stages.ask import array_of, ask, object_of, together
 from codeclm_hf.stages.decode import TOKENS_AN_INSTRUCTION, instruction_id
 from codeclm_hf.stages.encode import unusable
 from codeclm_hf.stages.scores import expected_scores, scores
-from codeclm_hf.stages.stage import Row, Stage, array_of, ask, object_of, together
+from codeclm_hf.stages.stage import Row, Stage
 
 MOST_ITERATIONS = 4
 TOP_LOGPROBS = 10
