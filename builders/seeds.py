@@ -12,9 +12,11 @@ from typing import Any
 
 import datasets
 import pyarrow as pa
+import yaml
 from datasets.builder import Key
 from datasets.data_files import DataFilesDict, DataFilesList
 from datasets.exceptions import DatasetGenerationError, DatasetsError
+from huggingface_hub import hf_hub_download, metadata_load
 from huggingface_hub.errors import HfHubHTTPError
 
 from codeclm_hf import ids
@@ -196,7 +198,7 @@ def _from_hub(source: str, column: str, split: str, revision: str | None) -> dat
     if column not in data.column_names:
         texts = [name for name, feature in data.features.items() if getattr(feature, "dtype", "").endswith("string")]
         raise _no_column(column, place, data.column_names, texts)
-    return data.select_columns([column]).map(
+    seeds = data.select_columns([column]).map(
         _hub_batch,
         with_indices=True,
         batched=True,
@@ -206,6 +208,18 @@ def _from_hub(source: str, column: str, split: str, revision: str | None) -> dat
         new_fingerprint=ids.digest(data._fingerprint, column, source, commit, inspect.getsource(sys.modules[__name__])),
         desc="Reading seeds",
     )
+    seeds.info.license = _license(source, commit)
+    return seeds
+
+
+def _license(repo: str, revision: str) -> str:
+    """What the card of a data set on the Hub says of its license; "" where it says nothing, or cannot be read."""
+    try:
+        card = hf_hub_download(repo, "README.md", repo_type="dataset", revision=revision)
+        told = (metadata_load(card) or {}).get("license") or []
+    except (OSError, ValueError, RuntimeError, yaml.YAMLError, _HTTP_ERROR):
+        return ""  # the seeds themselves are read
+    return ", ".join(map(str, told)) if isinstance(told, list) else str(told)
 
 
 def _hub_batch(batch: dict[str, list[Any]], indices: list[int], column: str, place: str) -> dict[str, list[Any]]:

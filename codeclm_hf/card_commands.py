@@ -14,6 +14,8 @@ from rich.console import Console
 from codeclm_hf import run_directory
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.hub import front_matter, preview
+from codeclm_hf.hub.card import render
+from codeclm_hf.hub.snapshot import held
 
 app = typer.Typer()
 _out = Console(highlight=False)
@@ -26,10 +28,16 @@ def card(
     page: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write that page; no browser is started.")
     ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A Jinja template for the card from now on; `default` is ours again."),
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit code 2 if its front matter has problems.")] = False,
 ) -> None:
     """Show where the dataset card is and what is wrong with its front matter, or the page that the Hub would show."""
     folder = directory.expanduser()
+    if template is not None:
+        _template(folder, template)
     text = _read(folder)
     if page is not None:
         _write(page.expanduser(), preview.html(text, folder=folder))
@@ -45,6 +53,19 @@ def card(
         raise BadInput(f"needs front matter without problems; came {len(problems)}")
     if check:
         _say(f"the front matter of {folder / run_directory.CARD} is fine")
+
+
+def _template(folder: Path, file: str) -> None:
+    """Make the card anew with a template, which the folder and its versions keep."""
+    try:
+        text = "" if file == "default" else Path(file).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BadInput(f"needs a template in UTF-8; {file} cannot be read ({' '.join(str(exc).split())})") from exc
+    _read(folder)
+    with held(folder) as here:
+        manifest = {**here.manifest, run_directory.TEMPLATE: text}
+        made = render(manifest, run_directory.described(here.files), here.card)
+        run_directory.put_template(folder, here.manifest, text, made)
 
 
 def _say(words: str) -> None:

@@ -70,16 +70,18 @@ def provenance(seeds: Dataset | None, given: Sequence[Any] | Dataset | None) -> 
 
     Returns:
         `rows` seeds from these `sources` (files, or `org/name@commit`; the first twenty by name), and how many metadata
-        were `given`.
+        were `given`; the `license` of the seeds, where `Dataset.info` has it.
     """
     sources: set[str] = set()
     if seeds is not None and set(schema.SEEDS) <= set(seeds.column_names):
         for batch in seeds.select_columns("source").iter(_AT_ONCE):
             sources |= {source.rpartition(":")[0] for source in batch["source"] if source}
+    license = seeds.info.license if seeds is not None else ""
     return {
         "rows": len(seeds) if seeds is not None else 0,
         "sources": sorted(sources)[:MOST_SOURCES],
         "given": len(given) if given is not None else 0,
+        **({"license": license} if license else {}),
     }
 
 

@@ -16,7 +16,8 @@ from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import Journal, Journaled
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import card
-from codeclm_hf.metrics.distributions import counts, distributions
+from codeclm_hf.hub.pictures import pictures
+from codeclm_hf.metrics.contents import contents
 from codeclm_hf.plan import Requests, plan
 from codeclm_hf.progress import OnProgress, Report
 from codeclm_hf.prompts import Prompt
@@ -204,11 +205,10 @@ class CodecLM:
             journal.close()
         tables = run_directory.with_pulled(directory, contrast.tables(trace, table))
         frames = {name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in tables.items()}
-        manifest |= {"counts": counts(frames), "distributions": distributions(frames, threshold=self.threshold)}
-        manifest["usage"] = report.usage()
+        manifest |= {**contents(frames, threshold=self.threshold), "usage": report.usage()}
         if budget.cost is not None:
             manifest["cost"] = {"price_in": budget.price_in, "price_out": budget.price_out, "all": budget.cost}
-        run_directory.write(directory, tables, manifest, card.render)
+        run_directory.write(directory, tables, manifest, card.render, pictures(manifest["distributions"]))
         return DatasetDict(tables)
 
     def plan(

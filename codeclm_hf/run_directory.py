@@ -4,6 +4,7 @@
 
     OUT/README.md            the card; its `configs` make `load_dataset("OUT")` work
     OUT/data/<config>/       Parquet named by its content, one folder a table; a table without rows has none
+    OUT/figures/             the card's pictures
     OUT/codeclm.json         the manifest: what made it, and counts
     OUT/journal.sqlite       every paid answer; never published
     OUT/.pulled/<config>/    the rows of the version that the folder was pulled from, which stay in every run here
@@ -17,14 +18,15 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset, Features, concatenate_datasets
 from filelock import FileLock
 
 from codeclm_hf import parquet, schema
@@ -34,9 +36,12 @@ MANIFEST = "codeclm.json"
 JOURNAL = "journal.sqlite"
 CARD = "README.md"
 DATA = "data"
+FIGURES = "figures"
 PULLED = ".pulled"
 LOCK = ".lock"
 _SCRATCH = ".data-"
+TEMPLATE = "card_template"
+"""The manifest's name for the text of a card template that somebody gave; it stays through runs."""
 
 
 def check(out: str | Path) -> Path:
@@ -87,24 +92,45 @@ def claim(out: str | Path, manifest: dict[str, Any]) -> Path:
     return directory
 
 
-Render = Callable[[dict[str, Any], dict[str, str], str], str]
-"""Makes a card of the manifest, the patterns of the tables' files, and the card that was there."""
+class Table(NamedTuple):
+    """What the card says of a table's files."""
+
+    pattern: str
+    features: Features
+    size: int
+    """Bytes of the files."""
 
 
-def write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any], render: Render) -> None:
-    """Put tables, card and manifest in place of what was there; two runs that end together do it in turn.
+Render = Callable[[dict[str, Any], dict[str, Table], str], str]
+"""Makes a card of the manifest, the tables that have files, and the card that was there."""
+
+
+def write(
+    directory: Path,
+    tables: dict[str, Dataset],
+    manifest: dict[str, Any],
+    render: Render,
+    figures: Mapping[str, bytes] = MappingProxyType({}),
+) -> None:
+    """Put tables, card, its pictures and manifest in place of what was there; two runs that end together take turns.
 
     Raises:
         CodecLMError: the folder cannot be written.
     """
     try:
-        _write(directory, tables, manifest, render)
+        _write(directory, tables, manifest, render, figures)
     except OSError as exc:
         words = f"the tables cannot be written to {directory} ({exc.strerror or exc})"
         raise CodecLMError(words, hint="every answer is kept; free the disk and run the same command again") from exc
 
 
-def _write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any], render: Render) -> None:
+def _write(
+    directory: Path,
+    tables: dict[str, Dataset],
+    manifest: dict[str, Any],
+    render: Render,
+    figures: Mapping[str, bytes],
+) -> None:
     manifest = {**manifest, "status": "complete"}
     with locked(directory):
         for left in directory.glob(f"{_SCRATCH}*"):  # by a run that was killed here
@@ -112,32 +138,58 @@ def _write(directory: Path, tables: dict[str, Dataset], manifest: dict[str, Any]
         fresh = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=directory))
         try:
             (fresh / DATA).mkdir()
-            patterns = {name: _write_table(fresh / DATA / name, table) for name, table in tables.items() if len(table)}
+            files = {name: _write_table(fresh / DATA / name, table) for name, table in tables.items() if len(table)}
+            told = described(files)
             if (directory / DATA).exists():
                 os.rename(directory / DATA, fresh / "old")
             os.rename(fresh / DATA, directory / DATA)
         finally:
             shutil.rmtree(fresh)
+        was = read_manifest(directory, missing_ok=True)
+        if TEMPLATE in was:
+            manifest[TEMPLATE] = was[TEMPLATE]
         card = directory / CARD
-        _replace(card, render(manifest, patterns, card.read_text(encoding="utf-8") if card.is_file() else ""))
+        before = card.read_text(encoding="utf-8") if card.is_file() else ""
+        put_card(directory, render(manifest, told, before), figures)
         _replace(directory / MANIFEST, manifest_text(manifest))
 
 
-def put_card(directory: Path, text: str) -> None:
-    """Put a card in place of the one that is there; the caller holds the folder."""
+def put_template(directory: Path, manifest: Mapping[str, Any], template: str, card: str) -> None:
+    """Put a card, and the template that it was made with, in place; the caller holds the folder."""
+    _replace(directory / MANIFEST, manifest_text({**manifest, TEMPLATE: template}))
+    _replace(directory / CARD, card)
+
+
+def put_card(directory: Path, text: str, figures: Mapping[str, bytes]) -> None:
+    """Put a card and its pictures in place of those that are there; the caller holds the folder."""
+    folder = directory / FIGURES
+    if figures:
+        folder.mkdir(exist_ok=True)
+    for name, picture in figures.items():
+        _replace(folder / name, picture)
     _replace(directory / CARD, text)
+    for path in folder.glob("*.png"):
+        if path.name not in figures:
+            path.unlink()
 
 
-def _write_table(folder: Path, table: Dataset) -> str:
-    """Write a table's Parquet; returns the pattern of its files in the run directory."""
+def _write_table(folder: Path, table: Dataset) -> list[Path]:
+    """Write a table's Parquet."""
     parts = table.with_format("arrow").iter(parquet.ROWS_A_BATCH)
-    files = parquet.write(folder, (batch for part in parts for batch in part.to_batches()), table.features.arrow_schema)
-    return pattern(folder.name, next(iter(files)))
+    batches = (batch for part in parts for batch in part.to_batches())
+    return [folder / name for name in parquet.write(folder, batches, table.features.arrow_schema)]
 
 
-def pattern(config: str, file: str) -> str:
-    """The pattern that matches a table's files, given one of their names."""
-    return f"{DATA}/{config}/train-*-{file.rsplit('-', 1)[1]}"
+def described(files: Mapping[str, Sequence[Path]]) -> dict[str, Table]:
+    """What the card says of the files of each table that has some."""
+    return {
+        name: Table(
+            pattern=f"{DATA}/{name}/train-*-{paths[0].name.rsplit('-', 1)[1]}",
+            features=Features.from_arrow_schema(pq.read_schema(paths[0])),
+            size=sum(path.stat().st_size for path in paths),
+        )
+        for name, paths in files.items()
+    }
 
 
 def with_pulled(directory: Path, tables: dict[str, Dataset]) -> dict[str, Dataset]:
@@ -202,9 +254,9 @@ def manifest_text(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, content: str | bytes) -> None:
     handle, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
     os.chmod(scratch, 0o644)  # mkstemp makes files private; a data set is to be shared
     os.replace(scratch, path)

@@ -32,6 +32,7 @@ from huggingface_hub import file_download, utils
 from codeclm_hf import CodecLM, endpoint
 from codeclm_hf.endpoints import journal, transport
 from codeclm_hf.hub import repository
+from published import dot
 from standin import TEMPLATE, StandIn
 from world import World, answers
 
@@ -78,6 +79,13 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (utils._http, file_download):
         monkeypatch.setattr(module, "time", hurried)
     monkeypatch.setattr(repository, "sleep", hurried.sleep)
+
+
+@pytest.fixture(autouse=True)
+def quick_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of a pixel, except in tests marked `pictures`: to draw those of a card takes a second."""
+    if request.node.get_closest_marker("pictures") is None:
+        dot(monkeypatch.setattr)
 
 
 @pytest.fixture

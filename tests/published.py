@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import polars as pl
 from datasets import Dataset
 
 from codeclm_hf import about, ids, prompts, run_directory, schema
-from codeclm_hf.hub import card
-from codeclm_hf.metrics.distributions import counts, distributions
+from codeclm_hf.hub import card, pictures
+from codeclm_hf.metrics.contents import contents
 from codeclm_hf.pipeline import CodecLM
 from hub import Hub, Repo
 from world import number
@@ -21,11 +22,19 @@ _SETTINGS = ("num_rubrics", "iterations", "threshold", "self_rubrics", "contrast
 
 
 REPO = "me/tailored"
+DOT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg==")
+"""A PNG of one pixel."""
 
 
 def repo(hub: Hub) -> Repo:
     """The repository that the tests publish to."""
     return hub.repos["datasets", REPO]
+
+
+def dot(put: Callable[[Any, str, Any], None]) -> None:
+    """Let every picture be a pixel: what it is called, not what it shows."""
+    put(pictures, "drawn", lambda found, drift, wanted: ((file, None) for file in wanted))
+    put(pictures, "_png", lambda figure: DOT)
 
 
 def run_directory_of(
@@ -45,11 +54,11 @@ def run_directory_of(
         use_case: the one row of `metadata`.
         model: who made the rows.
     """
-    manifest = _manifest(len(texts), model)
+    manifest = manifest_of(len(texts), model)
     tables = run_directory.with_pulled(run_directory.claim(folder, manifest), tables_of(texts, responses, use_case))
     frames = {name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in tables.items()}
-    manifest |= {"counts": counts(frames), "distributions": distributions(frames), "usage": _usage(len(texts), model)}
-    run_directory.write(folder, tables, manifest, card.render)
+    manifest |= {**contents(frames), "usage": _usage(len(texts), model)}
+    run_directory.write(folder, tables, manifest, card.render, pictures.pictures(manifest["distributions"]))
     return folder
 
 
@@ -125,7 +134,7 @@ def _pair(trace: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _manifest(size: int, model: str) -> dict[str, Any]:
+def manifest_of(size: int, model: str) -> dict[str, Any]:
     settings = {name: CodecLM.__dataclass_fields__[name].default for name in _SETTINGS}
     return {
         "codeclm_hf": about.VERSION,

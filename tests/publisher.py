@@ -72,6 +72,7 @@ def _serve() -> None:
 
     import codeclm_hf.hub.publish  # noqa: F401
     from codeclm_hf.hub import repository, secrets
+    from published import dot
 
     secrets._scanner()  # reading its rules takes longer than to publish
     datasets.disable_progress_bars()
@@ -79,6 +80,7 @@ def _serve() -> None:
     for module in (utils._http, file_download):
         module.time = hurried  # type: ignore[attr-defined]
     repository.sleep = hurried.sleep
+    dot(setattr)
     gc.freeze()
     for line in sys.stdin:
         reading, writing = os.pipe()

@@ -13,15 +13,17 @@ from typing import Any
 import pytest
 import yaml
 from datasets import Dataset
-from huggingface_hub import DatasetCard
+from datasets.info import DatasetInfosDict
+from huggingface_hub import DatasetCard, DatasetCardData
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeclm_hf import CodecLM, about
+from codeclm_hf import CodecLM, about, schema
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import blocks
 from codeclm_hf.hub.card import PLAIN, TITLE, escape, named, parted, render, words
 from codeclm_hf.hub.words import name as named_plainly
+from codeclm_hf.run_directory import Table
 
 
 def test_the_front_matter_says_what_the_hub_needs(codec: CodecLM, seeds: Dataset, tmp_path: Path) -> None:
@@ -49,9 +51,8 @@ def test_the_body_shows_what_the_tables_hold(codec: CodecLM, seeds: Dataset, tmp
     """Each use case and skill with its rows, as the tables have them, and as many columns in every line."""
     tables = codec.run(seeds, out=tmp_path, num_instructions=8, num_metadata=4)
     text = block((tmp_path / "README.md").read_text(), "content")
-    shown = {
-        line.split(" | ")[0].removeprefix("| "): line.split(" | ")[1] for line in text.splitlines() if " | " in line
-    }
+    lines = [line.removeprefix("| ").split(" | ") for line in text.split("| use case | skill |")[0].splitlines()]
+    shown = {cells[0]: cells[1] for cells in lines if len(cells) > 1}
     rows = tables["default"].to_list()
     counts = Counter(row["use_case"] for row in rows) + Counter(skill for row in rows for skill in row["skills"])
     assert counts
@@ -86,8 +87,8 @@ MANIFEST: dict[str, Any] = {
     "config": {"threshold": 3.0, "contrastive_filter": True, "scoring": "mean"},
     "counts": COUNTS,
 }
-PATTERNS = {"default": "data/default/train-*-0.parquet", "trace": "data/trace/train-*-0.parquet"}
-FRESH = render(MANIFEST, PATTERNS)
+TABLES = {name: Table(f"data/{name}/train-*-0.parquet", schema.TABLES[name], 1_234) for name in ("default", "trace")}
+FRESH = render(MANIFEST, TABLES)
 OTHER: dict[str, Any] = {
     **MANIFEST,
     "models": {"strong": "bigger", "target": "small"},
@@ -102,8 +103,8 @@ NAMES = ["summary", "content", "making", "changes", "limits", "citation"]
 
 def again(card: str, manifest: dict[str, Any] = OTHER, **how: Any) -> str:
     """The card rendered onto an older one, which it does not change when that is done twice."""
-    once = render(manifest, PATTERNS, card, **how)
-    assert render(manifest, PATTERNS, once, **how) == once
+    once = render(manifest, TABLES, card, **how)
+    assert render(manifest, TABLES, once, **how) == once
     return once
 
 
@@ -114,7 +115,7 @@ def block(card: str, name: str) -> str:
 
 def test_a_card_onto_an_older_one_is_the_new_card() -> None:
     """Where nobody wrote anything, it does not matter what card was there."""
-    assert render(OTHER, PATTERNS, FRESH, name="me/data") == render(OTHER, PATTERNS, name="me/data")
+    assert render(OTHER, TABLES, FRESH, name="me/data") == render(OTHER, TABLES, name="me/data")
     assert again(FRESH, MANIFEST) == FRESH
 
 
@@ -132,7 +133,7 @@ def test_what_people_wrote_stays_where_it_is() -> None:
     for name, text in zip(NAMES, texts, strict=True):
         card = card.replace(f"<!-- codeclm-hf:end {name} -->", f"<!-- codeclm-hf:end {name} -->\n{text}")
     card = card.replace(TITLE, "# Our own title") + "\n## After\n\n"
-    fresh, after = render(OTHER, PATTERNS), again(card)
+    fresh, after = render(OTHER, TABLES), again(card)
     assert BLOCK.split(parted(after)[1]) == BLOCK.split(parted(card)[1])
     assert [match[0] for match in BLOCK.finditer(after)] == [match[0] for match in BLOCK.finditer(fresh)]
 
@@ -173,7 +174,9 @@ FOREIGN = """---
 pretty_name: Ünser
 license: mit
 dataset_info:
-  features: []
+- config_name: theirs
+  features: [{name: a, dtype: string}]
+- features: []
 configs:
 - config_name: theirs
   data_files: theirs.csv
@@ -195,7 +198,7 @@ Their text.
 
 
 def test_front_matter_that_is_not_ours_stays() -> None:
-    """Foreign keys, tags and configs survive; ours are the new ones; there is one default and no `dataset_info`."""
+    """Foreign keys, tags, configs and what is told of them survive; ours are the new ones; there is one default."""
     front, before = parted(again(FOREIGN))[0], parted(FOREIGN)[0]
     for name in ("pretty_name", "license", "train-eval-index", "extra", "self", "to_yaml", "to_dict", "viewer"):
         assert front[name] == before[name]
@@ -204,9 +207,13 @@ def test_front_matter_that_is_not_ours_stays() -> None:
     assert front["task_categories"] == ["text-generation", "question-answering"]
     assert [one["config_name"] for one in front["configs"]] == ["default", "trace", "theirs"]
     assert [one.get("default") for one in front["configs"]] == [True, None, None]
-    assert front["configs"][0]["data_files"][0]["path"] == PATTERNS["default"]
+    assert front["configs"][0]["data_files"][0]["path"] == TABLES["default"].pattern
     assert front["size_categories"] == ["1K<n<10K"]
-    assert "dataset_info" not in again(FOREIGN) and "dataset_info" not in FRESH
+    assert [one["config_name"] for one in front["dataset_info"]] == ["default", "trace", "theirs"]
+    assert front["dataset_info"][2] == {"config_name": "theirs", "features": [{"name": "a", "dtype": "string"}]}
+    told = DatasetInfosDict.from_dataset_card_data(DatasetCardData(dataset_info=front["dataset_info"]))
+    assert told["default"].features == schema.DEFAULT and told["default"].download_size == 1_234
+    assert told["default"].splits["train"].num_examples == 2_000
     assert "---\nTheir text." in again(FOREIGN)
 
 
@@ -241,7 +248,7 @@ def test_cards_of_other_editors_are_read(change: str) -> None:
 def test_front_matter_that_cannot_be_read_is_told_in_one_sentence(front: str) -> None:
     """Broken YAML is bad input, in one line."""
     with pytest.raises(BadInput, match=r"^needs a card with YAML front matter; ") as caught:
-        render(MANIFEST, PATTERNS, f"---\n{front}\n---\ntext")
+        render(MANIFEST, TABLES, f"---\n{front}\n---\ntext")
     assert "\n" not in str(caught.value)
 
 
@@ -273,7 +280,7 @@ def test_a_block_that_stands_twice_or_inside_another_loses_no_text() -> None:
     """Both copies are the new one; a block inside another is the block, and what is around it is text."""
     summary = block(FRESH, "summary")
     after = again(f"{FRESH}\none\n{summary}\ntwo\n")
-    assert after.count(block(render(OTHER, PATTERNS), "summary")) == 2 and "\none\n" in after and "\ntwo\n" in after
+    assert after.count(block(render(OTHER, TABLES), "summary")) == 2 and "\none\n" in after and "\ntwo\n" in after
     nested = again(FRESH.replace(summary, f"{BEGIN} outer {block(FRESH, 'limits')} text {END}"))
     assert "outer" in nested and f" text {END}" in nested
 
@@ -292,7 +299,7 @@ EDIT = block(EDITED, "limits").split("-->", 1)[1].rsplit("<!--", 1)[0].strip()
 def test_an_edit_inside_a_block_is_kept_aside_and_pointed_out() -> None:
     """The block is the generated one, what somebody made of it stands after it, and stays there from then on."""
     once = again(EDITED)
-    assert block(once, "limits") == block(render(OTHER, PATTERNS), "limits")
+    assert block(once, "limits") == block(render(OTHER, TABLES), "limits")
     after = once.split("<!-- codeclm-hf:end limits -->")[1]
     assert "The block `limits` above is generated" in after and EDIT in after
     assert again(once, MANIFEST).count("Ask us before you use it.") == 1
@@ -303,19 +310,19 @@ def test_an_edit_that_only_an_editor_sees_is_none() -> None:
     """Other ends of lines, and white space at them, are not kept aside."""
     for card in (FRESH.replace("\n", "\r\n"), FRESH.replace("## Limits", "## Limits  ")):
         assert blocks.edits(card) == {} and words(card) == PLAIN
-        assert again(card).replace("\r\n", "\n") == render(OTHER, PATTERNS)
+        assert again(card).replace("\r\n", "\n") == render(OTHER, TABLES)
 
 
 def test_an_edit_that_the_next_version_makes_too_is_not_kept() -> None:
     """Where the edited block is the fresh one, nothing is said."""
-    wanted = block(render(OTHER, PATTERNS), "summary").split("-->", 1)[1]
+    wanted = block(render(OTHER, TABLES), "summary").split("-->", 1)[1]
     card = FRESH.replace(block(FRESH, "summary").split("-->", 1)[1], wanted)
-    assert blocks.edits(card) and again(card) == render(OTHER, PATTERNS)
+    assert blocks.edits(card) and again(card) == render(OTHER, TABLES)
 
 
 def test_a_block_of_an_earlier_release_counts_as_generated() -> None:
     """A marker without a hash says nothing about edits."""
-    assert again(re.sub(r"(begin \w+) \w{8}", r"\1", EDITED)) == render(OTHER, PATTERNS)
+    assert again(re.sub(r"(begin \w+) \w{8}", r"\1", EDITED)) == render(OTHER, TABLES)
 
 
 def test_an_edit_inside_a_block_is_words_of_people() -> None:
@@ -338,12 +345,12 @@ def test_the_papers_settings_are_our_defaults() -> None:
     assert {name: defaults.get(name, value) for name, value in about.PAPER.items()} == about.PAPER
     assert inspect.signature(CodecLM.run).parameters["num_metadata"].default == about.PAPER["num_metadata"]
     papers = {**MANIFEST, "config": {**MANIFEST["config"], "scoring": "discrete"}}
-    assert "Every setting is the paper's." in block(render(papers, PATTERNS), "making")
+    assert "Every setting is the paper's." in block(render(papers, TABLES), "making")
 
 
 def test_settings_that_are_not_the_papers_are_listed() -> None:
     """Each with what it is here and there."""
-    making = block(render({**MANIFEST, "config": {**MANIFEST["config"], "threshold": 2.5}}, PATTERNS), "making")
+    making = block(render({**MANIFEST, "config": {**MANIFEST["config"], "threshold": 2.5}}, TABLES), "making")
     assert "| threshold | 2.5 | 3.0 |" in making and "Every setting" not in making
 
 
@@ -351,7 +358,7 @@ def test_the_prompts_fold_out_and_cannot_break_out() -> None:
     """Their full text stands in a fence that is longer than any in it, and markers in it are none."""
     text = "--- user\n````\n</details><script>\n<!-- codeclm-hf:end making -->"
     manifest = {**MANIFEST, "prompts": {"encode": "0a1b"}, "prompt_texts": {"encode": text}}
-    card = render(manifest, PATTERNS)
+    card = render(manifest, TABLES)
     making = block(card, "making")
     assert f"`````text\n{text[:-33]}" in making and making.count("\n`````\n") == 1
     assert [match[1] for match in BLOCK.finditer(card)] == NAMES
@@ -361,9 +368,9 @@ def test_the_card_tells_what_changed_since_the_version_before() -> None:
     """By config; a version that changes no row says so, and a first one nothing."""
     assert "What changed" not in FRESH
     later = {**OTHER, "parent": {"version": "1.1.0"}, "changes": {"default": {"added": 2, "removed": 0, "changed": 1}}}
-    assert "## What changed since 1.1.0\n\n| config |" in render(later, PATTERNS)
-    assert "| default | 2 | 0 | 1 |" in render(later, PATTERNS)
-    assert "no row." in render({**later, "changes": {"default": {"added": 0, "removed": 0, "changed": 0}}}, PATTERNS)
+    assert "## What changed since 1.1.0\n\n| config |" in render(later, TABLES)
+    assert "| default | 2 | 0 | 1 |" in render(later, TABLES)
+    assert "no row." in render({**later, "changes": {"default": {"added": 0, "removed": 0, "changed": 0}}}, TABLES)
 
 
 def test_programs_read_the_version_models_counts_and_names_in_the_front_matter(
@@ -377,7 +384,7 @@ def test_programs_read_the_version_models_counts_and_names_in_the_front_matter(
     assert told["rows"] == manifest["counts"]["rows"]
     top = manifest["distributions"]["use_cases"]["top"][:10]
     assert told["distributions"]["use_cases"] == [{**one, "name": named_plainly(one["name"])} for one in top]
-    assert parted(render(OTHER, PATTERNS))[0]["codeclm"]["version"] == "1.2.0"
+    assert parted(render(OTHER, TABLES))[0]["codeclm"]["version"] == "1.2.0"
 
 
 @given(st.text())
@@ -388,7 +395,8 @@ def test_any_name_comes_back_from_the_front_matter(name: str) -> None:
         "skills": {"total": 0, "mentions": 0, "top": []},
         "iterations": [],
         "winner": {"strong": 2, "target": 0},
-        "gap": {"mean": None},
+        "gap": {"mean": None, "judged": 0, "edges": [0], "counts": []},
+        **{name: {"total": 0, "top": []} for name in ("pairs", "acceptance")},
         "lengths": {
             what: {"mean": None, "p50": None, "p95": None, "max": None} for what in ("instruction", "response")
         },
@@ -397,7 +405,7 @@ def test_any_name_comes_back_from_the_front_matter(name: str) -> None:
         "order": {"disagree": 0, "judged": 0},
         "failures": {"trace": [], "metadata": []},
     }
-    front, body = parted(render({**MANIFEST, "distributions": found}, PATTERNS))
+    front, body = parted(render({**MANIFEST, "distributions": found}, TABLES))
     assert list(front) == list(parted(FRESH)[0])
     assert front["codeclm"]["distributions"]["use_cases"] == [{"name": named_plainly(name), "rows": 2, "share": 1.0}]
     assert [match[1] for match in BLOCK.finditer(body)] == NAMES
@@ -437,10 +445,10 @@ def test_words_are_plain_for_every_card_that_nobody_touched() -> None:
     empty = {**MANIFEST, "incomplete": True, "counts": {**COUNTS, "rows": dict.fromkeys(COUNTS["rows"], 0)}}
     hostile = {**MANIFEST, "models": {"strong": HOSTILE}}
     for manifest in (MANIFEST, OTHER, empty, hostile):
-        for patterns in ({}, PATTERNS):
-            assert words(render(manifest, patterns, name="me/data")) == PLAIN
-            assert words(render(manifest, patterns, FRESH)) == PLAIN
-            assert words(render(manifest, patterns, FRESH.replace("\n", "\r\n"))) == PLAIN
+        for tables in ({}, TABLES):
+            assert words(render(manifest, tables, name="me/data")) == PLAIN
+            assert words(render(manifest, tables, FRESH)) == PLAIN
+            assert words(render(manifest, tables, FRESH.replace("\n", "\r\n"))) == PLAIN
 
 
 @pytest.mark.parametrize(

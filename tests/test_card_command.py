@@ -9,7 +9,10 @@ from urllib.request import url2pathname
 import pytest
 from test_hub_commands import Cli, cli, refused, said
 
-from published import run_directory_of
+from codeclm_hf.hub.card import parted
+from codeclm_hf.hub.publish import publish
+from hub import Hub
+from published import REPO, repo, run_directory_of
 
 __all__ = ["cli"]
 
@@ -38,8 +41,8 @@ def test_where_the_card_is(cli: Cli, run: Path) -> None:
     assert said(cli("card", run)) == f"the card is {run / 'README.md'}\n"
     lines = said(cli("card", broken(run))).splitlines()
     assert lines[0] == f"the card is {run / 'README.md'}"
-    assert lines[1].startswith("README.md:9: needs a value of license that the Hub knows; came 'mut'")
-    assert lines[2].startswith("README.md:11: needs text for tags; came 2024")
+    assert lines[1].startswith("README.md:11: needs a value of license that the Hub knows; came 'mut'")
+    assert lines[2].startswith("README.md:13: needs text for tags; came 2024")
 
 
 def test_a_check_that_a_script_can_use(cli: Cli, run: Path) -> None:
@@ -47,7 +50,7 @@ def test_a_check_that_a_script_can_use(cli: Cli, run: Path) -> None:
     assert said(cli("card", run, "--check")) == f"the front matter of {run / 'README.md'} is fine\n"
     result = cli("card", broken(run), "--check")
     assert refused(result) == "error: needs front matter without problems; came 2"
-    assert [line.split(":")[:2] for line in result.stdout.splitlines()] == [["README.md", "9"], ["README.md", "11"]]
+    assert [line.split(":")[:2] for line in result.stdout.splitlines()] == [["README.md", "11"], ["README.md", "13"]]
 
 
 def test_the_page_is_written(cli: Cli, run: Path, tmp_path: Path, opened: list[str]) -> None:
@@ -100,3 +103,42 @@ def test_what_is_wrong_is_one_line(cli: Cli, run: Path, tmp_path: Path) -> None:
     (run / "README.md").unlink()
     assert "has none yet" in refused(cli("card", run))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.html", "run"]
+
+
+def test_a_template_stays_through_runs_until_it_is_taken_back(cli: Cli, run: Path, tmp_path: Path) -> None:
+    """The card is made with it now and after the next run; `default` gives the very card that was there before."""
+    own, before = tmp_path / "own.md.jinja", (run / "README.md").read_text()
+    own.write_text("{{ rows.default }} rows, and no more words.")
+    said(cli("card", run, "--template", own))
+    assert "2 rows, and no more words." in (run / "README.md").read_text()
+    own.unlink()
+    run_directory_of(run, ["one", "two", "three"])
+    assert "3 rows, and no more words." in (run / "README.md").read_text()
+    run_directory_of(run, ["one", "two"])
+    said(cli("card", run, "--template", "default"))
+    assert parted((run / "README.md").read_text())[1].split() == parted(before)[1].split()
+
+
+def test_a_template_that_fails_changes_nothing(cli: Cli, run: Path, tmp_path: Path) -> None:
+    """A file that is not there, or that cannot be rendered, is one sentence."""
+    own = tmp_path / "own.md.jinja"
+    files = {path: path.read_bytes() for path in (run / "README.md", run / "codeclm.json")}
+    assert "cannot be read" in refused(cli("card", run, "--template", own))
+    own.write_text("fine\n{{ nothing }}")
+    assert "line 2 ('nothing' is undefined)" in refused(cli("card", run, "--template", own))
+    assert files == {path: path.read_bytes() for path in files}
+
+
+@pytest.mark.usefixtures("token", "no_waiting")
+def test_a_template_goes_with_the_versions(cli: Cli, hub: Hub, run: Path, tmp_path: Path) -> None:
+    """Whoever publishes next has it too, until somebody publishes a folder that was told to do without."""
+    own = tmp_path / "own.md.jinja"
+    own.write_text("{{ rows.default }} rows, and no more words.")
+    said(cli("card", run, "--template", own))
+    publish(run, REPO)
+    publish(run_directory_of(tmp_path / "other", ["three"]), REPO)
+    assert "3 rows, and no more words." in repo(hub).files()["README.md"].decode()
+    said(cli("card", run, "--template", "default"))
+    assert publish(run, REPO).version == "1.1.1"
+    text = repo(hub).files()["README.md"].decode()
+    assert "no more words" not in text and "3 instruction–response pairs" in text

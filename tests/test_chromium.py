@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import gallery
 import pytest
+from gallery import KINDS
 from test_preview import HERE, HOSTILE, png
 
 from browser import CHROMIUM, Browser, browser
@@ -16,6 +18,7 @@ from published import run_directory_of
 
 pytestmark = [
     pytest.mark.chromium,
+    pytest.mark.pictures,
     pytest.mark.skipif(
         CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium); none is on the PATH"
     ),
@@ -91,12 +94,24 @@ def test_a_card_looks_as_it_should(window: Browser, tmp_path: Path, width: int, 
     seen = window.look(
         page, width=width, dark=dark, picture=SCREENSHOTS / f"card-{width}-{'dark' if dark else 'light'}.png"
     )
-    assert seen.pictures >= 1
+    assert seen.pictures == 5
     assert (seen.requests, seen.console, seen.broken, seen.wide, seen.scrolls) == ([], [], [], [], False)
     assert window.value(CONTRAST) >= 4.5
     ground = window.value("getComputedStyle(document.body).backgroundColor")
     assert ground == ("rgb(11, 15, 25)" if dark else "rgb(255, 255, 255)")
     assert window.value("Math.max(...[...document.images].map(i => i.getBoundingClientRect().width))") <= width
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_card_of_the_gallery_looks_as_it_should(window: Browser, tmp_path: Path, kind: str) -> None:
+    """From two rows to five thousand, in other scripts, and where everything failed: on a desk and on a phone."""
+    run = gallery.run_directory_of(tmp_path / kind, kind)
+    page = written((run / "README.md").read_text(encoding="utf-8"), run)
+    for width in (1280, 400):
+        seen = window.look(page, width=width, dark=width == 400, picture=SCREENSHOTS / f"{kind}-{width}.png")
+        assert seen.pictures == (0 if kind == "all-failed" else 4)
+        assert (seen.requests, seen.console, seen.broken, seen.wide, seen.scrolls) == ([], [], [], [], False)
+        assert window.value(CONTRAST) >= 4.5
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -109,7 +124,7 @@ def test_a_hostile_card_does_nothing(window: Browser, tmp_path: Path, width: int
     )
     assert (seen.requests, seen.console, seen.broken, seen.wide, seen.scrolls) == ([], [], [], [], False)
     assert window.value(CONTRAST) >= 4.5
-    assert window.value("document.querySelectorAll('details').length") == 3
+    assert window.value("document.querySelectorAll('main details').length") == 3
 
 
 def test_a_page_can_be_used_with_the_keyboard(window: Browser, tmp_path: Path) -> None:

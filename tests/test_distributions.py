@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from codeclm_hf import parquet, schema
 from codeclm_hf.metrics.distributions import READ, TOP, counts, distributions
+from codeclm_hf.metrics.languages import languages
 from recount import recount
 
 Rows = Sequence[Mapping[str, Any]]
@@ -379,7 +380,7 @@ def test_coverage_weighs_a_use_case_by_its_seeds() -> None:
 
 
 def test_no_other_columns_are_read() -> None:
-    """The columns of `READ` do, for `counts` too, and each of them is needed."""
+    """The columns of `READ` do, for `counts` and `languages` too, and each of them is needed."""
     made = frames(tables(**many(30)))
     narrow = {name: made[name].select(columns) for name, columns in READ.items()}
     assert distributions(narrow) == distributions(made)
@@ -387,7 +388,8 @@ def test_no_other_columns_are_read() -> None:
     for name in ("default", "trace", "metadata"):
         for column in READ[name]:
             with pytest.raises(pl.exceptions.ColumnNotFoundError):
-                distributions({**narrow, name: narrow[name].drop(column)})
+                without = {**narrow, name: narrow[name].drop(column)}
+                distributions(without), languages(without["default"])
 
 
 def test_files_scanned_by_polars_give_the_same(tmp_path: Path) -> None:

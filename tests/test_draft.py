@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from codeclm_hf import schema
 from codeclm_hf.errors import BadInput, MergeConflict
 from codeclm_hf.hub import card
-from codeclm_hf.hub.draft import Draft, Sides, Wish, draft, patterns
+from codeclm_hf.hub.draft import Draft, Sides, Wish, draft
 from codeclm_hf.hub.merge import Counts
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.hub.version import FIRST, Version
 from codeclm_hf.metrics.distributions import READ, counts
+from codeclm_hf.run_directory import described
 from tables import MANIFEST, VERSIONS, Row, default_row, metadata_row, snapshot, table, written
 
 REPO = "me/data"
@@ -45,7 +46,7 @@ def run(folder: Path, tables: Tables, words: str = "", **about: Any) -> Snapshot
         "counts": counts({name: made.frame(name, columns) for name, columns in READ.items()}),
         **about,
     }
-    text = card.render(manifest, patterns(made.files)).replace(card.TITLE, f"{card.TITLE}\n\n{words}".rstrip())
+    text = card.render(manifest, described(made.files)).replace(card.TITLE, f"{card.TITLE}\n\n{words}".rstrip())
     return Snapshot(made.files, manifest, text)
 
 
@@ -53,7 +54,7 @@ def following(
     folder: Path, ours: Snapshot, theirs: Snapshot | None = None, latest: Version | None = None, **how: Any
 ) -> Draft:
     """The version that ours makes on top of theirs."""
-    wish = Wish(**{name: how.pop(name) for name in ("version", "bump", "license", "take", "numbered") if name in how})
+    wish = Wish(**{name: how.pop(name) for name in ("version", "bump", "front", "take", "numbered") if name in how})
     theirs = theirs or Snapshot()
     if latest is None and theirs.manifest:
         latest = Version.of_tag(theirs.manifest["version"])
@@ -122,7 +123,7 @@ def test_manifest_and_card_tell_of_the_merged_rows(folder: Path, version: Any) -
     assert bool(manifest.get("incomplete")) == (not merged["default"])
     fresh = snapshot(folder, merged)
     about = {**manifest, "counts": counts({name: fresh.frame(name, columns) for name, columns in READ.items()})}
-    assert content.card == card.render(about, patterns(content.files), name=REPO)
+    assert content.card == card.render(about, described(content.files), name=REPO)
     data = DatasetCard(content.card).data
     assert [one["config_name"] for one in data.configs] == [name for name, found in merged.items() if found]
     for one in data.configs:
@@ -217,7 +218,7 @@ def test_a_card_alone_is_a_patch(tmp_path: Path) -> None:
     assert made.version == Version(1, 0, 1) and rows(made.content) == [A, B]
     assert "By hand." in made.content.card
     assert made.content.manifest["prompts"] == MANIFEST["prompts"]
-    licensed = following(tmp_path, run(tmp_path, {"default": [A]}), theirs, license="mit")
+    licensed = following(tmp_path, run(tmp_path, {"default": [A]}), theirs, front={"license": "mit"})
     assert licensed.version == Version(1, 0, 1)
     assert DatasetCard(licensed.content.card).data.license == "mit"
     again = following(tmp_path, run(tmp_path, {"default": [A]}), licensed.content, base_words=card.PLAIN)

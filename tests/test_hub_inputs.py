@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from codeclm_hf import BadInput, endpoint
+from codeclm_hf import BadInput, endpoint, inputs
 from codeclm_hf.builders.seeds import load_seeds
 from codeclm_hf.endpoints import local
 from hub import Hub
@@ -21,6 +21,21 @@ def test_seeds_from_a_hub_data_set(hub: Hub) -> None:
     assert seeds["instruction"][:] == ["one", None, "three"]
     assert seeds["source"][0] == f"org/seeds@{revision}:1"
     assert seeds["error"][1] == "the instruction is empty"
+
+
+@pytest.mark.parametrize(
+    ("card", "license"),
+    [
+        (b"---\nlicense: cc-by-4.0\n---\n", "cc-by-4.0"),
+        (b"---\nlicense: [mit, apache-2.0]\n---\n", "mit, apache-2.0"),
+        (b"# Seeds\n", None),
+        (b"---\nlanguage: en\n---\n", None),
+    ],
+)
+def test_the_license_of_seeds_is_kept_for_the_card(hub: Hub, card: bytes, license: str | None) -> None:
+    """As the card of their data set gives it."""
+    hub.add("org/licensed", {"data/train.jsonl": LINES, "README.md": card})
+    assert inputs.provenance(load_seeds("org/licensed", column="prompt"), None).get("license") == license
 
 
 def test_a_branch_is_named_by_its_commit(hub: Hub) -> None:

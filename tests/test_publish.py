@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from datasets import Dataset, load_dataset
-from huggingface_hub import CommitOperationAdd, HfApi, constants, hf_hub_download
+from huggingface_hub import CommitOperationAdd, DatasetCard, HfApi, constants, hf_hub_download
 
 from codeclm_hf import CodecLM, parquet, run_directory, schema
 from codeclm_hf.errors import BadInput, CodecLMError
@@ -55,7 +55,9 @@ def test_a_version_is_one_commit_and_one_tag(hub: Hub, run: Path) -> None:
     assert repo(hub).tags.keys() == {"v1.0.0"}
     assert (repo(hub).tags["v1.0.0"].target, repo(hub).tags["v1.0.0"].message) == (newest.oid, "v1.0.0: the first")
     files = {path.split("/train-")[0] for path in newest.files}
-    assert files == {".gitattributes", "README.md", "codeclm.json", *(f"data/{name}" for name in schema.TABLES)}
+    pictures = {f"figures/{name}.png" for name in ("use-cases", "skills", "gap", "iterations")}
+    tables = {f"data/{name}" for name in schema.TABLES}
+    assert files == {".gitattributes", "README.md", "codeclm.json"} | pictures | tables
     assert manifest(hub)["parent"] == {"commit": initial.oid, "version": None}
     assert not any("journal" in path or path.startswith(".base") for path in newest.files)
 
@@ -331,14 +333,56 @@ def test_a_secret_stops_everything(hub: Hub, run: Path, where: str) -> None:
     assert publish(run, REPO, allow_secrets=True).version == "1.0.0"
 
 
+def scans(hub: Hub) -> list[dict[str, Any]]:
+    """What was found in the rows of each contribution."""
+    return [one["scan"] for one in manifest(hub)["contributions"]]
+
+
+def the_card(hub: Hub) -> str:
+    return repo(hub).files()["README.md"].decode()
+
+
+def test_what_every_contribution_was_searched_for_is_told(hub: Hub, run: Path, tmp_path: Path) -> None:
+    """A line each, and an unsearched folder says so."""
+    assert "have not been searched" in (run / "README.md").read_text()
+    publish(run, REPO)
+    publish(run_directory_of(tmp_path / "other", ["ask ada@lovelace.org"], model="model-b"), REPO)
+    assert len(scans(hub)) == 2 and scans(hub)[0]["personal"]["emails"] == 0 < scans(hub)[1]["personal"]["emails"]
+    assert "\n| 1.0.0 | 0 | 0 | 0 | 0 |\n| 1.1.0 | " in the_card(hub)
+    assert "have not been searched" not in the_card(hub)
+
+
+def test_languages_are_those_that_are_detected_unless_they_are_given(hub: Hub, run: Path) -> None:
+    """Nothing is said of texts that are too short; what was given stays through later versions."""
+
+    def languages() -> Any:
+        return DatasetCard(the_card(hub)).data.language
+
+    publish(run, REPO)
+    assert languages() is None
+    run_directory_of(run, ["Write a short poem about the rain in autumn"])
+    publish(run, REPO)
+    assert languages() == ["en"]
+    assert publish(run, REPO, language="en, de").version == "1.1.1"
+    run_directory_of(run, ["Write a short poem about the rain in spring"])
+    assert publish(run, REPO).version == "1.2.0"
+    assert languages() == ["en", "de"] and "was given by hand" in the_card(hub)
+    with pytest.raises(BadInput, match="needs languages by their ISO 639 codes, such as en,de; came 'english'"):
+        publish(run, REPO, language="english")
+
+
 def test_personal_data_are_counted_and_redacted(hub: Hub, run: Path) -> None:
     """E-mails, phone numbers and addresses are shown; with `redact` none is published; the folder keeps its texts."""
     run_directory_of(run, ["Write to ada@lovelace.org or +44 20 7946 0958 from 81.2.69.142"])
     done = publish(run, REPO)
     assert all(done.personal[kind] for kind in ("emails", "phone_numbers", "ip_addresses"))
+    assert scans(hub) == [{"personal": done.personal, "redacted": False, "secrets": 0}]
+    assert "\n| 1.0.0 | {emails} | {phone_numbers} | {ip_addresses} | 0 |\n".format(**done.personal) in the_card(hub)
     assert publish(run, REPO, redact=True).version == "1.1.0"
     rows = load_dataset(REPO, "default", split="train", revision="v1.1.0")
     assert rows["instruction"][:] == ["Write to [EMAIL] or [PHONE] from [IP]"]
+    assert scans(hub) == [{"personal": done.personal, "redacted": True, "secrets": 0}]
+    assert "1.0.0 (personal data replaced) |" in the_card(hub)
     assert "ada@lovelace.org" in run_directory.read_tables(run)["default"]["instruction"][0]
     assert publish(run, REPO, redact=True).new is False
 

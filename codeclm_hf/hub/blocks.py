@@ -31,6 +31,16 @@ def signed(card: str) -> str:
     return _BLOCK.sub(lambda block: f"{_BEGIN}{block[1]} {_hash(block[3])} -->{_rest(block)}", card)
 
 
+def marked(card: str) -> bool:
+    """Whether a card has a block."""
+    return _BLOCK.search(card) is not None
+
+
+def whole(name: str, text: str) -> str:
+    """A text as one block."""
+    return f"{_BEGIN}{name} -->\n{text.strip()}\n<!-- codeclm-hf:end {name} -->\n"
+
+
 def edits(card: str) -> dict[str, str]:
     """What people made of the blocks that they edited, by name; a block without a hash counts as generated."""
     return {block[1]: block[3].strip() for block in _BLOCK.finditer(card) if _edited(block)}

@@ -105,12 +105,16 @@ def _shaped(pattern: re.Pattern[str], needed: str) -> Rule:
     return rule
 
 
+def is_language(code: str) -> bool:
+    """Whether the Hub takes it as a language."""
+    return code in rules.LANGUAGES or code in rules.TWO_LETTERS or bool(re.fullmatch("[a-z]{3}", code))
+
+
 def _language(name: str, node: yaml.Node) -> Found:
     yield from _texts(name, node)
     for item in _words(node):
-        if item.value not in rules.LANGUAGES and item.value not in rules.TWO_LETTERS:
-            if not re.fullmatch("[a-z]{3}", item.value):
-                yield item, f"needs a code of ISO 639, two or three small letters, for {name}; came {told(item)}"
+        if not is_language(item.value):
+            yield item, f"needs a code of ISO 639, two or three small letters, for {name}; came {told(item)}"
 
 
 def _yes_or_no(name: str, node: yaml.Node) -> Found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,18 @@ from datasets import Features
 from codeclm_hf import parquet, run_directory, schema
 from codeclm_hf.errors import BadInput, MergeConflict
 from codeclm_hf.hub import blocks, card, merge
+from codeclm_hf.hub.captions import DRIFT
 from codeclm_hf.hub.merge import Conflict, Counts, Merged
+from codeclm_hf.hub.pictures import pictures
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.hub.version import FIRST, Version
-from codeclm_hf.metrics.distributions import READ, counts, distributions
+from codeclm_hf.metrics.contents import contents
+from codeclm_hf.metrics.distributions import READ
+from codeclm_hf.metrics.drift import NAMES, moved
 
-MADE = ("codeclm_hf", "models", "config", "prompts", "seeds", "versions")
+MADE = ("codeclm_hf", "models", "config", "prompts", "seeds", "scan", "versions")
 """What a manifest says of the making of rows; `contributions` keeps it of every version that brought some."""
-_OF_A_VERSION = ("version", "parent", "changes", "contributions", "incomplete")
+_OF_A_VERSION = ("version", "parent", "changes", "contributions", "incomplete", "drift")
 SHOWN = 5
 
 
@@ -32,7 +36,8 @@ class Wish:
 
     version: Version | None = None
     bump: str = "auto"
-    license: str | None = None
+    front: Mapping[str, Any] = field(default_factory=dict)
+    """Front matter of the card, such as its license."""
     take: Any = None
     """How conflicts end: "ours", "theirs", or by config what `merge.merge` takes."""
     numbered: bool = True
@@ -83,7 +88,15 @@ class Draft:
     """The generated blocks of the card that somebody edited; each edit is kept after its block."""
 
 
-def draft(sides: Sides, wish: Wish, *, latest: Version | None, repo: str, scratch: Path) -> Draft:
+def draft(
+    sides: Sides,
+    wish: Wish,
+    *,
+    latest: Version | None,
+    repo: str,
+    scratch: Path,
+    before: Callable[[], Snapshot] | None = None,
+) -> Draft:
     """Work out the next version.
 
     Args:
@@ -92,6 +105,7 @@ def draft(sides: Sides, wish: Wish, *, latest: Version | None, repo: str, scratc
         latest: the highest version there is, on any branch.
         repo: what the card tells people to load.
         scratch: a folder for merged tables.
+        before: gives theirs with the files of `default`, where `sides` has it without.
 
     Raises:
         MergeConflict: both sides changed a row, or the card's text, differently.
@@ -102,24 +116,22 @@ def draft(sides: Sides, wish: Wish, *, latest: Version | None, repo: str, scratc
     conflicts = [conflict for one in merged.values() for conflict in one.conflicts]
     if conflicts:
         raise MergeConflict(told(conflicts), conflicts=conflicts)
-    front = {"license": wish.license} if wish.license else {}
     onto = _onto(sides, wish.take)
     changes = {name: one.changes for name, one in merged.items()}
     whole = all(one.ours_whole for one in merged.values())
     if theirs.manifest and not any(changes.values()):
-        maker = theirs.manifest
+        maker = {**theirs.manifest, **_template(sides)}
         tables = theirs.files or sides.ours.files  # the same rows; theirs are not here where they are known to be ours
-        if card.render(theirs.manifest, patterns(tables), onto, name=repo, front=front) == theirs.card:
-            there = Snapshot(tables, maker, theirs.card, known=lambda: theirs.digests)
+        if card.render(maker, run_directory.described(tables), onto, name=repo, front=wish.front) == theirs.card:
+            there = Snapshot(tables, theirs.manifest, theirs.card, known=lambda: theirs.digests)
             return Draft(Version.of_tag(maker.get("version") or ""), there, new=False, whole=whole)
     else:
-        tables, maker = _tables(merged, sides, scratch), sides.ours.manifest
+        tables, maker = _tables(merged, sides, scratch), {**sides.ours.manifest, **_template(sides)}
     content = Snapshot(tables)
     manifest = {name: value for name, value in maker.items() if name not in _OF_A_VERSION}
     manifest["status"] = "complete"
     frames = {name: content.frame(name, columns) for name, columns in READ.items()}
-    manifest["counts"] = counts(frames)
-    manifest["distributions"] = distributions(frames, threshold=manifest["config"]["threshold"])
+    manifest |= contents(frames, threshold=manifest["config"]["threshold"])
     manifest["columns"] = {name: [f"{f.name}: {f.type}" for f in content.schema(name)] for name in tables}
     manifest["changes"] = {name: one.as_json() for name, one in changes.items()}
     if not manifest["counts"]["rows"]["default"]:
@@ -128,10 +140,14 @@ def draft(sides: Sides, wish: Wish, *, latest: Version | None, repo: str, scratc
     manifest["version"] = str(version) if version else None
     manifest["parent"] = {"commit": theirs.commit, "version": theirs.manifest.get("version")}
     manifest["contributions"] = _contributions(theirs.manifest, maker, manifest)
-    text = card.render(manifest, patterns(tables), onto, name=repo, front=front)
+    if any(manifest["changes"].get("default", {}).values()) and theirs.manifest.get("version"):
+        manifest["drift"] = _drift(theirs if theirs.files or before is None else before(), content)
+    figures = _figures(sides.ours, manifest)
+    text = card.render(manifest, run_directory.described(tables), onto, name=repo, front=wish.front)
     known = (lambda: sides.ours.digests) if tables == sides.ours.files else None
     edited = tuple(blocks.edits(onto))
-    return Draft(version, Snapshot(tables, manifest, text, known=known), changes, whole=whole, edited=edited)
+    content = Snapshot(tables, manifest, text, known=known, figures=figures)
+    return Draft(version, content, changes, whole=whole, edited=edited)
 
 
 def told(conflicts: list[Conflict]) -> str:
@@ -139,11 +155,6 @@ def told(conflicts: list[Conflict]) -> str:
     some = ", ".join(f"{conflict.config} {conflict.id}" for conflict in conflicts[:SHOWN])
     more = f" and {len(conflicts) - SHOWN} more" if len(conflicts) > SHOWN else ""
     return f"{len(conflicts)} row{'s' * (len(conflicts) > 1)} changed on both sides, differently: {some}{more}"
-
-
-def patterns(tables: Mapping[str, list[Path]]) -> dict[str, str]:
-    """The pattern of each table's files in a data set."""
-    return {name: run_directory.pattern(name, files[0].name) for name, files in tables.items()}
 
 
 def _tables(merged: Mapping[str, Merged], sides: Sides, scratch: Path) -> dict[str, list[Path]]:
@@ -167,6 +178,26 @@ def _columns(config: str, sides: Sides) -> pa.Schema:
     ours, theirs = sides.ours.schema(config), sides.theirs.schema(config)
     more = [field for field in theirs if field.name not in ours.names]
     return Features.from_arrow_schema(pa.schema([*ours, *more])).arrow_schema if more else ours
+
+
+def _drift(before: Snapshot, content: Snapshot) -> dict[str, Any]:
+    """How far the names moved, and since which version."""
+    told = moved(before.frame("default", NAMES), content.frame("default", NAMES))
+    return {**told, "since": before.manifest["version"]}
+
+
+def _template(sides: Sides) -> dict[str, Any]:
+    """The card's template that somebody gave: ours, if we were given one or told to do without."""
+    name = run_directory.TEMPLATE
+    given = [one.manifest[name] for one in (sides.ours, sides.theirs) if name in one.manifest]
+    return {name: given[0]} if given else {}
+
+
+def _figures(ours: Snapshot, manifest: Mapping[str, Any]) -> dict[str, bytes]:
+    """The card's pictures: ours, where they show the same numbers."""
+    same = ours.manifest.get("distributions") == manifest["distributions"]
+    kept = {name: png for name, png in ours.figures.items() if same and name != DRIFT}
+    return pictures(manifest["distributions"], manifest.get("drift"), there=kept)
 
 
 def _onto(sides: Sides, take: Any) -> str:
@@ -218,6 +249,14 @@ def _contributions(
     own = {"version": manifest["version"], **{name: manifest[name] for name in MADE if name in manifest}}
     brought = any(one["added"] or one["changed"] for one in manifest["changes"].values())
     for new in [*ours.get("contributions", []), own] if brought else []:
-        if not any({**one, "version": None} == {**new, "version": None} for one in all_of_them):
+        same = next((at for at, one in enumerate(all_of_them) if _making(one) == _making(new)), None)
+        if same is None:
             all_of_them.append({**new, "version": new.get("version") or manifest["version"]})
+        elif "scan" in new:
+            all_of_them[same] = {**all_of_them[same], "scan": new["scan"]}
     return all_of_them
+
+
+def _making(contribution: Mapping[str, Any]) -> dict[str, Any]:
+    """What made the rows of a contribution, whenever it was published."""
+    return {name: value for name, value in contribution.items() if name not in ("version", "scan")}

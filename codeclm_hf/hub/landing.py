@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from codeclm_hf import run_directory, schema
 from codeclm_hf.errors import BadInput, HubError
 from codeclm_hf.hub import repository
 from codeclm_hf.hub.base import Base
+from codeclm_hf.hub.captions import PICTURES
 from codeclm_hf.hub.draft import Draft, Sides, Wish, draft
 from codeclm_hf.hub.repository import Head, Operation, Repository, Stale, Taken
 from codeclm_hf.hub.snapshot import Snapshot
@@ -29,6 +30,7 @@ LOST = 5
 _OURS = re.compile(
     rf"{run_directory.DATA}/({'|'.join(schema.TABLES)})/train-\d{{5}}-of-\d{{5}}-[0-9a-f]{{16}}\.parquet"
 )
+_FIGURES = re.compile(rf"{run_directory.FIGURES}/({'|'.join(map(re.escape, PICTURES))})")
 _BARE = {".gitattributes", run_directory.CARD}
 
 
@@ -101,7 +103,14 @@ class Landing:
             _tag(hub, self.branch, theirs, tags)
         both = sides(theirs)
         wish = replace(self.wish, take=self.take(both)) if self.take else self.wish
-        next_one = draft(both, wish, latest=max(tags, default=None), repo=hub.id, scratch=self.scratch)
+        next_one = draft(
+            both,
+            wish,
+            latest=max(tags, default=None),
+            repo=hub.id,
+            scratch=self.scratch,
+            before=lambda: fetch(hub, head, configs=["default"]),
+        )
         if self.dry_run or not next_one.new:
             return Landed(next_one, None if self.dry_run else head.commit)
         title = f"v{next_one.version}: {' '.join((self.message or summary(next_one)).split())}"
@@ -127,8 +136,15 @@ class Landing:
             return self.hub.commit(changes, parent=head.commit, branch=self.branch, title=title).oid
 
 
-def fetch(hub: Repository, head: Head, *, known: Base | None = None, adopt: bool = False) -> Snapshot:
-    """What stands in a commit.
+def fetch(
+    hub: Repository,
+    head: Head,
+    *,
+    known: Base | None = None,
+    adopt: bool = False,
+    configs: Collection[str] = tuple(schema.TABLES),
+) -> Snapshot:
+    """What stands in a commit: its card, its manifest, its pictures, and the tables of some configs.
 
     Raises:
         BadInput: codeclm-hf did not make it, and it is not to be adopted.
@@ -144,12 +160,14 @@ def fetch(hub: Repository, head: Head, *, known: Base | None = None, adopt: bool
     manifest = _manifest(hub.read(run_directory.MANIFEST, head.commit) or "", hub.id)
     if known is not None and known.whole and known.commit == head.commit:
         return Snapshot(manifest=manifest, card=text or "", commit=head.commit, known=lambda: known.digests)
-    names = sorted(name for name in head.files if _OURS.fullmatch(name))
+    tables_of = {name: match[1] for name in head.files if (match := _OURS.fullmatch(name)) and match[1] in configs}
+    names = sorted([*tables_of, *filter(_FIGURES.fullmatch, head.files)])
     found = dict(zip(names, hub.download(head.commit, names), strict=True))
+    figures = {name.split("/")[1]: found[name].read_bytes() for name in names if _FIGURES.fullmatch(name)}
     # In the order of the card's configs, so that the same version makes the same card again.
-    parts = {config: [found[name] for name in names if name.split("/")[1] == config] for config in schema.TABLES}
+    parts = {config: [found[name] for name in names if tables_of.get(name) == config] for config in schema.TABLES}
     files = {config: paths for config, paths in parts.items() if paths}
-    return Snapshot(files, manifest, text or "", head.commit)
+    return Snapshot(files, manifest, text or "", head.commit, figures=figures)
 
 
 def _manifest(text: str, repo: str) -> dict[str, Any]:
@@ -220,11 +238,17 @@ def tables(ours: Draft) -> dict[str, Path]:
 def operations(ours: Draft, head: Head) -> list[Operation]:
     """One commit's worth: what is new, and what of ours is no more; what is not ours stays."""
     made = tables(ours)
+    figures = {f"{run_directory.FIGURES}/{name}": png for name, png in ours.content.figures.items()}
+    files: dict[str, Path | bytes] = {**made, **figures}
     return [
         CommitOperationAdd(run_directory.CARD, ours.content.card.encode()),
         CommitOperationAdd(run_directory.MANIFEST, run_directory.manifest_text(ours.content.manifest).encode()),
-        *(CommitOperationAdd(name, file) for name, file in made.items()),
-        *(CommitOperationDelete(name) for name in sorted(head.files - made.keys()) if _OURS.fullmatch(name)),
+        *(CommitOperationAdd(name, content) for name, content in files.items()),
+        *(
+            CommitOperationDelete(name)
+            for name in sorted(head.files - files.keys())
+            if _OURS.fullmatch(name) or _FIGURES.fullmatch(name)
+        ),
     ]
 
 

@@ -35,6 +35,8 @@ DEEPEST = 8
 """Levels of it that are shown."""
 DEEPEST_MARKDOWN = 100
 """Levels of the body; markdown-it leaves out what lies deeper, and what follows it."""
+MOST_SHOWN = 1_000
+"""Characters of a list in the front matter; longer ones are folded."""
 MOST_PROBLEMS = 20
 _FORMATS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 """The pictures that are shown, by their first bytes."""
@@ -63,6 +65,7 @@ def html(card: str, *, folder: Path) -> str:
         problems=front_matter.check(card)[:MOST_PROBLEMS],
         front=_shown(front, [MOST_VALUES]),
         raw=raw,
+        most=MOST_SHOWN,
         body=Markup(_markdown.renderer.render(list(_mended(tokens)), _markdown.options, within)),  # all escaped there
     )
     return _FORCED.sub("\ufffd", page)  # last, since YAML and HTML can write such a character as its number

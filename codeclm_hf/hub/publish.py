@@ -18,9 +18,11 @@ from codeclm_hf.errors import BadInput, CodecLMError, MergeConflict
 from codeclm_hf.hub import base as bases
 from codeclm_hf.hub import card, release
 from codeclm_hf.hub.base import Base
-from codeclm_hf.hub.draft import Sides, Wish, patterns
+from codeclm_hf.hub.card_keys import is_language
+from codeclm_hf.hub.draft import Sides, Wish
 from codeclm_hf.hub.landing import Landed, Landing
 from codeclm_hf.hub.merge import Counts
+from codeclm_hf.hub.pictures import pictures
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import Snapshot, digests, held, key
 from codeclm_hf.hub.version import LEVELS, Version
@@ -56,6 +58,7 @@ def publish(
     private: bool = False,
     branch: str = "main",
     license: str | None = None,
+    language: str | None = None,
     replace: bool = False,
     adopt: bool = False,
     allow_incomplete: bool = False,
@@ -78,6 +81,7 @@ def publish(
         private: whether a new repository is private.
         branch: made at main if it is not there.
         license: the card's license identifier.
+        language: the card's languages, ISO 639 codes with commas; by default those that are detected.
         replace: leave out the rows of the latest version that the folder does not have.
         adopt: add to a repository that codeclm-hf did not make; its files stay.
         allow_incomplete: publish a run that accepted nothing; the card says so.
@@ -91,7 +95,7 @@ def publish(
         MergeConflict: others changed the same rows since; nothing was sent.
         HubError: the Hub gives no answer; the same call again goes on.
     """
-    wish, folder = asked(version, bump, license), Path(directory).expanduser()
+    wish, folder = asked(version, bump, license=license, language=language), Path(directory).expanduser()
     with held(folder) as here, tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
         complete(here, folder, allow_incomplete=allow_incomplete)
         hub = Repository(repo, token=token)
@@ -118,12 +122,18 @@ def publish(
         if landed.commit:
             verify(hub, landed, Path(scratch))
             version, whole = str(landed.draft.version), landed.draft.whole
-            # What people wrote on the Hub comes into the folder's card, so that both go on from the same words.
-            text = card.render(here.manifest, patterns(here.files), landed.draft.content.card)
-            if text != here.card:
-                run_directory.put_card(folder, text)
+            text = _caught_up(folder, here, landed.draft.content.card)
             bases.save(folder, Base(hub.id, branch, landed.commit, version, whole, card.words(text), ours.digests))
     return published(hub, landed, personal)
+
+
+def _caught_up(folder: Path, here: Snapshot, there: str) -> str:
+    """Bring what people wrote on the Hub into the folder's card, so that both go on from the same words."""
+    text = card.render(here.manifest, run_directory.described(here.files), there)
+    if text != here.card:
+        found = here.manifest.get("distributions")
+        run_directory.put_card(folder, text, pictures(found, there=here.figures) if found else here.figures)
+    return text
 
 
 def last_agreed(hub: Repository, folder: Path, branch: str) -> Base | None:
@@ -165,7 +175,7 @@ def onto(ours: Snapshot, rows: Mapping[str, pl.DataFrame] | None, words: str | N
     return sides
 
 
-def asked(version: str | None, bump: str, license: str | None = None) -> Wish:
+def asked(version: str | None, bump: str, *, license: str | None = None, language: str | None = None) -> Wish:
     """The wish in the caller's words.
 
     Raises:
@@ -173,7 +183,11 @@ def asked(version: str | None, bump: str, license: str | None = None) -> Wish:
     """
     if bump not in ("auto", *LEVELS):
         raise BadInput(f"needs a bump of auto, {', '.join(LEVELS)}; came {bump!r}")
-    return Wish(version=Version.parse(version) if version else None, bump=bump, license=license)
+    codes = [code.strip() for code in language.split(",")] if language else []
+    if unknown := [code for code in codes if not is_language(code)]:
+        raise BadInput(f"needs languages by their ISO 639 codes, such as en,de; came {unknown[0]!r}")
+    front = {name: value for name, value in (("license", license), ("language", codes)) if value}
+    return Wish(version=Version.parse(version) if version else None, bump=bump, front=front)
 
 
 def complete(ours: Snapshot, folder: Path, *, allow_incomplete: bool) -> None:

@@ -6,6 +6,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -33,7 +34,8 @@ def checked(
         redact: put a placeholder where personal data stand.
 
     Returns:
-        What may be published, and how many personal data were counted in it, by kind.
+        What may be published, with what was found in its manifest's `scan`, and how many personal data are in it, by
+        kind.
 
     Raises:
         BadInput: there are secrets; their values are not in the message.
@@ -50,9 +52,10 @@ def checked(
             f"needs texts without secrets; found {report.secrets_found}: {some}{more}; nothing was sent; take them "
             "out, or pass --allow-secrets if they are none"
         )
-    if redact and any(report.personal.values()):
-        return _redacted(ours, scratch), {kind: 0 for kind in report.personal}
-    return ours, report.personal
+    redacted = redact and any(report.personal.values())
+    told = {"personal": report.personal, "redacted": redacted, "secrets": report.secrets_found}
+    ours = replace(_redacted(ours, scratch) if redacted else ours, manifest={**ours.manifest, "scan": told})
+    return ours, {kind: 0 for kind in report.personal} if redacted else report.personal
 
 
 def _scans(ours: Snapshot) -> Iterator[Callable[[], safety.Report]]:
@@ -81,7 +84,7 @@ def _redacted(ours: Snapshot, scratch: Path) -> Snapshot:
         folder, columns = scratch / "redacted" / config, ours.schema(config)
         rows = _redact(ours.batches(config), columns)
         files[config] = [folder / name for name in parquet.write(folder, rows, columns)]
-    return Snapshot(files, ours.manifest, ours.card, ours.commit)
+    return Snapshot(files, ours.manifest, ours.card, ours.commit, figures=ours.figures)
 
 
 def _redact(batches: Iterator[pa.RecordBatch], columns: pa.Schema) -> Iterator[pa.RecordBatch]:

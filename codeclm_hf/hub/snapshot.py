@@ -19,6 +19,7 @@ from polars.io.plugins import register_io_source
 
 from codeclm_hf import parquet, run_directory, schema
 from codeclm_hf.errors import BadInput
+from codeclm_hf.hub.captions import PICTURES
 
 DIGESTS = {"id": pl.String, "digest": pl.String}
 
@@ -35,6 +36,8 @@ class Snapshot:
     commit: str | None = None
     known: Callable[[], Mapping[str, pl.DataFrame]] | None = None
     """Gives the digests, where they are known without reading the files."""
+    figures: Mapping[str, bytes] = field(default_factory=dict)
+    """The card's pictures, by file name."""
 
     def schema(self, config: str) -> pa.Schema:
         """A table's columns: those of its files, or the contract's where it has no rows."""
@@ -125,7 +128,9 @@ def local(directory: Path) -> Snapshot:
         if found := sorted((directory / run_directory.DATA / config).glob("*.parquet")):
             _check(config, found)
             files[config] = found
-    return Snapshot(files, manifest, _card(directory / run_directory.CARD))
+    found = sorted((directory / run_directory.FIGURES).glob("*.png"))
+    figures = {path.name: path.read_bytes() for path in found if path.name in PICTURES}
+    return Snapshot(files, manifest, _card(directory / run_directory.CARD), figures=figures)
 
 
 def _card(path: Path) -> str:

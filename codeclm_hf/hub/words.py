@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 SHORT = 300
@@ -56,6 +56,12 @@ def short(text: str, length: int = SHORT) -> str:
 def name(text: str) -> str:
     """A name, never empty, as one short line of what can be seen."""
     return short(text, NAME) or "(empty)"
+
+
+def meant(given: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a word that is not known: the nearest that is, if one is near."""
+    near = difflib.get_close_matches(given, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def told(value: Any) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from codeclm_hf.metrics.drift import drift
+from codeclm_hf.metrics.drift import DIGITS, drift
 
 VERDICTS = ("accept_strong", "accept_target", "retry", "exhausted", "failed")
 READ = {
-    "default": ["instruction", "response", "winner", "use_case", "skills"],
+    "default": ["id", "instruction", "response", "winner", "use_case", "skills"],
     "preference": ["id"],
     "trace": [
         "root_id",
@@ -29,7 +29,7 @@ READ = {
     ],
     "metadata": ["metadata_id", "use_case", "origin", "seed_ids", "error"],
 }
-"""The columns that `counts` and `distributions` need, by table."""
+"""The columns that `counts`, `distributions` and `languages` need, by table."""
 ORIGINS = ("seed", "given", "augmented")
 TOP = 20
 """Most names in a list."""
@@ -43,8 +43,6 @@ a gap of just θ, which is not accepted, is so in no bin of accepted ones.
 """
 TOKENS = [0, *(2**n for n in range(4, 13))]
 """Edges of the lengths' bins, in tokens; what is longer than the last has a bin of its own."""
-DIGITS = 6
-"""Of a fraction."""
 _BYTES_A_TOKEN = 4
 _ROWS = pl.len().cast(pl.Int64)
 _ONE = pl.lit(1, pl.Int64)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import polars as pl
 
+NAMES = ("use_case", "skills")
+"""The columns of `default` that a drift is made from."""
+DIGITS = 6
+"""Of a fraction, where it is told."""
 MOST_SHOWN = 10
 """Names of each kind that a drift lists."""
 
@@ -56,6 +61,19 @@ def drift(before: pl.LazyFrame, after: pl.LazyFrame) -> dict[str, Drift]:
     }
     counts = [_counts(before.select(name=name), after.select(name=name)) for name in names.values()]
     return dict(zip(names, map(_drift, pl.collect_all(counts, engine="streaming")), strict=True))
+
+
+def moved(before: pl.LazyFrame, after: pl.LazyFrame) -> dict[str, Any]:
+    """What `drift` gives, as plain JSON with fractions of `DIGITS` digits."""
+    return {name: _rounded(asdict(one)) for name, one in drift(before, after).items()}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(inner) for inner in value]
+    return round(value, DIGITS) if isinstance(value, float) else value
 
 
 def _counts(before: pl.LazyFrame, after: pl.LazyFrame) -> pl.LazyFrame:
