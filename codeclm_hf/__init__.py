@@ -26,8 +26,9 @@ from codeclm_hf.errors import (
     MergeConflict,
     RowError,
 )
+from codeclm_hf.hub.export import export
 from codeclm_hf.hub.publish import Published, publish
-from codeclm_hf.hub.pull import pull
+from codeclm_hf.hub.pull import pull, scan
 from codeclm_hf.hub.together import contribute
 from codeclm_hf.pipeline import CodecLM
 from codeclm_hf.progress import Progress
@@ -64,8 +65,10 @@ __all__ = [
     "augment",
     "contribute",
     "endpoint",
+    "export",
     "publish",
     "pull",
+    "scan",
     "subsample",
     "tables",
 ]

@@ -13,6 +13,7 @@ from rich.console import Console
 from codeclm_hf import hub_display, run_directory
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import diff as diffs
+from codeclm_hf.hub import export as exporting
 from codeclm_hf.hub import history, together
 from codeclm_hf.hub import publish as publishing
 from codeclm_hf.hub import pull as pulling
@@ -43,6 +44,9 @@ def publish(
     branch: Annotated[str, typer.Option(metavar="B", help="Made at main if it is not there.")] = "main",
     create_pr: Annotated[bool, typer.Option("--create-pr", help="As codeclm-hf contribute.")] = False,
     license: Annotated[str | None, typer.Option(metavar="L", help="The card's license, such as cc-by-4.0.")] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="L", help="The card's languages, such as en,de; by default what is detected.")
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Leave out the latest version's rows that DIR does not have.")
     ] = False,
@@ -54,7 +58,8 @@ def publish(
 ) -> None:
     """Put a run directory on the Hub as the next version: one commit, one tag, read back and compared."""
     if create_pr:
-        if version or bump != "auto" or private or branch != "main" or license or replace or adopt or dry_run:
+        given = (version, bump != "auto", private, branch != "main", license, language, replace, adopt, dry_run)
+        if any(given):
             raise BadInput("needs --create-pr with --message, --redact or an --allow at most; a merge settles the rest")
         contribute(directory, repo, message, allow_incomplete, allow_secrets, redact)
         return
@@ -67,6 +72,7 @@ def publish(
         private=private,
         branch=branch,
         license=license,
+        language=language,
         replace=replace,
         adopt=adopt,
         allow_incomplete=allow_incomplete,
@@ -173,6 +179,23 @@ def pull(
     version = content.manifest.get("version")
     what = f"version {version}" if version else "no version of codeclm-hf"
     _out.print(f"{name}, {what}, is in {directory}", soft_wrap=True, markup=False)
+
+
+@app.command()
+def export(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="DIR_OR_REPO[@REV]", help="A run directory, or org/name on the Hub and its version."),
+    ],
+    to: Annotated[str, typer.Option(metavar="LAYOUT", help=f"One of {', '.join(exporting.LAYOUTS)}.")],
+    out: Annotated[Path, typer.Option(metavar="PATH", help="A folder for the files.")],
+    eval_fraction: Annotated[
+        float, typer.Option(help="Share of the rows in files of their own, by whole use cases.")
+    ] = 0.0,
+) -> None:
+    """Write a data set as a trainer reads it."""
+    for file, rows in exporting.export(source, out, to=to, eval_fraction=eval_fraction).items():
+        _out.print(f"{out / file}: {rows} rows", soft_wrap=True, markup=False)
 
 
 @app.command()

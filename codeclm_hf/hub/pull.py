@@ -8,15 +8,16 @@ import tempfile
 from pathlib import Path
 
 import datasets
+import polars as pl
 
-from codeclm_hf import parquet, run_directory
+from codeclm_hf import parquet, run_directory, schema
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import base as bases
-from codeclm_hf.hub import card
+from codeclm_hf.hub import card, words
 from codeclm_hf.hub.base import Base
 from codeclm_hf.hub.landing import fetch
 from codeclm_hf.hub.repository import Head, Repository
-from codeclm_hf.hub.snapshot import Snapshot
+from codeclm_hf.hub.snapshot import Snapshot, local
 from codeclm_hf.hub.version import Version
 
 
@@ -68,6 +69,9 @@ def _fill(folder: Path, content: Snapshot) -> None:
             copied = shutil.copy(file, folder / run_directory.DATA / config / file.name)
             if content.manifest:
                 os.link(copied, folder / run_directory.PULLED / config / file.name)
+    for name, png in content.figures.items():
+        (folder / run_directory.FIGURES).mkdir(exist_ok=True)
+        (folder / run_directory.FIGURES / name).write_bytes(png)
     if content.card:
         (folder / run_directory.CARD).write_text(content.card, encoding="utf-8")
     if content.manifest:
@@ -79,6 +83,47 @@ def named(revision: str) -> str:
     """The name of a revision on the Hub: a version stands for its tag."""
     version = Version.of_tag(revision)
     return version.tag if version else revision
+
+
+def scan(repo: str, config: str = "default", *, revision: str | None = None, token: str | None = None) -> pl.LazyFrame:
+    """A table of a version for polars; its files are downloaded now, into the Hub's cache, and read when needed.
+
+    Args:
+        repo: `org/name` of a data set on the Hub that codeclm-hf made.
+        config: `default`, `preference`, `trace` or `metadata`.
+        revision: a version such as "1.2.0", a tag, branch or commit; by default the newest.
+        token: by default the one that `hf auth login` or HF_TOKEN gives.
+
+    Raises:
+        BadInput: there is no such data set, revision or table.
+        HubError: the Hub gives no answer.
+    """
+    if config not in schema.TABLES:
+        raise BadInput(
+            f"needs a config of {', '.join(schema.TABLES)}; came {config!r}{words.meant(config, schema.TABLES)}"
+        )
+    hub = Repository(repo, token=token)
+    content = fetch(hub, hub.needed(named(revision or "main")), configs=[config])
+    return content.frame(config, content.schema(config).names)
+
+
+def opened(source: str, scratch: Path, *, token: str | None = None) -> Snapshot:
+    """What a run directory holds, or a data set on the Hub at a revision.
+
+    Args:
+        source: a run directory, `org/name`, or `org/name@revision`.
+        scratch: a folder for the tables of a data set that codeclm-hf did not make.
+        token: by default the one that `hf auth login` or HF_TOKEN gives.
+
+    Raises:
+        BadInput: there is none.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return local(folder)
+    name, _, revision = source.partition("@")
+    hub = Repository(name, token=token)
+    return read(hub, hub.needed(named(revision or "main")), scratch)
 
 
 def read(hub: Repository, head: Head, scratch: Path) -> Snapshot:
