@@ -94,7 +94,7 @@ class StandIn:
             return
         self._stopping.set()
         runner, self._runner = self._runner, None
-        # A listener that closes loses, unclosed, the connections that it is accepting: it accepts no more, then they end.
+        # A listener that closes leaks the connections that it is accepting: it accepts no more, and lets those in.
         for listening in self._listener.sockets:
             self._loop.remove_reader(listening.fileno())
         for _ in ("its transport is made", "its protocol has it"):
