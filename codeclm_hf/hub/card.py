@@ -26,6 +26,8 @@ from codeclm_hf.run_directory import Table
 TITLE = "# A data set tailored with CodecLM"
 _SLIPS = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
 """What PyYAML lets through of values that are not what their tags say, and of depth."""
+_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The same in C, six times as fast, where PyYAML has it."""
 _FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.S | re.M)
 
 
@@ -141,7 +143,7 @@ def parted(card: str) -> tuple[dict[str, Any], str]:
     if match is None:
         return {}, card.removeprefix("\ufeff")
     try:
-        front = yaml.safe_load(match[1]) or {}
+        front = yaml.load(match[1], Loader=_Loader) or {}
         if not isinstance(front, dict):
             raise ValueError(f"it is a {type(front).__name__}")
     except (yaml.YAMLError, *_SLIPS) as exc:
