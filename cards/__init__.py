@@ -1,1 +1,1 @@
-"""The dataset card's templates."""
+"""The templates of the data set's card and of the metric's."""

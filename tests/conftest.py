@@ -9,9 +9,10 @@ import time
 from hub import Hub
 
 HUB = Hub()
-# Read when datasets and huggingface_hub are imported: no test may touch the user's caches or the network.
+# Read when datasets, huggingface_hub and evaluate are imported: no test may touch the user's caches or the network.
 os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="codeclm-hf-tests-")
 os.environ["HF_HUB_CACHE"] = tempfile.mkdtemp(prefix="codeclm-hf-tests-")
+os.environ["HF_METRICS_CACHE"] = tempfile.mkdtemp(prefix="codeclm-hf-tests-")
 os.environ["KF_RULE_CACHE_DIR"] = tempfile.mkdtemp(prefix="codeclm-hf-tests-")
 os.environ["HF_ENDPOINT"] = HUB.url
 os.environ["HF_HUB_DISABLE_XET"] = "1"

@@ -18,11 +18,11 @@ from hub_store import ATTRIBUTES, Commit, Pull, Repo, Tag, User, card_data
 __all__ = ["Commit", "Fault", "Hub", "Pull", "Repo", "Seen", "Tag", "User"]
 
 _NAME = "([^/]+/[^/]+)"
-_FILE = re.compile(rf"/(datasets/)?{_NAME}/resolve/([^/]+)/(.+)")
-_OBJECTS = re.compile(rf"/(datasets/)?{_NAME}\.git/info/lfs/objects/(batch|verify)")
-_UPLOAD = re.compile(rf"/lfs/(datasets|models)/{_NAME}/([0-9a-f]{{64}})")
-_API = re.compile(rf"/api/(datasets|models)/{_NAME}(?:/([^/]+)(?:/(.+))?)?")
-_BARE = re.compile(r"/api/(datasets|models)/([^/]+)")
+_FILE = re.compile(rf"/(datasets/|spaces/)?{_NAME}/resolve/([^/]+)/(.+)")
+_OBJECTS = re.compile(rf"/(datasets/|spaces/)?{_NAME}\.git/info/lfs/objects/(batch|verify)")
+_UPLOAD = re.compile(rf"/lfs/(datasets|models|spaces)/{_NAME}/([0-9a-f]{{64}})")
+_API = re.compile(rf"/api/(datasets|models|spaces)/{_NAME}(?:/([^/]+)(?:/(.+))?)?")
+_BARE = re.compile(r"/api/(datasets|models|spaces)/([^/]+)")
 _ROUTES: dict[str, Callable[[Repo, Ask, list[str]], Any]] = {
     "GET ": routes.info,
     "GET revision": routes.info,
@@ -56,7 +56,7 @@ class Seen:
 
 
 class Hub:
-    """Keeps data sets and models; a request on a route it does not know is remembered in `unknown`.
+    """Keeps data sets, models and Spaces; a request on a route it does not know is remembered in `unknown`.
 
     Args:
         folder: where contents are kept; in memory if None.
@@ -65,7 +65,7 @@ class Hub:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder, self.lock = folder, threading.RLock()
         self.repos: dict[tuple[str, str], Repo] = {}
-        """(datasets | models, org/name) -> repository."""
+        """(datasets | models | spaces, org/name) -> repository."""
         self.users: dict[str, User] = {}
         """Token -> who has it."""
         self.unknown: list[str] = []
@@ -185,7 +185,8 @@ class Hub:
 
     def _make(self, ask: Ask) -> Any:
         kind, name, user = self._named(ask)
-        found = {"url": f"{self.url}/{'datasets/' * (kind == 'datasets')}{name}", "name": name, "id": "0" * 24}
+        where = name if kind == "models" else f"{kind}/{name}"
+        found = {"url": f"{self.url}/{where}", "name": name, "id": "0" * 24}
         if (kind, name) in self.repos:
             raise Refused(409, f"You already created this {kind[:-1]} repo: {name}", **found)
         private = ask.json.get("private") or ask.json.get("visibility") == "private"

@@ -20,7 +20,7 @@ Path = list[str]
 
 
 def web(repo: Repo) -> str:
-    return f"datasets/{repo.name}" if repo.kind == "datasets" else repo.name
+    return repo.name if repo.kind == "models" else f"{repo.kind}/{repo.name}"
 
 
 def pointer(sha: str, size: int) -> bytes:

@@ -7,6 +7,10 @@ from typing import Any
 import datasets
 import evaluate
 
+# With a dot: evaluate takes the file along, so that codeclm-hf need not be installed. It reads these lines itself, one
+# import a line, and a comment after one as a URL.
+from .outcomes import recovery
+
 _DESCRIPTION = """
 A response wins only if the judge scores it higher in both orders of showing the two; it loses if it is scored lower in
 both; anything else is a tie. The Capacity Recovery Ratio is (wins + ties) / comparisons.
@@ -22,15 +26,24 @@ Args:
 
 Returns:
     wins, ties, losses: of the candidate.
-    capacity_recovery_ratio: in [0, 1]; not a number when nothing was compared.
+    comparisons: their sum.
+    unreadable: comparisons with a score that is missing or no finite number; nothing else counts them.
+    capacity_recovery_ratio: (wins + ties) / comparisons; not a number when nothing was compared.
+    wilson_low, wilson_high: its 95 % interval by Wilson's score.
+    bootstrap_low, bootstrap_high: the same by resampling the comparisons (BCa); not a number where all are recovered,
+        or none is.
+    order_disagreement: share of the comparisons whose two orders do not say the same.
 """
 
 
 class CapacityRecovery(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no types
-    """The metric; `CapacityRecovery().compute(predictions=…, references=…)`."""
+    """The metric; `CapacityRecovery().compute(predictions=…, references=…)`, or `evaluate.load` with this file's path.
+
+    `push_metric` of `codeclm_hf.hub.metric_module` makes it a module on the Hub.
+    """
 
     def _info(self) -> evaluate.MetricInfo:
-        scores = datasets.List(datasets.Value("float64"))
+        scores = datasets.Sequence(datasets.Value("float64"))  # which older datasets know, too
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
             citation=_CITATION,
@@ -39,13 +52,4 @@ class CapacityRecovery(evaluate.Metric):  # type: ignore[misc]  # evaluate ships
         )
 
     def _compute(self, *, predictions: list[list[float]], references: list[list[float]]) -> dict[str, Any]:
-        comparisons = [list(zip(*pair, strict=True)) for pair in zip(predictions, references, strict=True)]
-        wins = sum(all(candidate > reference for candidate, reference in orders) for orders in comparisons)
-        losses = sum(all(candidate < reference for candidate, reference in orders) for orders in comparisons)
-        ties = len(comparisons) - wins - losses
-        return {
-            "wins": wins,
-            "ties": ties,
-            "losses": losses,
-            "capacity_recovery_ratio": (wins + ties) / len(comparisons) if comparisons else float("nan"),
-        }
+        return recovery(predictions, references)
