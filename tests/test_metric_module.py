@@ -22,6 +22,8 @@ from hub_store import card_data
 
 SCORES = [[8, 7], [8, 5], [2, 3], None], [[5, 6], [6, 6], [4, 9], [5, 5]]
 """Predictions and references: a win, a tie, a loss, and what cannot be read."""
+QUIET = {"HF_UPDATE_DOWNLOAD_COUNTS": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
+"""Nothing is asked of anybody but what is needed: evaluate counts loads at Amazon's, the Hub's client knows agents."""
 LOADED = """
 import json, sys
 sys.modules["codeclm_hf"] = None  # who imports it fails
@@ -37,7 +39,7 @@ def loaded(what: str, home: Path, **environment: str) -> Any:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     done = subprocess.run(
         [sys.executable, "-c", LOADED, what, json.dumps(SCORES)],
-        env=clean | {"HF_HOME": str(home), "HF_UPDATE_DOWNLOAD_COUNTS": "0"} | environment,
+        env=clean | {"HF_HOME": str(home)} | QUIET | environment,
         cwd=home, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
