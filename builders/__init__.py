@@ -1,3 +1,5 @@
+"""`datasets` builders for what a run starts from, and the functions that use them."""
+
 from __future__ import annotations
 
 from .seeds import SeedInstructions, SeedsConfig, load_metadata, load_seeds

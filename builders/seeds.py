@@ -94,6 +94,7 @@ class SeedsConfig(datasets.BuilderConfig):  # type: ignore[misc]  # datasets shi
     """What shapes the seeds: the files, and the column that holds the instructions."""
 
     column: str = "instruction"
+    """The column that holds the instructions; .txt files need none."""
 
 
 class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets ships no types
@@ -106,6 +107,7 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
     """
 
     BUILDER_CONFIG_CLASS = SeedsConfig
+    """What takes `column`."""
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(features=SEEDS.copy())

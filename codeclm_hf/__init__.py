@@ -1,19 +1,19 @@
 """From a few seed instructions to a data set tailored to a task and to a model (CodecLM, NAACL 2024 Findings).
 
-::
-
-    seeds ── Encode ──▶ metadata ── augment ──▶ more metadata       what the task is
-    metadata ── Rubrics ──▶ rubrics and actions                     what makes it hard
-    metadata ── Decode ──▶ basic instructions
-    instructions ── Tailor ──▶ trace                                respond, judge, filter, improve
-    metadata ── Chain ──▶ the three at once                         no row waits at a stage's end
-    trace ── tables ──▶ default, preference, trace, metadata        what people train on and look at
-    run directory ── publish ──▶ a version on the Hub               one commit, one tag; pull brings it back
+```text
+seeds ── Encode ──▶ metadata ── augment ──▶ more metadata       what the task is
+metadata ── Rubrics ──▶ rubrics and actions                     what makes it hard
+metadata ── Decode ──▶ basic instructions
+instructions ── Tailor ──▶ trace                                respond, judge, filter, improve
+metadata ── Chain ──▶ the three at once                         no row waits at a stage's end
+trace ── tables ──▶ default, preference, trace, metadata        what people train on and look at
+run directory ── publish ──▶ a version on the Hub               one commit, one tag; pull brings it back
+```
 
 `CodecLM` runs them in order into a run directory; each stage also works alone with `Dataset.map`.
 """
 
-from codeclm_hf.about import VERSION as __version__
+from codeclm_hf import about
 from codeclm_hf.endpoints.base import Completion, Endpoint, GenerationRequest, Message
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.connect import endpoint
@@ -39,6 +39,9 @@ from codeclm_hf.stages.decode import Decode
 from codeclm_hf.stages.encode import Encode
 from codeclm_hf.stages.rubrics import Rubrics
 from codeclm_hf.stages.tailor import Tailor
+
+__version__ = about.VERSION
+"""The installed package's."""
 
 __all__ = [
     "BadInput",

@@ -72,21 +72,33 @@ class CodecLM:
     """
 
     strong: Endpoint
+    """Encodes, writes, improves, and gives the answers to learn from."""
     target: Endpoint
+    """The model that the data set is for; it answers every instruction as well."""
     judge: Endpoint | None = None
     """Who scores the answers; the strong model, unless another is given."""
     num_rubrics: int = 4
+    """Rubrics, and so actions, a metadata: 1 to 20."""
     iterations: int = MOST_ITERATIONS
+    """Most versions of an instruction that are judged, the basic one included: 1 to 4."""
     threshold: float = 3.0
+    """θ, 0 to 9 on the judge's 10-point scale: an instruction is kept when the gap lies strictly beyond it."""
     self_rubrics: bool = True
+    """False is the paper's ablation: every instruction is judged once, as it is (table 3)."""
     contrastive_filter: bool = True
+    """False is the paper's ablation: every instruction is improved to the end and kept (table 3)."""
     scoring: str = "discrete"
+    """`discrete`, the numbers that the judge writes, or `expected`, the means of their distributions."""
     temperature: float = 0.7
+    """Of every answer but the judge's, who is greedy: 0 (greedy) to 2."""
     max_new_tokens: int = 2048
+    """Most tokens of a response."""
     use_cases: tuple[str, ...] = ()
+    """If given, every seed is encoded as one of these."""
     prompts: str | Path | None = None
     """A folder whose `NAME.jinja` files replace our prompts of the same name."""
     seed: int = 0
+    """Everything random follows from it: the seeds drawn, the metadata mixed, and each request's own seed."""
 
     def __post_init__(self) -> None:
         check_settings(**self._settings(), prompts=self.prompts)

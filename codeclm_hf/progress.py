@@ -24,8 +24,11 @@ class Progress:
     """How far a stage is."""
 
     stage: str
+    """Of `encode`, `rubrics`, `decode` and `tailor`."""
     done: int
+    """Input rows that are done; of `tailor`, instructions."""
     total: int
+    """Rows there are."""
     accepted: int
     """Instructions accepted so far."""
     requests: int

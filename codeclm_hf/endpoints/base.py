@@ -17,7 +17,9 @@ class Message(NamedTuple):
     """One turn of a chat."""
 
     role: str
+    """`user` or `assistant`; no stage of ours has a system turn."""
     content: str
+    """The turn's text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +27,13 @@ class GenerationRequest:
     """One question to a model, free of any server's dialect."""
 
     messages: tuple[Message, ...]
+    """The chat so far; the last turn is the user's."""
     seed: int
     """In [0, 2³¹); ignored by servers when `temperature` is 0."""
     temperature: float = 0.7
     """0 means greedy."""
     max_new_tokens: int = 2048
+    """Most tokens of the answer; with a `schema` at most 1024."""
     schema: Mapping[str, Any] | None = None
     """A JSON schema with top-level `properties` that the answer should follow; servers may ignore it."""
     top_logprobs: int = 0
@@ -58,9 +62,13 @@ class Completion:
     """One answer of a model."""
 
     text: str
+    """The answer, without the prompt."""
     finish_reason: str
+    """`length` where `max_new_tokens` cut it off; else `stop`, or what the server calls it."""
     prompt_tokens: int
+    """Tokens of the messages, as the server counts them."""
     completion_tokens: int
+    """Tokens of the answer, likewise."""
     top_logprobs: list[list[tuple[str, float]]] | None = None
     """For each generated token, the chosen token first, then the alternatives: (text, log-probability)."""
 
@@ -125,7 +133,9 @@ class Usage:
     replayed: int = 0
     """Requests answered from the journal."""
     prompt_tokens: int = 0
+    """Of all those requests."""
     completion_tokens: int = 0
+    """Of their answers."""
 
     def add(self, completion: Completion, *, replayed: bool) -> None:
         """Count one answer."""

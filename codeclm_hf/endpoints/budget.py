@@ -4,45 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from codeclm_hf.endpoints.base import Completion
 from codeclm_hf.errors import BadInput, BudgetSpent
 
 
+@dataclass(kw_only=True, eq=False)
 class Budget:
     """Limits for all the answers of one run directory, kept ones included; without limits it only counts.
 
     It belongs to one run at a time, which begins by counting what its journal holds. Tokens on the wire count as the
     mean so far, so a run may stop a little before or after its last token.
 
-    Args:
-        max_requests: most answers.
-        max_tokens: most tokens, of prompts and answers together.
-        price_in: of a million prompt tokens of any model, in whatever currency.
-        price_out: of a million tokens of answers.
-
     Raises:
         BadInput: a limit is below 1, or a price below 0.
     """
 
-    def __init__(
-        self,
-        *,
-        max_requests: int | None = None,
-        max_tokens: int | None = None,
-        price_in: float | None = None,
-        price_out: float | None = None,
-    ) -> None:
-        for name, limit in (("max-requests", max_requests), ("max-tokens", max_tokens)):
+    max_requests: int | None = None
+    """Most answers."""
+    max_tokens: int | None = None
+    """Most tokens, of prompts and answers together."""
+    price_in: float | None = None
+    """Of a million prompt tokens of any model, in whatever currency."""
+    price_out: float | None = None
+    """Of a million tokens of answers."""
+
+    def __post_init__(self) -> None:
+        for name, limit in (("max-requests", self.max_requests), ("max-tokens", self.max_tokens)):
             if limit is not None and limit < 1:
                 raise BadInput(f"needs {name} of at least 1; came {limit}")
-        for name, price in (("price-in", price_in), ("price-out", price_out)):
+        for name, price in (("price-in", self.price_in), ("price-out", self.price_out)):
             if price is not None and not 0 <= price < float("inf"):
                 raise BadInput(f"needs a {name} of at least 0; came {price}")
-        self.max_requests = max_requests
-        self.max_tokens = max_tokens
-        self.price_in = price_in
-        self.price_out = price_out
         self.start(0, 0, 0)
 
     def start(self, requests: int, prompt_tokens: int, completion_tokens: int) -> None:

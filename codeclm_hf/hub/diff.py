@@ -11,7 +11,9 @@ from codeclm_hf.hub.snapshot import DIGESTS, Snapshot
 from codeclm_hf.metrics.drift import Drift, drift
 
 KINDS = ("added", "removed", "changed")
+"""What can have become of a row."""
 ROWS_SHOWN = 10
+"""Rows of each kind and config in a comparison, unless another limit is given."""
 _NOTHING = pl.DataFrame(schema=DIGESTS)
 
 
@@ -20,8 +22,11 @@ class RowChange:
     """One row on both sides; None where it is not there."""
 
     id: str
+    """The row's id."""
     before: dict[str, Any] | None
+    """Its columns before."""
     after: dict[str, Any] | None
+    """Its columns after."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +34,13 @@ class TableDiff:
     """How many rows of one config came, went and changed, and some of them."""
 
     added: int
+    """Rows that only the later version has."""
     removed: int
+    """Rows that only the earlier version has."""
     changed: int
+    """Rows of the same id that hold something else."""
     rows: tuple[RowChange, ...] = ()
+    """Some of them, by default `ROWS_SHOWN` of each kind."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,13 @@ class Diff:
     """Two versions compared: rows by config, and how far the metadata moved."""
 
     before: str
+    """What the earlier version is called."""
     after: str
+    """What the later version is called."""
     tables: dict[str, TableDiff]
+    """By config."""
     drift: dict[str, Drift]
+    """By `use_case` and `skills`: how far the distribution of the names moved."""
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""

@@ -22,6 +22,7 @@ from codeclm_hf.hub.snapshot import Snapshot, key
 from codeclm_hf.hub.version import Version
 
 AT_ONCE = 8
+"""Manifests that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,21 @@ class LogEntry:
     """One version."""
 
     version: str
+    """Its number, such as 1.2.0; the tag has a v before it."""
     commit: str
+    """The commit it is, 40 hexadecimal digits."""
     date: datetime
+    """When, in UTC."""
     author: str
+    """Who, by their names on the Hub."""
     message: str
+    """The line that `publish` was given."""
     rows: dict[str, int]
+    """By config."""
     changes: dict[str, dict[str, int]]
     """By config: rows added, removed and changed against the version before."""
     models: dict[str, str]
+    """By role: `strong`, `target` and `judge`."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +52,27 @@ class Blame:
     """Where a row comes from."""
 
     id: str
+    """The row's id."""
     config: str
+    """The table it stands in."""
     version: str
     """The version that brought the row as it is now."""
     commit: str
+    """The commit of `version`."""
     date: datetime
+    """When that was, in UTC."""
     author: str
+    """Whose commit it is."""
     first_version: str
     """The version in which a row of this id first stood."""
     row: dict[str, Any]
+    """Its columns."""
     models: dict[str, str]
+    """Who made that version, by role: `strong`, `target` and `judge`."""
     prompts: dict[str, str]
+    """The hashes of the prompts, by name."""
     seeds: dict[str, Any] | None
+    """What the seeds of that version are, and as `ids` those that led to the row."""
 
 
 def log(repo: str, *, token: str | None = None) -> list[LogEntry]:

@@ -33,6 +33,7 @@ class Published:
     """What came of publishing."""
 
     repo: str
+    """`org/name` on the Hub."""
     version: str | None
     """None for a pull request, which gets its number when it is merged."""
     commit: str | None
@@ -42,6 +43,7 @@ class Published:
     changes: dict[str, Counts] = field(default_factory=dict)
     """By config, rows added, removed and changed."""
     pull_request: int | None = None
+    """Its number; None where a version was published."""
     personal: Mapping[str, int] = field(default_factory=dict)
     """How many personal data were counted, by kind."""
     edited: tuple[str, ...] = ()

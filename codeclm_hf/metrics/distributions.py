@@ -12,6 +12,7 @@ import polars as pl
 from codeclm_hf.metrics.drift import DIGITS, drift
 
 VERDICTS = ("accept_strong", "accept_target", "retry", "exhausted", "failed")
+"""What can become of an instruction in one iteration."""
 READ = {
     "default": ["id", "instruction", "response", "winner", "use_case", "skills"],
     "preference": ["id"],
@@ -31,6 +32,7 @@ READ = {
 }
 """The columns that `counts`, `distributions` and `languages` need, by table."""
 ORIGINS = ("seed", "given", "augmented")
+"""Where a metadata row can come from."""
 TOP = 20
 """Most names in a list."""
 REASON = 120

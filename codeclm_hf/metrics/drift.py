@@ -21,8 +21,11 @@ class Share:
     """A name's share before and after, in [0, 1]: of the rows (use cases) or of all mentions (skills)."""
 
     name: str
+    """The use case or the skill."""
     before: float
+    """In [0, 1]."""
     after: float
+    """In [0, 1]."""
 
 
 @dataclass(frozen=True)

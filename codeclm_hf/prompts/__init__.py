@@ -41,7 +41,9 @@ class Prompt:
     """
 
     name: str
+    """One of those in `GIVEN`."""
     text: str
+    """The turns, each begun by its line `--- user` or `--- assistant`."""
 
     def __post_init__(self) -> None:
         if not _turns(self.text):

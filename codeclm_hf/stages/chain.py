@@ -36,7 +36,9 @@ class Chain(Stage):
     rubrics: Rubrics | None
     """None where nothing is improved."""
     decode: Decode
+    """Makes the basic instructions."""
     tailor: Tailor
+    """Judges and improves each of them."""
 
     async def rows(self, row: Row) -> list[Row]:
         """One row a metadata."""

@@ -29,10 +29,13 @@ class Decode(Stage):
     needs: ClassVar[tuple[str, ...]] = ("metadata_id", "use_case", "skills")
 
     strong: Endpoint
+    """The model that is asked."""
     prompt: Prompt = field(default_factory=lambda: load("decode"))
+    """Filled in with `use_case`, `skills` and `n`, the number of instructions."""
     num_instructions: int = 1
     """Instructions a metadata; a column `num_instructions` overrides it row by row."""
     temperature: float = 0.7
+    """Of every answer; 0 means greedy."""
 
     async def rows(self, row: Row) -> list[Row]:
         """One row an instruction; those that could not be had are rows with an `error`."""

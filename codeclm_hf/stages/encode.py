@@ -27,10 +27,13 @@ class Encode(Stage):
     needs: ClassVar[tuple[str, ...]] = ("instruction",)
 
     strong: Endpoint
+    """The model that is asked."""
     prompt: Prompt = field(default_factory=lambda: load("encode"))
+    """Filled in with `instruction` and `use_cases`."""
     use_cases: tuple[str, ...] = ()
     """If given, every use case is one of these."""
     temperature: float = 0.7
+    """Of every answer; 0 means greedy."""
 
     async def rows(self, row: Row) -> list[Row]:
         """One metadata row a seed; the seed's own `error`, or an unreadable answer, is the row's."""

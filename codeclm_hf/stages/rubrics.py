@@ -27,9 +27,13 @@ class Rubrics(Stage):
     needs: ClassVar[tuple[str, ...]] = tuple(schema.METADATA)
 
     strong: Endpoint
+    """The model that is asked."""
     prompt: Prompt = field(default_factory=lambda: load("rubrics"))
+    """Filled in with `use_case`, `skills` and `n`, the number of rubrics."""
     num_rubrics: int = 4
+    """Rubrics a metadata, and as many actions."""
     temperature: float = 0.7
+    """Of every answer; 0 means greedy."""
 
     async def rows(self, row: Row) -> list[Row]:
         """The row with its rubrics and actions, or with none and an `error`: it can still be decoded."""

@@ -21,7 +21,9 @@ from codeclm_hf.errors import BadInput
 from codeclm_hf.prompts import Prompt
 
 Row = dict[str, Any]
+"""One row of a table, by column."""
 AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict, IterableDataset, IterableDatasetDict)
+"""What a stage maps, and gives back in kind."""
 OnRows = Callable[[str, list[Row]], None]
 """Told the stage's name and the output rows of one input row, on the transport's thread, when they are done."""
 

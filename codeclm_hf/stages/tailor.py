@@ -38,10 +38,15 @@ class Tailor(Stage):
     needs: ClassVar[tuple[str, ...]] = ("instruction",)
 
     strong: Endpoint
+    """Answers the instructions, and improves them."""
     target: Endpoint
+    """The model that the data set is for; it answers too."""
     judge: Endpoint
+    """Scores the two answers, in both orders, greedily."""
     judge_prompt: Prompt = field(default_factory=lambda: load("judge"))
+    """Filled in with `instruction`, `first`, `second` and `fence`, a mark that no answer can know."""
     improve_prompt: Prompt = field(default_factory=lambda: load("improve"))
+    """Filled in with `instruction` and `action`."""
     iterations: int = MOST_ITERATIONS
     """Most versions of an instruction that are judged; the basic one is the first."""
     threshold: float = 3.0
@@ -51,6 +56,7 @@ class Tailor(Stage):
     scoring: str = "discrete"
     """`discrete`: the two numbers the judge writes; `expected`: the means of their distributions."""
     temperature: float = 0.7
+    """Of the responses and the improved instructions; 0 means greedy."""
     max_new_tokens: int = 2048
     """Of a response."""
 
