@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from pdoc import doc
 
 import codeclm_hf
-from test_readme import blocks
+import readme
 
 
 def undocumented(namespace: doc.Module | doc.Class) -> Iterator[str]:
@@ -29,15 +26,10 @@ def undocumented(namespace: doc.Module | doc.Class) -> Iterator[str]:
 
 def test_the_readmes_command_documents_every_public_name(tmp_path: Path) -> None:
     """A page a module, without a warning; every class, function, method, property, field and constant is described."""
-    (command,) = (block.content for block in blocks() if block.content.startswith("pdoc"))
-    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    made = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
-    )
-    assert made.returncode == 0, made.stderr
-    assert "Warn:" not in made.stderr, made.stderr
-    pages = sorted((tmp_path / "api").glob("codeclm_hf*")) + sorted((tmp_path / "api" / "codeclm_hf").rglob("*"))
-    names = [".".join(page.relative_to(tmp_path / "api").with_suffix("").parts) for page in pages if page.is_file()]
+    (command,) = (block.content for block in readme.blocks() if block.content.startswith("pdoc"))
+    assert "Warn:" not in readme.run(command, "bash", tmp_path).stderr
+    pages = sorted(page.relative_to(tmp_path / "api") for page in (tmp_path / "api").rglob("*.html"))
+    names = [".".join(page.with_suffix("").parts) for page in pages if page.name != "index.html"]
     modules = [doc.Module(importlib.import_module(name)) for name in names]
     assert "codeclm_hf" in names
     assert not [module.fullname for module in modules if not module.docstring.strip()]
