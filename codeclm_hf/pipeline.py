@@ -265,7 +265,7 @@ class CodecLM:
                 "metadata_fraction": metadata_fraction,
                 **self._settings(),
             },
-            "prompts": {name: self._prompt(name).hash for name in prompts.GIVEN},
-            "prompt_texts": {name: self._prompt(name).text for name in prompts.GIVEN},
+            "prompts": {name: self._prompt(name).hash for name in prompts.MAKING},
+            "prompt_texts": {name: self._prompt(name).text for name in prompts.MAKING},
             "versions": about.versions(),
         }

@@ -92,6 +92,23 @@ PREFERENCE = Features(
 )
 """The same rows as preference pairs: the winner's response chosen, the other rejected."""
 
+COMPARISONS = Features(
+    {
+        "id": _TEXT,
+        "instruction": _TEXT,
+        "source": _TEXT,
+        "use_case": _TEXT,
+        "skills": List(_TEXT),
+        "candidate_response": _TEXT,
+        "reference_response": _TEXT,
+        "scores_candidate_first": List(_SCORE),  # [candidate, reference], the candidate's answer shown first
+        "scores_reference_first": List(_SCORE),  # [candidate, reference], the reference's answer shown first
+        "outcome": _TEXT,  # of the candidate: win | tie | loss; null where nothing could be judged
+        "error": _TEXT,
+    }
+)
+"""One row an evaluated instruction (§5.3)."""
+
 TABLES = {"default": DEFAULT, "preference": PREFERENCE, "trace": TRACE, "metadata": METADATA}
 """The configs of a run directory, the default one first."""
 

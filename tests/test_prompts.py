@@ -16,6 +16,7 @@ VALUES = {
     "decode": {"use_case": "U", "skills": ["S"], "n": 2},
     "improve": {"instruction": "I", "action": "A"},
     "judge": {"instruction": "I", "first": "F", "second": "S", "fence": "X"},
+    "compare": {"instruction": "I", "first": "F", "second": "S", "fence": "X"},
 }
 
 

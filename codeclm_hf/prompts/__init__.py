@@ -26,8 +26,11 @@ GIVEN = {
     "decode": {"use_case", "skills", "n"},
     "improve": {"instruction", "action"},
     "judge": {"instruction", "first", "second", "fence"},
+    "compare": {"instruction", "first", "second", "fence"},
 }
 """The prompts, and what each stage gives its own to fill in."""
+MAKING = ("encode", "rubrics", "decode", "improve", "judge")
+"""Those that shape a data set; `compare` evaluates models."""
 _TURN = re.compile(r"^--- (user|assistant)[ \t]*$", re.M)
 _jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
 

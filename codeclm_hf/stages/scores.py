@@ -6,6 +6,7 @@ import math
 import re
 from typing import Any
 
+from codeclm_hf.errors import UnreadableAnswer
 from codeclm_hf.stages.parse import json_value, plain, unreadable
 
 _NEEDED = "two scores from 1 to 10"
@@ -38,6 +39,8 @@ _LABELLED = re.compile(
                    | (?:and|while|but|whereas|because|assistant|answer)\b(?![ ]*(?:[0-9]|maybe|perhaps)) ) )""",
     re.I | re.M | re.X,
 )
+_LEADING = re.compile(r"""\{\s*"scores"\s*:\s*(\[[^\[\]]*\])""")
+"""The scores at the beginning of a JSON answer, which may be cut off behind them."""
 _JSON_LABEL = re.compile(r"(?:assistant|answer|response|model|score|rating)([0-9]+|[a-c])(?:score)?")
 _SECOND_THOUGHT = re.compile(r"\b(?:actually|wait|correction|no|on second thoughts?)\s*[,:;—–]|\bor rather\b", re.I)
 
@@ -62,6 +65,22 @@ def scores(text: str) -> tuple[float, float]:
     if in_doubt or not in_range or len(first) != 1 or len(second) != 1 or _SECOND_THOUGHT.search(bare):
         raise unreadable(_NEEDED, text)
     return first.pop(), second.pop()
+
+
+def leading_scores(text: str) -> tuple[float, float]:
+    """Read the two scores of a judgement whose explanation comes after them (§5.3); the explanation is not read.
+
+    Raises:
+        UnreadableAnswer: the answer does not begin with two scores, nor give two anywhere.
+    """
+    begin = _LEADING.match(plain(text))
+    for part in (begin and f'{{"scores": {begin[1]}}}', text.strip().partition("\n")[0]):
+        try:
+            if part:
+                return scores(part)
+        except UnreadableAnswer:
+            continue
+    return scores(text)
 
 
 def _text(bare: str) -> str:

@@ -16,9 +16,10 @@ from codeclm_hf.endpoints.base import Completion, Endpoint, GenerationRequest, M
 from codeclm_hf.errors import RequestRejected, RowError
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages import contrast, parse
-from codeclm_hf.stages.ask import array_of, ask, object_of, together
+from codeclm_hf.stages.ask import ask, object_of, together
 from codeclm_hf.stages.decode import TOKENS_AN_INSTRUCTION, instruction_id
 from codeclm_hf.stages.encode import unusable
+from codeclm_hf.stages.judge import in_both_orders
 from codeclm_hf.stages.scores import expected_scores, scores
 from codeclm_hf.stages.stage import Row, Stage
 
@@ -26,7 +27,6 @@ MOST_ITERATIONS = 4
 TOP_LOGPROBS = 10
 Actions = Callable[[], Awaitable[list[str]]]
 """The actions of an instruction's metadata."""
-_SCORES = object_of(scores=array_of({"type": "integer", "minimum": 1, "maximum": 10}, 2))
 _IMPROVED = object_of(instruction={"type": "string", "minLength": 1})
 
 
@@ -97,11 +97,16 @@ class Tailor(Stage):
             self._respond("strong", self.strong, candidate), self._respond("target", self.target, candidate)
         )
         candidate |= {"strong_response": strong, "target_response": target}
-        strong_first, (target_score, strong_score) = await together(
-            self._judge("strong first", candidate, strong, target),
-            self._judge("target first", candidate, target, strong),
+        both = await in_both_orders(
+            self.judge,
+            self.judge_prompt,
+            self._scores,
+            id=candidate["id"],
+            instruction=candidate["instruction"],
+            answers={"strong": strong, "target": target},
+            seed=self.seed,
+            top_logprobs=TOP_LOGPROBS if self.scoring == "expected" else 0,
         )
-        both = [list(strong_first), [strong_score, target_score]]
         candidate |= {"scores_strong_first": both[0], "scores_target_first": both[1]}
         candidate |= contrast.averages(*both)
         candidate["verdict"] = contrast.verdict(candidate["gap"], self.threshold, last=last)
@@ -117,20 +122,6 @@ class Tailor(Stage):
             )
         )
         return completion.text.strip()
-
-    async def _judge(self, order: str, candidate: Row, first: str, second: str) -> tuple[float, float]:
-        # Hashed from the answers too: whoever wrote them could not have known it, so they cannot close the fence.
-        fence = ids.row_id(self.seed, order, candidate["id"], first, second)
-        return await ask(
-            self.judge,
-            self.judge_prompt.messages(instruction=candidate["instruction"], first=first, second=second, fence=fence),
-            self._scores,
-            schema=_SCORES,
-            seed=self.seed,
-            of=("judge", order, candidate["id"]),
-            temperature=0.0,
-            top_logprobs=TOP_LOGPROBS if self.scoring == "expected" else 0,
-        )
 
     def _scores(self, completion: Completion) -> tuple[float, float]:
         if self.scoring == "discrete":

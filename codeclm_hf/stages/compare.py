@@ -1,0 +1,94 @@
+"""Compare: whether a candidate answers as well as a reference does, as a judge sees it in both orders (§5.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from datasets import Features
+
+from codeclm_hf import ids, schema
+from codeclm_hf.endpoints.base import Endpoint, GenerationRequest, Message
+from codeclm_hf.errors import RequestRejected, RowError, UnreadableAnswer
+from codeclm_hf.metrics.outcomes import outcome
+from codeclm_hf.prompts import Prompt, load
+from codeclm_hf.stages.ask import object_of, together
+from codeclm_hf.stages.encode import unusable
+from codeclm_hf.stages.judge import SCORES, SCORES_ALONE, in_both_orders
+from codeclm_hf.stages.scores import leading_scores
+from codeclm_hf.stages.stage import Row, Stage
+
+EXPLAINED_TOKENS = 512
+"""Most tokens of a judgement with its explanation."""
+_EXPLAINED = object_of(scores=SCORES, explanation={"type": "string", "maxLength": 300})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(Stage):
+    """Instructions → comparisons: both answers, the judge's scores in both orders, and the outcome.
+
+    A row that has a `candidate_response` or a `reference_response` is judged with it; the other is asked for.
+    """
+
+    features: ClassVar[Features] = schema.COMPARISONS
+    needs: ClassVar[tuple[str, ...]] = ("instruction",)
+
+    judge: Endpoint
+    candidate: Endpoint | None = None
+    """Who answers where a row has no `candidate_response`."""
+    reference: Endpoint | None = None
+    """The same for `reference_response`."""
+    prompt: Prompt = field(default_factory=lambda: load("compare"))
+    explained: bool = True
+    """Whether the prompt asks the judge to explain its scores after them."""
+    temperature: float = 0.7
+    """Of the answers; the judge is greedy."""
+    max_new_tokens: int = 2048
+    """Of an answer."""
+
+    async def rows(self, row: Row) -> list[Row]:
+        """One comparison; one that cannot be made has no `outcome` and says why in `error`."""
+        made = {**dict.fromkeys(schema.COMPARISONS), **{name: row.get(name) for name in schema.COMPARISONS}}
+        made |= dict.fromkeys(("scores_candidate_first", "scores_reference_first", "outcome", "error"))
+        if error := unusable(row["instruction"]):
+            return [{**made, "error": row.get("error") or error}]
+        made["id"] = row.get("id") or ids.row_id("instruction", row["instruction"])
+        try:
+            candidate, reference = await together(
+                self._response("candidate", self.candidate, made), self._response("reference", self.reference, made)
+            )
+            made |= {"candidate_response": candidate, "reference_response": reference}
+            first, second = await in_both_orders(
+                self.judge,
+                self.prompt,
+                lambda completion: leading_scores(completion.text),
+                id=made["id"],
+                instruction=made["instruction"],
+                answers={"candidate": candidate, "reference": reference},
+                seed=self.seed,
+                schema=_EXPLAINED if self.explained else SCORES_ALONE,
+                max_new_tokens=EXPLAINED_TOKENS,
+            )
+            made |= {"scores_candidate_first": first, "scores_reference_first": second}
+            made["outcome"] = outcome(*zip(first, second, strict=True))
+        except UnreadableAnswer as exc:
+            made["error"] = f"unreadable judgement: {exc}"
+        except RowError as exc:
+            made["error"] = str(exc)
+        return [made]
+
+    async def _response(self, role: str, endpoint: Endpoint | None, row: Row) -> str:
+        if row[f"{role}_response"] is not None:
+            return str(row[f"{role}_response"])
+        if endpoint is None:
+            raise RequestRejected(f"there is no {role} response to this instruction, and no endpoint to ask for one")
+        completion = await endpoint.generate(
+            GenerationRequest(
+                messages=(Message("user", row["instruction"]),),
+                seed=ids.derive(self.seed, "respond", role, row["id"], 0),
+                temperature=self.temperature,
+                max_new_tokens=self.max_new_tokens,
+                stage="respond",
+            )
+        )
+        return completion.text.strip()
