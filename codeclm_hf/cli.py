@@ -15,10 +15,10 @@ import typer
 import yaml
 from rich.console import Console
 
-from codeclm_hf import card_commands, display, hub_commands, journal_commands, run_directory
+from codeclm_hf import card_commands, display, evaluate_commands, hub_commands, journal_commands, run_directory
 from codeclm_hf.endpoints.base import Endpoint
 from codeclm_hf.endpoints.budget import Budget
-from codeclm_hf.endpoints.connect import endpoint
+from codeclm_hf.endpoints.connect import endpoint, key_in
 from codeclm_hf.endpoints.pool import GIVE_UP_AFTER
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.metrics.distributions import VERDICTS
@@ -34,6 +34,7 @@ app = typer.Typer(
 app.add_typer(journal_commands.app, name="journal")
 app.add_typer(hub_commands.app)
 app.add_typer(card_commands.app)
+app.add_typer(evaluate_commands.app)
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
 
@@ -172,7 +173,7 @@ def run(
     given = _inputs(seeds, metadata, column=column, split=split, revision=revision)
 
     def connect(target: str, model: str | None, key_env: str | None) -> Endpoint:
-        key = _key(key_env)
+        key = key_in(key_env)
         return endpoint(target, model=model, api_key=key, concurrency=concurrency, give_up_after=give_up_after)
 
     codec = CodecLM(
@@ -219,14 +220,6 @@ def _inputs(seeds: str | None, metadata: str | None, **reading: Any) -> dict[str
         "seeds": load_seeds(seeds, **reading) if seeds is not None else None,
         "metadata": load_metadata(metadata) if metadata is not None else None,
     }
-
-
-def _key(name: str | None) -> str | None:
-    if name is None:
-        return None
-    if not os.environ.get(name):
-        raise BadInput(f"needs a token in the environment variable {name}; it is not set")
-    return os.environ[name]
 
 
 def _run(codec: CodecLM, out: Path, **arguments: Any) -> None:

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from test_hub_commands import Cli, cli, refused, said
 
 from codeclm_hf import CodecLMError, endpoint
 from codeclm_hf.judge_check import KINDS, JudgeReport, check_judge, needed, pairs
 from standin import StandIn
+
+__all__ = ["cli"]
 
 Serve = Callable[..., StandIn]
 Rate = Callable[[str, str, bool], float]
@@ -90,6 +93,16 @@ def test_a_judge_that_cannot_be_read_is_unfit(serve: Serve) -> None:
     found = check_judge(endpoint(serve(lambda *_: "Both are nice.", tgi=False).url))
     assert (found.fit, found.readable, found.accuracy, found.order_bias) == (False, 0, None, None)
     assert found.error is not None and found.error.startswith("unreadable judgement: ")
+
+
+def test_the_command_says_what_it_found(serve: Serve, cli: Cli) -> None:
+    """Exit code 0 for a judge that is fit; 1, and why, for one that is not."""
+    fit = said(cli("judge-check", "--judge", serve(judging(good), tgi=False).url))
+    assert "100%  obviously better answers found" in fit
+    assert fit.endswith("is fit\n")
+    unfit = refused(cli("judge-check", "--judge", serve(judging(lambda *_: 8), tgi=False).url), 1)
+    assert unfit.startswith("error: the judge ") and "is unfit: it finds the obviously better answer in 0%" in unfit
+    refused(cli("judge-check", "--judge", "http://127.0.0.1:9", "--judge-key-env", "NOT_SET"), 2)
 
 
 def test_the_pairs_are_what_they_are_said_to_be() -> None:

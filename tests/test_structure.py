@@ -34,8 +34,9 @@ ROOMS = {
     "hub_display": {"hub", "metrics"},
     "hub_commands": {"hub", "hub_display", "run_directory", "errors"},
     "card_commands": {"hub", "run_directory", "errors"},
-    "cli": {"builders", "display", "journal_commands", "hub_commands", "card_commands", "pipeline", "endpoints",
-            "run_directory", "metrics", "errors"},
+    "evaluate_commands": {"endpoints", "judge_check"},
+    "cli": {"builders", "display", "evaluate_commands", "journal_commands", "hub_commands", "card_commands", "pipeline",
+            "endpoints", "run_directory", "metrics", "errors"},
     "__init__": {"about", "endpoints", "errors", "hub", "pipeline", "progress", "stages"},
     "__main__": {"cli"},
 }  # fmt: skip

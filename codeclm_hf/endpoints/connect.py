@@ -185,6 +185,19 @@ def _door(target: str, model: str | None, api_key: str | None, timeout: float, g
     return _Door(client, dialect, model, give_up_after)
 
 
+def key_in(variable: str | None) -> str | None:
+    """The token in an environment variable; None without a variable.
+
+    Raises:
+        BadInput: it is not set.
+    """
+    if variable is None:
+        return None
+    if not os.environ.get(variable):
+        raise BadInput(f"needs a token in the environment variable {variable}; it is not set")
+    return os.environ[variable]
+
+
 def _hub_token(url: URL) -> str | None:
     ours = url.scheme == "https" and any(_within(url, name) for name in _HUGGING_FACE)
     return os.environ.get("HF_TOKEN") if ours else None

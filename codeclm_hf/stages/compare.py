@@ -48,7 +48,7 @@ class Compare(Stage):
 
     async def rows(self, row: Row) -> list[Row]:
         """One comparison; one that cannot be made has no `outcome` and says why in `error`."""
-        made = {**dict.fromkeys(schema.COMPARISONS), **{name: row.get(name) for name in schema.COMPARISONS}}
+        made: Row = {**dict.fromkeys(schema.COMPARISONS), **{name: row.get(name) for name in schema.COMPARISONS}}
         made |= dict.fromkeys(("scores_candidate_first", "scores_reference_first", "outcome", "error"))
         if error := unusable(row["instruction"]):
             return [{**made, "error": row.get("error") or error}]
