@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from datasets import Dataset, DatasetDict, concatenate_datasets
+from datasets import Dataset, DatasetDict
 
 from codeclm_hf import about, inputs, prompts, run_directory, schema
 from codeclm_hf.endpoints.base import Endpoint
 from codeclm_hf.endpoints.budget import Budget
-from codeclm_hf.endpoints.journal import Journal, Journaled
+from codeclm_hf.endpoints.journal import Journal
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import card
 from codeclm_hf.hub.pictures import pictures
 from codeclm_hf.metrics.contents import contents
 from codeclm_hf.plan import Requests, plan
-from codeclm_hf.progress import OnProgress, Report
+from codeclm_hf.progress import OnProgress
 from codeclm_hf.prompts import Prompt
-from codeclm_hf.stages import contrast
-from codeclm_hf.stages.augment import augment, subsample
-from codeclm_hf.stages.chain import Chain, parted
+from codeclm_hf.recipe import Recipe
+from codeclm_hf.stages.chain import Chain
 from codeclm_hf.stages.decode import Decode
 from codeclm_hf.stages.encode import Encode
 from codeclm_hf.stages.rubrics import Rubrics
@@ -103,6 +102,9 @@ class CodecLM:
     def __post_init__(self) -> None:
         check_settings(**self._settings(), prompts=self.prompts)
         prompts.check(self.prompts)
+        for name in ("threshold", "temperature"):
+            # 3 and 3.0 are one setting, also where they are hashed
+            object.__setattr__(self, name, float(getattr(self, name)))
 
     @property
     def encode(self) -> Encode:
@@ -195,29 +197,27 @@ class CodecLM:
             EndpointError: an endpoint cannot serve now; call again to go on.
             BudgetSpent: call again with a larger one to go on.
         """
-        check_settings(
-            num_instructions=num_instructions, num_metadata=num_metadata, metadata_fraction=metadata_fraction
+        recipe = self.recipe(
+            seeds,
+            metadata=metadata,
+            column=column,
+            num_instructions=num_instructions,
+            num_metadata=num_metadata,
+            metadata_fraction=metadata_fraction,
         )
-        size = min(num_metadata, num_instructions)
-        given, drawn = self._inputs(seeds, metadata, column, size)
         manifest = self._manifest(num_instructions, num_metadata, metadata_fraction)
         manifest["seeds"] = inputs.provenance(seeds, metadata)
         directory = run_directory.claim(out, manifest)
         budget = budget or Budget()
         journal = Journal(directory / run_directory.JOURNAL, budget)
         try:
-            roles = {"strong": self.strong, "target": self.target, "judge": self.judge or self.strong}
-            endpoints = {role: Journaled(endpoint, journal) for role, endpoint in roles.items()}
-            kept, report = replace(self, **endpoints), Report(endpoints, budget, on_progress)  # type: ignore[arg-type]
-            table = concatenate_datasets([given, report.map(kept.encode, drawn)])
-            table = subsample(augment(table, size, seed=self.seed), metadata_fraction, seed=self.seed)
-            trace, table = parted(report.map(kept.chain, inputs.shared_out(table, num_instructions)))
+            made, usage = recipe.make(journal, on_progress)
             journal.complete()
         finally:
             journal.close()
-        tables = run_directory.with_pulled(directory, contrast.tables(trace, table))
+        tables = run_directory.with_pulled(directory, made)
         frames = {name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in tables.items()}
-        manifest |= {**contents(frames, threshold=self.threshold), "usage": report.usage()}
+        manifest |= {**contents(frames, threshold=self.threshold), "usage": usage}
         if budget.cost is not None:
             manifest["cost"] = {"price_in": budget.price_in, "price_out": budget.price_out, "all": budget.cost}
         run_directory.write(directory, tables, manifest, card.render, pictures(manifest["distributions"]))
@@ -234,26 +234,57 @@ class CodecLM:
         metadata_fraction: float = 1.0,
     ) -> list[Requests]:
         """What `run` with the same arguments would ask, at the least and at the most; nothing is asked or written."""
-        size = min(num_metadata, num_instructions)
-        _, drawn = self._inputs(seeds, metadata, column, size)
+        recipe = self.recipe(
+            seeds,
+            metadata=metadata,
+            column=column,
+            num_instructions=num_instructions,
+            num_metadata=num_metadata,
+            metadata_fraction=metadata_fraction,
+        )
         return plan(
             self.tailor,
-            seeds=drawn["error"].count(None),
-            metadata=max(1, round(metadata_fraction * size)),
+            seeds=recipe.seeds["error"].count(None),
+            metadata=max(1, round(metadata_fraction * recipe.num_metadata)),
             instructions=num_instructions,
         )
 
-    def _inputs(
-        self, seeds: Dataset | None, metadata: Sequence[Mapping[str, Any]] | Dataset | None, column: str, size: int
-    ) -> tuple[Dataset, Dataset]:
+    def recipe(
+        self,
+        seeds: Dataset | None = None,
+        *,
+        metadata: Sequence[Mapping[str, Any]] | Dataset | None = None,
+        column: str = "instruction",
+        num_instructions: int = DEFAULT_SIZE,
+        num_metadata: int = DEFAULT_SIZE,
+        metadata_fraction: float = 1.0,
+    ) -> Recipe:
+        """What `run` with the same arguments makes its tables of; nothing is asked or written.
+
+        Raises:
+            BadInput: something given cannot be used.
+        """
+        check_settings(
+            num_instructions=num_instructions, num_metadata=num_metadata, metadata_fraction=metadata_fraction
+        )
         if seeds is None and metadata is None:
             raise BadInput("needs seed instructions, or metadata written by hand; came neither")
         if seeds is not None and not isinstance(seeds, Dataset):
             raise BadInput(f"needs the seeds as a datasets.Dataset (one split); came a {type(seeds).__name__}")
+        size = min(num_metadata, num_instructions)
         given = inputs.given(metadata if metadata is not None else [], size, self.seed)
-        if seeds is None:
-            return given, schema.table([], schema.SEEDS)
-        return given, inputs.drawn(seeds, column, size - len(given), self.seed)
+        drawn = schema.table([], schema.SEEDS)
+        if seeds is not None:
+            drawn = inputs.drawn(seeds, column, size - len(given), self.seed)
+        return Recipe(
+            encode=self.encode,
+            chain=self.chain,
+            seeds=drawn,
+            given=given,
+            num_instructions=num_instructions,
+            num_metadata=size,
+            metadata_fraction=float(metadata_fraction),
+        )
 
     def _manifest(self, num_instructions: int, num_metadata: int, metadata_fraction: float) -> dict[str, Any]:
         return {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from datasets import Features
 
@@ -59,6 +59,13 @@ class Tailor(Stage):
     """Of the responses and the improved instructions; 0 means greedy."""
     max_new_tokens: int = 2048
     """Of a response."""
+
+    def spec(self) -> dict[str, Any]:
+        """What shapes the output; not what another setting leaves without effect."""
+        idle = {"improve_prompt"} if self.iterations == 1 else set()
+        if not self.contrastive_filter:
+            idle |= {"target", "judge", "judge_prompt", "threshold", "scoring"}
+        return {name: value for name, value in super().spec().items() if name not in idle}
 
     async def rows(self, row: Row) -> list[Row]:
         """One row an iteration."""
