@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .seeds import SeedInstructions, SeedsConfig, load_metadata, load_seeds
+from .tailored import Tailored, TailoredConfig
 
-__all__ = ["SeedInstructions", "SeedsConfig", "load_metadata", "load_seeds"]
+__all__ = ["SeedInstructions", "SeedsConfig", "Tailored", "TailoredConfig", "load_metadata", "load_seeds"]
