@@ -210,9 +210,11 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         # `datasets` deletes the folder that this one replaces file by file. Killed meanwhile, nothing must be there
         # rather than a half of it.
         folder = self._output_dir.removesuffix(_INCOMPLETE)
-        if folder != self._output_dir and os.path.isdir(folder):
-            replaced = f"{folder}.replaced"
-            shutil.rmtree(replaced, ignore_errors=True)
+        if folder == self._output_dir:  # on another machine, where `datasets` writes in place
+            return
+        replaced = f"{folder}.replaced"
+        shutil.rmtree(replaced, ignore_errors=True)
+        if os.path.isdir(folder):
             os.rename(folder, replaced)
             shutil.rmtree(replaced)
 
