@@ -72,7 +72,8 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
     What is prepared is loaded from the cache without a request. The answers are kept beside the prepared data sets, in
     `CACHE/tailored/journal.sqlite`, so another threshold, or another target for the same strong model, asks only for
     what is new. `download_mode="reuse_cache_if_exists"` writes the tables anew from the answers that are kept;
-    `"force_redownload"` asks for all answers again, for these settings alone.
+    `"force_redownload"` asks for all answers again, for these settings alone. `BadInput`, `EndpointError` and
+    `BudgetSpent` come out of `download_and_prepare` as themselves; the same call then goes on.
 
     Args:
         seeds: a table with instructions of the target distribution, or what `load_seeds` takes: a file, a folder or a
@@ -120,7 +121,7 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
             "num_metadata": num_metadata,
             "metadata_fraction": metadata_fraction,
         }
-        # What costs nothing is checked first: settings and inputs; then the servers.
+        # Settings and files are looked at before any server.
         _check_names(settings)
         check_settings(**settings, **sizes)
         if cache_dir is not None and "://" in str(cache_dir):
