@@ -16,6 +16,8 @@ from hub_store import User
 
 Fault = int | Literal["drop", "drop-after"] | None
 """What a request gets instead of an answer: a status, or a closed connection before or after it was dealt with."""
+# compact, as the Hub writes it: DuckDB reads no other
+_JSON = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
 class Unknown(Exception):
@@ -120,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
 
     def _send(self, reply: Reply) -> None:
-        whole = reply.value if isinstance(reply.value, bytes) else json.dumps(reply.value, default=str).encode()
+        whole = reply.value if isinstance(reply.value, bytes) else _JSON(reply.value).encode()
         blocks = reply.blocks or iter([whole])
         length = len(whole) if reply.length is None else reply.length
         kind = "application/octet-stream" if reply.blocks or isinstance(reply.value, bytes) else "application/json"

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import yaml
 
-from codeclm_hf import ids
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub.pull import opened
 from codeclm_hf.hub.snapshot import Snapshot
+from codeclm_hf.hub.split import held_out
 from codeclm_hf.hub.words import meant
 
 Row = dict[str, Any]
@@ -88,8 +87,10 @@ def export(
         source: a run directory, or `org/name` or `org/name@revision` of a data set on the Hub.
         out: a folder, made if it is not there; files of the same names are replaced.
         to: one of `LAYOUTS`.
-        eval_fraction: share of the rows, in [0, 1), that go into files of their own; whole use cases, at least one, so
-            that what is evaluated on was not trained on in other words. The same data set is always split alike.
+        eval_fraction: share of the rows, in [0, 1), that go into files of their own, to within half a use case: whole
+            use cases, at least one, so that what is evaluated on was not trained on in other words. Names that differ
+            in writing, order or form of words are one use case; synonyms are not known. The same data set is always
+            split alike, and as it grows, next to no use case changes sides.
         token: by default the one that `hf auth login` or HF_TOKEN gives.
 
     Returns:
@@ -109,15 +110,15 @@ def export(
         content = opened(str(source), Path(scratch), token=token)
         for table in LAYOUTS[to]:
             _check(content, table, source)
-        held_out = _held_out(content, eval_fraction) if eval_fraction else set()
+        held = held_out(content, eval_fraction) if eval_fraction else set()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            beside = _beside(to, name, folder, evaluated=bool(held_out))
+            beside = _beside(to, name, folder, evaluated=bool(held))
             with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as fresh:
                 rows = {
                     file: count
                     for table in LAYOUTS[to]
-                    for file, count in _written(content, table, name, held_out, Path(fresh)).items()
+                    for file, count in _written(content, table, name, held, Path(fresh)).items()
                 }
                 for file, text in beside.items():
                     (Path(fresh) / file).write_text(text, encoding="utf-8")
@@ -139,43 +140,15 @@ def _check(content: Snapshot, table: _Table, source: object) -> None:
         )
 
 
-def _held_out(content: Snapshot, fraction: float) -> set[str]:
-    """The ids of the rows to evaluate on: those of whole use cases, drawn by a hash of their names."""
-    if not {"id", "use_case"} <= set(content.schema("default").names):
-        raise BadInput("needs use cases to split by; the data set has no column `use_case`; leave --eval-fraction out")
-    rows = content.frame("default", ["id", "use_case"])
-    names = rows.group_by("use_case").len().collect()
-    groups: dict[str, int] = {}
-    for name, count in names.iter_rows():
-        groups[_alike(name)] = groups.get(_alike(name), 0) + count
-    if len(groups) < 2:
-        raise BadInput("needs two use cases at least to split by; came one; leave --eval-fraction out")
-    most, taken, drawn = fraction * sum(groups.values()), 0, set[str]()
-    for group in sorted(groups, key=lambda group: ids.digest("eval", group)):
-        if taken + groups[group] <= most:
-            taken += groups[group]
-            drawn.add(group)
-    if not drawn:
-        drawn.add(min(groups, key=lambda group: (groups[group], ids.digest("eval", group))))
-    wanted = [name for name in names["use_case"] if _alike(name) in drawn]
-    found = rows.filter(pl.col("use_case").is_in(wanted, nulls_equal=True)).select("id").collect()["id"]
-    return set(found)
-
-
-def _alike(use_case: str | None) -> str:
-    """The same for names that differ in case, white space and punctuation."""
-    return re.sub(r"[\W_]+", " ", (use_case or "").casefold()).strip()
-
-
-def _written(content: Snapshot, table: _Table, name: str, held_out: set[str], folder: Path) -> dict[str, int]:
+def _written(content: Snapshot, table: _Table, name: str, held: set[str], folder: Path) -> dict[str, int]:
     """Write one table, in one part or two; how many rows each file has."""
-    parts = ("train", "eval") if held_out else ("train",)
+    parts = ("train", "eval") if held else ("train",)
     files = {part: table.file.format(name=name, part=part) for part in parts}
     counts = dict.fromkeys(files.values(), 0)
     with ExitStack() as stack:
         written = {file: stack.enter_context((folder / file).open("w", encoding="utf-8")) for file in counts}
         for row in _rows(content, table):
-            file = files["eval" if row["id"] in held_out else "train"]
+            file = files["eval" if row["id"] in held else "train"]
             if file.endswith(".json"):
                 written[file].write(",\n" if counts[file] else "[\n")
             written[file].write(json.dumps(table.row(row), ensure_ascii=False))

@@ -24,9 +24,9 @@ _UNSEEN = re.compile(
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 """Control characters, marks that turn the direction of writing, half characters."""
-_ALONE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
+ALONE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
 """Characters of scripts that put no spaces between words: each is a word."""
-_WORD = re.compile(rf"\s?(?:[{_ALONE}]|[^\s{_ALONE}]{{1,40}})")
+_WORD = re.compile(rf"\s?(?:[{ALONE}]|[^\s{ALONE}]{{1,40}})")
 
 
 class Run(NamedTuple):
