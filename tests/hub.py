@@ -74,9 +74,9 @@ class Hub:
         self.script: Callable[[Seen], Fault] | None = None
         """Called for every request before it is dealt with; says what the request gets instead."""
         self.clear()
-        self._server = Server(self._arrive, self._reply)
-        self.url = self._server.url
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self.server = Server(self._arrive, self._reply)
+        self.url = self.server.url
+        self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
     def add(
@@ -102,9 +102,9 @@ class Hub:
 
     def close(self) -> None:
         """Go away: connections are dropped, and new ones are refused."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._server.drop_all()
+        self.server.shutdown()
+        self.server.server_close()
+        self.server.drop_all()
         self._thread.join(10)
 
     def _arrive(self, method: str, path: str, body: bytes | None) -> Fault:

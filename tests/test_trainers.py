@@ -111,7 +111,6 @@ def trained(trainer: Any) -> Dataset:
     losses = [told["loss"] for told in trainer.state.log_history if "loss" in told]
     assert done.global_step == len(losses) == 3 and all(math.isfinite(loss) for loss in [*losses, done.training_loss])
     assert any((old != new).any() for old, new in zip(weights, trainer.model.parameters(), strict=True))
-    print(f"{type(trainer).__name__}: losses {losses}")
     return trainer.train_dataset
 
 

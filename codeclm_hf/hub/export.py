@@ -43,7 +43,8 @@ def _alpaca_pair(row: Row) -> Row:
 
 
 def _sharegpt(row: Row) -> Row:
-    return {"conversations": [{"from": _SHAREGPT[turn["role"]], "value": turn["content"]} for turn in row["messages"]]}
+    turns = [(_SHAREGPT.get(turn["role"], turn["role"]), turn["content"]) for turn in row["messages"]]
+    return {"conversations": [{"from": who, "value": text} for who, text in turns]}
 
 
 @dataclass(frozen=True)
