@@ -17,13 +17,13 @@ from datasets import Dataset, DatasetDict, ReadInstruction, load_dataset
 from datasets.arrow_writer import ArrowWriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from preparer import Preparer
 
 from codeclm_hf import BadInput, Budget, BudgetSpent, CodecLM, CodecLMError, EndpointError, endpoint, prompts, schema
 from codeclm_hf.builders import Tailored, load_seeds
 from codeclm_hf.endpoints.journal_file import JournalFile
 from codeclm_hf.stages import stage
 from conftest import SEEDS
+from preparer import Preparer
 from standin import StandIn
 from world import World, answers
 
