@@ -52,6 +52,7 @@ class TailoredConfig(datasets.BuilderConfig):  # type: ignore[misc]  # datasets 
     """What shapes a tailored data set, and so the name of its cache folder."""
 
     recipe: Recipe | None = None
+    """The stages with their models and settings, the inputs that were drawn, and the sizes."""
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """The name of the cache folder: a hash of the inputs' contents, the models, settings and prompts."""
@@ -98,6 +99,7 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
     """
 
     BUILDER_CONFIG_CLASS = TailoredConfig
+    """What holds the recipe."""
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 OUTCOMES = ("win", "tie", "loss")
+"""Of the candidate."""
 TAILS = (0.025, 0.975)
 """The levels between which a 95 % interval lies."""
 _NORMAL = NormalDist()

@@ -20,18 +20,23 @@ class Comparison:
     """How the Capacity Recovery Ratios of two candidates differ on the instructions on which both were judged."""
 
     instructions: int
+    """On which both have a readable outcome."""
     unreadable: int
     """Instructions left out, because one of the two has no readable outcome there."""
     first_ratio: float
+    """The Capacity Recovery Ratio of the first, in [0, 1]."""
     second_ratio: float
+    """That of the second."""
     difference: float
     """First less second."""
     low: float
     """Of the difference's 95 % interval, by resampling the instructions; not a number where all are alike."""
     high: float
+    """The interval's other end."""
     only_first: int
     """Instructions on which the first alone recovers the reference (a win or a tie)."""
     only_second: int
+    """Those on which the second alone does."""
     p_value: float
     """Of the exact two-sided sign test on the instructions that one alone recovers; 1 where there is none."""
 
@@ -41,14 +46,17 @@ class Agreement:
     """How far two judges agree on win, tie or loss, beyond what chance would give."""
 
     comparisons: int
+    """With a readable outcome of both judges."""
     unreadable: int
     """Comparisons left out, because one of the two gave no readable outcome there."""
     agreed: int
+    """Comparisons of which both say the same."""
     kappa: float
     """Cohen's; 1 for full agreement, 0 for that of chance, not a number where both know only one outcome."""
     low: float
     """Of its 95 % interval, for large numbers; not a number where the judges agree on everything."""
     high: float
+    """The interval's other end."""
 
 
 def compare(first: Mapping[str, str | None], second: Mapping[str, str | None]) -> Comparison:
