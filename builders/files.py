@@ -1,19 +1,17 @@
-"""Reads the rows of the files people keep instructions in one at a time, so that a large file never fills memory.
-
-`datasets` replaces `open`, `Path` and `os.path` inside a builder's own module, so this module holds no builder.
-"""
+"""Reads the rows of the files people keep instructions in one at a time, so that a large file never fills memory."""
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
-import hashlib
+import io
 import json
-import os
+import lzma
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import count
-from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 import pyarrow as pa
@@ -22,9 +20,11 @@ import yaml
 
 from codeclm_hf.errors import BadInput
 
+from .places import CHUNK as _CHUNK
+from .places import File, format_of, name_in, refusal
+
 TEXT_COLUMN = "text"  # the one column of a .txt file, whose lines have no name of their own
-_CHUNK = 1 << 20
-_PARQUET_ROWS = 1000
+_PARQUET_ROWS = 256
 _CSV_FIELD_LIMIT = 1 << 24  # an unclosed quote swallows at most this much before it is reported
 _LONGEST_TOKEN = 16  # no literal, escape or half number that a chunk's end cuts is longer
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -39,57 +39,17 @@ class Row(NamedTuple):
     error: str | None = None  # why there are no cells, in words
 
 
-def find(source: str, suffixes: Sequence[str]) -> tuple[str, list[str]] | None:
-    """The folder that names are relative to, and the readable files, sorted, none hidden; None when nothing is there.
-
-    Raises:
-        BadInput: the file has another suffix, or the folder holds no readable file.
-    """
-    # "" must not pass, which Path takes for the working directory
-    if not os.path.exists(source):
-        return None
-    path, readable = Path(source), ", ".join(suffixes)
-    if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
-        shown = [str(file) for file in found if not any(part[0] == "." for part in file.relative_to(path).parts)]
-        if not shown:
-            raise BadInput(f"needs a folder with {readable} files; `{source}` holds none; check the path")
-        return str(path), shown
-    if not path.is_file() or path.suffix.lower() not in suffixes:
-        raise BadInput(f"needs a file that ends in one of {readable}; `{source}` is none; convert or rename it")
-    return str(path.parent), [str(path)]
-
-
-def name_in(path: str, folder: str | None = None) -> str:
-    """A file's name relative to a folder (its bare name without one), as text that every table can hold."""
-    name = Path(os.path.relpath(path, folder)).as_posix() if folder else Path(path).name
-    return os.fsencode(name).decode("utf-8", "replace")
-
-
-def digest_of(path: str) -> str:
-    """The SHA-256 of a file's bytes; `BadInput` when it cannot be read."""
-    sha = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            while chunk := file.read(_CHUNK):
-                sha.update(chunk)
-    except OSError as exc:
-        raise _unreadable(Path(path), exc.strerror or exc) from exc
-    return sha.hexdigest()
-
-
-def rows(path: str, columns: Sequence[str] | None = None) -> Iterator[Row]:
+def rows(path: str | File, columns: Sequence[str] | None = None) -> Iterator[Row]:
     """Reads a file row by row, blank lines left out; `columns` spares reading the others where the format can.
 
     Raises:
         BadInput: the file is not what its suffix says, or the system does not let us read it.
     """
-    file = Path(path)
+    file = path if isinstance(path, File) else File(path, name_in(path))
     try:
-        if file.stat().st_size:
-            yield from _READERS[file.suffix.lower()](file, columns)
-    except OSError as exc:
-        raise _unreadable(file, exc.strerror or exc) from exc
+        yield from _READERS[format_of(file.name)](file, columns)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as exc:
+        raise refusal(exc, file.name) from exc
 
 
 def describe(value: Any) -> str:
@@ -102,16 +62,18 @@ def describe(value: Any) -> str:
     return kinds.get(type(value), f"a value of type {type(value).__name__}")
 
 
-def _unreadable(path: Path, reason: object) -> BadInput:
-    return BadInput(f"cannot read {path.name}: {' '.join(str(reason).split())}")
+def _unreadable(source: File, reason: object) -> BadInput:
+    return BadInput(f"cannot read {source.name}: {' '.join(str(reason).split())}")
 
 
-def _open(path: Path, newline: str | None) -> TextIO:
-    with path.open("rb") as file:
-        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            raise BadInput(f"needs text in UTF-8; {path.name} is UTF-16; save it as UTF-8")
-    # surrogateescape: one broken byte fails its own row, not the file
-    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
+@contextlib.contextmanager
+def _open(source: File, newline: str | None) -> Iterator[TextIO]:
+    with source.opened() as bytes_:
+        if bytes_.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):  # type: ignore[attr-defined]  # buffered
+            raise BadInput(f"needs text in UTF-8; {source.name} is UTF-16; save it as UTF-8")
+        # surrogateescape: one broken byte fails its own row, not the file
+        with io.TextIOWrapper(bytes_, encoding="utf-8-sig", errors="surrogateescape", newline=newline) as text:
+            yield text
 
 
 def _object(number: int, value: Any) -> Row:
@@ -120,15 +82,15 @@ def _object(number: int, value: Any) -> Row:
     return Row(number, None, f"the row is {describe(value)}, needs an object")
 
 
-def _txt(path: Path, _: Sequence[str] | None) -> Iterator[Row]:
-    with _open(path, None) as file:
+def _txt(source: File, _: Sequence[str] | None) -> Iterator[Row]:
+    with _open(source, None) as file:
         for number, line in enumerate(file, 1):
             if text := line.strip():
                 yield Row(number, {TEXT_COLUMN: text})
 
 
-def _jsonl(path: Path, _: Sequence[str] | None) -> Iterator[Row]:
-    with _open(path, "\n") as file:
+def _jsonl(source: File, _: Sequence[str] | None) -> Iterator[Row]:
+    with _open(source, "\n") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
@@ -139,9 +101,9 @@ def _jsonl(path: Path, _: Sequence[str] | None) -> Iterator[Row]:
             yield row
 
 
-def _csv(path: Path, _: Sequence[str] | None) -> Iterator[Row]:
+def _csv(source: File, _: Sequence[str] | None) -> Iterator[Row]:
     csv.field_size_limit(max(csv.field_size_limit(), _CSV_FIELD_LIMIT))
-    with _open(path, "") as file:
+    with _open(source, "") as file:
         reader, header = csv.reader(file, strict=True), None
         while True:
             number = reader.line_num + 1
@@ -149,7 +111,7 @@ def _csv(path: Path, _: Sequence[str] | None) -> Iterator[Row]:
                 cells = next(reader, None)
             except csv.Error as exc:
                 if header is None:
-                    raise _unreadable(path, f"its header is not CSV ({exc})") from exc
+                    raise _unreadable(source, f"its header is not CSV ({exc})") from exc
                 yield Row(number, None, f"the row is not CSV ({exc})")
                 continue
             if cells is None:
@@ -167,19 +129,22 @@ def _csv_row(number: int, header: list[str], cells: list[str]) -> Row:
     return Row(number, dict.fromkeys(header) | dict(zip(header, cells, strict=False)))
 
 
-def _parquet(path: Path, columns: Sequence[str] | None) -> Iterator[Row]:
+def _parquet(source: File, columns: Sequence[str] | None) -> Iterator[Row]:
+    with source.opened() as bytes_:
+        if not bytes_.peek(1):  # type: ignore[attr-defined]  # buffered
+            return
     try:
-        with pq.ParquetFile(path, buffer_size=_CHUNK, pre_buffer=False) as file:  # else a row group is read whole
+        # without a buffer and with pre_buffer, a row group is read whole
+        with source.opened() as bytes_, pq.ParquetFile(bytes_, buffer_size=_CHUNK, pre_buffer=False) as file:
             present = file.schema_arrow.names
             wanted = [name for name in present if columns is None or name in columns]
-            size = 1 if columns is None else _PARQUET_ROWS  # who wants all columns looks at the first row alone
             numbers = count(1)
-            for batch in file.iter_batches(size, columns=wanted):
+            for batch in file.iter_batches(_PARQUET_ROWS, columns=wanted):
                 values = {name: _values(column) for name, column in zip(wanted, batch.columns, strict=True)}
                 for at in range(batch.num_rows):
                     yield Row(next(numbers), {name: column[at] for name, column in values.items()})
     except pa.ArrowException as exc:
-        raise _unreadable(path, exc) from exc
+        raise _unreadable(source, exc) from exc
 
 
 def _values(column: pa.Array) -> list[Any]:
@@ -190,30 +155,30 @@ def _values(column: pa.Array) -> list[Any]:
         return ["\udcff"] if len(column) == 1 else [_values(column[at : at + 1])[0] for at in range(len(column))]
 
 
-def _yaml(path: Path, _: Sequence[str] | None) -> Iterator[Row]:
-    with _open(path, None) as file:
+def _yaml(source: File, _: Sequence[str] | None) -> Iterator[Row]:
+    with _open(source, None) as file:
         try:
             value = yaml.safe_load(file)
         except (yaml.YAMLError, ValueError, RecursionError) as exc:
-            raise _unreadable(path, f"it is not YAML ({exc})") from exc
+            raise _unreadable(source, f"it is not YAML ({exc})") from exc
     value = value.get("data", value) if isinstance(value, dict) else value
     if not isinstance(value, (list, type(None))):
-        raise BadInput(f"needs a list of rows; {path.name} holds {describe(value)}")
+        raise BadInput(f"needs a list of rows; {source.name} holds {describe(value)}")
     yield from map(_object, count(1), value or [])
 
 
-def _json(path: Path, columns: Sequence[str] | None) -> Iterator[Row]:
-    if _holds_lines(path):
-        yield from _jsonl(path, columns)
+def _json(source: File, columns: Sequence[str] | None) -> Iterator[Row]:
+    if _holds_lines(source):
+        yield from _jsonl(source, columns)
         return
-    with _open(path, None) as file:
-        text = _JsonText(file, path)
+    with _open(source, None) as file:
+        text = _JsonText(file, source)
         yield from map(_object, count(1), text.rows() if text.peek() else ())
 
 
-def _holds_lines(path: Path) -> bool:
+def _holds_lines(source: File) -> bool:
     """Whether a .json file is JSON Lines: its first line is an object, and not `{"data": [...]}` alone."""
-    with _open(path, None) as file:
+    with _open(source, None) as file:
         head = next(filter(str.strip, iter(lambda: file.readline(_CHUNK), "")), "")
         try:
             value = json.loads(head)
@@ -226,8 +191,8 @@ def _holds_lines(path: Path) -> bool:
 class _JsonText:
     """A JSON text of which no more than a chunk and the value at hand is in memory."""
 
-    def __init__(self, file: TextIO, path: Path) -> None:
-        self._file, self._path = file, path
+    def __init__(self, file: TextIO, source: File) -> None:
+        self._file, self._source = file, source
         self._buffer, self._at, self._number = "", 0, 0
 
     def rows(self) -> Iterator[Any]:
@@ -259,7 +224,9 @@ class _JsonText:
             if key == "data" and self.peek() == "[":
                 return
             self._value()
-        raise BadInput(f'needs an array of objects, {{"data": [...]}} or one object a line; {self._path.name} is none')
+        raise BadInput(
+            f'needs an array of objects, {{"data": [...]}} or one object a line; {self._source.name} is none'
+        )
 
     def _take(self, char: str) -> None:
         if self.peek() != char:
@@ -292,7 +259,7 @@ class _JsonText:
         return bool(chunk)
 
     def _broken(self, reason: str) -> BadInput:
-        return _unreadable(self._path, f"it is not JSON at or after row {self._number} ({reason})")
+        return _unreadable(self._source, f"it is not JSON at or after row {self._number} ({reason})")
 
 
 _READERS = {".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".parquet": _parquet, ".txt": _txt}

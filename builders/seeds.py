@@ -1,290 +1,256 @@
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
-import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 import datasets
 import pyarrow as pa
-import yaml
 from datasets.builder import Key
 from datasets.data_files import DataFilesDict, DataFilesList
-from datasets.exceptions import DatasetGenerationError, DatasetsError
-from huggingface_hub import hf_hub_download, metadata_load
-from huggingface_hub.errors import HfHubHTTPError
+from datasets.exceptions import DatasetGenerationError
 
 from codeclm_hf import ids
 from codeclm_hf.errors import BadInput
-from codeclm_hf.schema import SEEDS
 
-from . import files
+from . import choosing, columns, dialogue, files, hub_seeds, layouts, places, reading, traffic
+from .choosing import AUTO, meant
+from .places import SEED_SUFFIXES, File
+from .reading import Counts, Reading
 
-SEED_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet", ".txt")
-METADATA_SUFFIXES = (".jsonl", ".json", ".csv", ".yaml", ".yml", ".parquet")
-
-_BATCH_ROWS = 2000
-_BATCH_CHARACTERS = 1 << 23
-_LIKELY = {"instruction", "instructions", "prompt", "question", "query", "text", "input", "task"}
-_HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?", re.ASCII)
-_METADATA_NEED = "each row needs `use_case` (text) and `skills` (a list of texts, or one text with commas)"
-# requests.HTTPError or httpx2.HTTPError, whichever the installed huggingface_hub talks through
-_HTTP_ERROR: type[Exception] = HfHubHTTPError.__mro__[1]
+VALIDATION = 0.2
+"""The paper's share of a benchmark that metadata is extracted from (§5.1); the rest is evaluated on."""
+_MODULES = (choosing, columns, dialogue, files, hub_seeds, layouts, places, reading, traffic, sys.modules[__name__])
+_CODE = ids.digest([inspect.getsource(module) for module in _MODULES])
 
 
 def load_seeds(
-    source: str, *, column: str = "instruction", split: str = "train", revision: str | None = None
+    source: str,
+    *,
+    column: str | None = None,
+    split: str = "train",
+    revision: str | None = None,
+    layout: str = AUTO,
+    skip_bad: bool = False,
 ) -> datasets.Dataset:
-    """Reads seed instructions from a file, a folder or a data set on the Hub.
+    """Reads seed instructions from files, a folder or a data set on the Hub, each instruction once.
 
-    A row that cannot be used (no text, broken JSON, bytes that are not UTF-8) has no instruction and says why in its
-    `error`; the others are read. A name that exists here is read here, any other that looks like one is a Hub id.
+    A row that cannot be used (no text, broken JSON, bytes that are not UTF-8, a dialogue with tool calls or images) has
+    no instruction and says why in its `error`; the others are read. A row of another layout than the file's is no such
+    row: it would be good with another layout, so the choice is the user's.
 
     Args:
-        source: a .jsonl, .json, .csv, .parquet or .txt file (one instruction a line), a folder of such files, or a
-            Hub data set id.
+        source: a .jsonl, .json, .csv, .parquet or .txt file (one instruction a line), a log of requests, any of them
+            compressed (.gz, .bz2, .xz, .zst); a folder of such files, a pattern, an address such as
+            `hf://datasets/org/name/file.jsonl`; or a Hub data set id. A name that exists here is read here.
         column: the column that holds the instructions; .txt files need none.
-        split: the split to read, such as "train" or "train[:100]"; files here are all of one split, "train".
+        split: "train" is all rows of files, in order; "validation" and "test" are the paper's 20 % and 80 % of them
+            (see `SeedInstructions`). Of a Hub data set it is one of its own splits. "train[:100]" slices.
         revision: the branch, tag or commit of a Hub data set; by default "main".
+        layout: one of `SeedInstructions`' configs; "auto" tells it from the first rows.
+        skip_bad: leave out rows of another layout than the others'.
 
     Returns:
-        One row a seed, with `schema.SEEDS` as features. `source` is `file:line` (the row's number in .json and
-        .parquet) or `org/name@commit:row`, counted from 1.
+        One row a seed: `id, instruction, source, error` and the columns that were there. `source` is `file:line` (the
+        row's number in .json and .parquet), `org/name@commit:row` or `org/name@commit/file:line`, counted from 1. What
+        was read, and what was left out, is in `Dataset.info.description`, in one line.
 
     Raises:
-        BadInput: there is no such source, it holds no row or no such column, or it cannot be read.
+        BadInput: there is no such source, layout, column or split, rows are of several layouts, or it cannot be read.
     """
-    if not (found := files.find(source, SEED_SUFFIXES)):
-        return _from_hub(source, column, split, revision)
+    choosing.check(layout, column)
+    here = places.find(source, SEED_SUFFIXES, logs=layout == "traffic")
+    if not here and "://" not in source:
+        return hub_seeds.from_hub(source, split, revision, layout=layout, column=column, skip_bad=skip_bad, code=_CODE)
     if revision is not None:
         raise BadInput(
-            f"needs a Hub data set for the revision `{revision}`; `{source}` is here; leave the revision out"
+            f"needs a Hub data set for the revision `{revision}`; `{source}` is "
+            + ("here; leave the revision out" if here else f"an address; write org/name@{revision} into it")
         )
-    folder, paths = found
-    digests = [files.digest_of(path) for path in paths]
-    names = [files.name_in(path, folder) for path in paths]
-    code = [inspect.getsource(module) for module in (files, sys.modules[__name__])]
-    builder = SeedInstructions(
-        dataset_name="codeclm_seeds",
-        # contents, not paths and times: an edited file is read anew, a copied one is not
-        config_id=f"default-{ids.row_id(column, names, digests, code)}",
-        data_files=DataFilesDict(train=DataFilesList(paths, [(digest,) for digest in digests])),
-        data_dir=folder,
-        column=column,
-    )
-    try:
-        builder.download_and_prepare()
-    except DatasetGenerationError as exc:
-        if isinstance(exc.__cause__, BadInput):
-            raise BadInput(str(exc.__cause__)) from exc
-        raise
-    try:
-        return builder.as_dataset(split=split)
-    except ValueError as exc:
-        raise BadInput(f"cannot read the split `{split}` of `{source}`: {_first_line(exc)}") from exc
+    parts = set(re.findall(r"[A-Za-z_]\w*(?=\s*(?:\[|\+|$))", split))
+    if not parts <= {*SPLITS, "train", "all"}:
+        raise _no_split(split, ("train", *SPLITS))
+    options: dict[str, Any] = {"column": column, "skip_bad": skip_bad, "validation": VALIDATION if parts <= set(SPLITS) else 0.0}
+    found = _by_contents(*here, layout, options) if here else {"data_files": source}
+    builder = SeedInstructions(layout, dataset_name="codeclm_seeds", **found, **options)
+    builder.download_and_prepare()
+    return builder.as_dataset(split=split)
+
+
+def _by_contents(folder: str, paths: list[str], layout: str, options: dict[str, Any]) -> dict[str, Any]:
+    """What names a builder by contents, not by paths and times: an edited file is read anew, a copied one is not."""
+    digests = [places.digest_of(path) for path in paths]
+    names = [places.name_in(path, folder) for path in paths]
+    return {
+        "config_id": f"{layout}-{ids.row_id(options, names, digests)}",
+        "data_dir": folder,
+        "data_files": DataFilesDict(train=DataFilesList(paths, [(digest,) for digest in digests])),
+    }
+
+
+SPLITS = ("validation", "test")
 
 
 @dataclass
 class SeedsConfig(datasets.BuilderConfig):  # type: ignore[misc]  # datasets ships no types
-    """What shapes the seeds: the files, and the column that holds the instructions."""
+    """How seeds are read: `name` is the layout."""
 
-    column: str = "instruction"
-    """The column that holds the instructions; .txt files need none."""
+    column: str | None = None
+    """The column that holds the instructions, for `prompt` and `auto`; by default the one with a likely name."""
+    turns: str = "first"
+    """What a dialogue gives: the user's "first" turn, or "all" turns up to the user's last one."""
+    validation: float = VALIDATION
+    """The share of the split `validation`; with 0 all rows are one split, `train`, in the order of the files."""
+    skip_bad: bool = False
+    """Whether rows of another layout than the others' are left out; else they are counted, shown and refused."""
 
 
 class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets ships no types
-    """The `datasets` builder that reads seed instructions from files here; `load_seeds` is the way to call it.
+    """The `datasets` builder of seed instructions, for files here, on the Hub or elsewhere.
+
+    The configs are the layouts: `alpaca` (the instruction, and after a blank line its input), `messages` and `sharegpt`
+    (the user's first turn), `prompt` and `text` (a column), the paper's test sets `vicuna`, `self_instruct`, `koala`
+    and `evol_instruct` as their authors publish them, `mt_bench` (the first turn), `traffic` (logs of requests to TGI,
+    vLLM and OpenAI-style servers), and `auto`, which tells the layout from the first rows::
+
+        builder = SeedInstructions("alpaca", data_files="seeds.json")
+        builder.download_and_prepare()
+        builder.as_dataset("validation")
+        builder.as_streaming_dataset("test")
+
+    Rows are `id, instruction, source, error` and what was there: whole columns of numbers and truth values keep their
+    type, any other column is text, with JSON for what is no text; a column called like one of ours gets `original_`
+    before its name; of the column that is the instruction there is no second copy. The first rows settle the columns:
+    what only later rows have is left out, and a later value that does not fit a number's column is null. Of `traffic`
+    only `model`, `created` and `route` are kept, since a log has keys and names in it.
+
+    `validation` and `test` are drawn by a hash of the text, so that a row stays in its split when its file grows; the
+    same text again, white space aside, is left out. Three things may be wrong with a row. It is broken, or has no text,
+    or a dialogue with tool calls or media: it is a row with an `error`. It is of another layout: all such are counted
+    and the first ones shown in a `BadInput`, or with `skip_bad` left out (a stream stops at the first). It is a line of
+    a log that asks for no generation: it is counted and left out. `info.description` has the counts.
 
     Args:
-        data_files: the files.
-        data_dir: the folder their names in `source` are relative to; by default the bare names are taken.
-        column: the column that holds the instructions.
+        config_name: the layout.
+        data_files: a file, a folder, a pattern, an `hf://` or other address that fsspec opens, or a list of these.
+        data_dir: the folder that names in `source` are relative to (by default the folder or the fixed part of the
+            pattern that was given; else the bare names are taken); alone, the folder to read.
+        **options: the fields of `SeedsConfig`, and what every `datasets` builder takes.
+
+    Raises:
+        BadInput: there is no such layout, file or split.
     """
 
     BUILDER_CONFIG_CLASS = SeedsConfig
-    """What takes `column`."""
+    BUILDER_CONFIGS = [SeedsConfig(name=name) for name in (AUTO, *layouts.NAMES)]  # noqa: RUF012  # as datasets has it
+    DEFAULT_CONFIG_NAME = AUTO
+
+    def __init__(
+        self, config_name: str | None = None, *, data_files: Any = None, data_dir: str | None = None, **options: Any
+    ) -> None:
+        name = config_name or AUTO
+        choosing.check(name, options.get("column"))
+        if not isinstance(data_files, DataFilesDict):
+            data_files, data_dir = places.resolved(data_files or data_dir, data_dir, name == "traffic")
+        options.setdefault("hash", _CODE[:16])
+        super().__init__(config_name=name, data_files=data_files, data_dir=data_dir, **options)
 
     def _info(self) -> datasets.DatasetInfo:
-        return datasets.DatasetInfo(features=SEEDS.copy())
+        if self.config.turns not in ("first", "all"):
+            raise BadInput(f'needs "first" or "all" turns; came {self.config.turns!r}')
+        if not 0 <= self.config.validation < 1:
+            raise BadInput(f"needs a share for validation, at least 0 and less than 1; came {self.config.validation}")
+        return datasets.DatasetInfo()  # the features are known when the first rows are
 
     def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
-        paths = list(chain.from_iterable((self.config.data_files or {}).values()))
-        filled = [path for path in paths if self._check(path)]
-        if not filled:
-            raise BadInput(f"needs at least one instruction; {', '.join(paths[:3]) or 'no file'} holds no row")
-        return [datasets.SplitGenerator(name="train", gen_kwargs={"paths": filled})]
+        found = tuple(self._files(dl_manager))
+        rows = choosing.head(found)
+        if not rows:
+            some = ", ".join(file.name for file in found[:3])
+            raise BadInput(f"needs at least one instruction; {some or 'no file'} holds no row")
+        lines = all(reading.is_lines(file) for file in found)
+        self._layout = choosing.chosen(rows, layout=self.config.name, column=self.config.column, lines=lines)
+        self._kept = columns.settled([row.cells for _, row in rows if row.cells is not None], self._layout)
+        self._counts: list[Counts] = []
+        self.info.features = columns.features(self._kept)
+        # one shard, a tuple and no list: what came before is known in one pass over all files alone
+        options = {"found": found, "strict": dl_manager.is_streaming}
+        return [datasets.SplitGenerator(name=name, gen_kwargs={**options, "split": name}) for name in self._splits()]
 
-    def _check(self, path: str) -> bool:
-        """Whether a file holds any row; `BadInput` when its first readable one lacks the column."""
-        column, row = _column_of(path, self.config.column), None
-        for row in files.rows(path):
-            if row.cells is not None:
-                if column not in row.cells:
-                    texts = [name for name, value in row.cells.items() if isinstance(value, str)]
-                    raise _no_column(column, files.name_in(path, self.config.data_dir), list(row.cells), texts)
-                break
-        return row is not None
+    def _splits(self) -> tuple[str, ...]:
+        return SPLITS if self.config.validation else ("train",)
 
-    def _generate_tables(self, paths: list[str]) -> Iterator[tuple[Key, pa.Table]]:
-        for shard, path in enumerate(paths):
-            name = files.name_in(path, self.config.data_dir)
-            for batch, table in enumerate(_tables(path, name, self.config.column)):
-                yield Key(shard, batch), table
+    def _files(self, dl_manager: datasets.DownloadManager) -> Iterator[File]:
+        for path in chain.from_iterable((self.config.data_files or {}).values()):
+            if "://" not in path:
+                yield File(path, places.name_in(path, self.config.data_dir))
+                continue
+            name = places.name_of(path)
+            try:
+                yield File(str(dl_manager.download(path)), name)
+            except places.HUB_ERRORS as exc:
+                raise places.refusal(exc, name) from exc
+
+    def _generate_tables(self, found: tuple[File, ...], split: str, strict: bool) -> Iterator[tuple[Key, pa.Table]]:
+        border = int(self.config.validation * (1 << 64))
+        one_pass = Reading(
+            self._layout,
+            self._kept,
+            keeps=lambda key: split == "train" or (key < border) == (split == "validation"),
+            whole=self.config.turns == "all",
+            skip_bad=self.config.skip_bad,
+            mixed=self.config.column is None,
+            strict=strict,
+        )
+        for at, table in enumerate(one_pass.tables(found)):
+            yield Key(0, at), table
+        self._counts.append(one_pass.counts)
+        # every pass sees all rows, and takes those of its split
+        usable, unusable, media, repeated = (
+            sum(getattr(counts, name) for counts in self._counts)
+            for name in ("usable", "unusable", "with_tools_or_media", "repeated")
+        )
+        total = replace(one_pass.counts, usable=usable, unusable=unusable, with_tools_or_media=media, repeated=repeated)
+        self.info.description = choosing.described(self._layout, self.config.turns == "all", total.told())
+
+    def download_and_prepare(self, *args: Any, **options: Any) -> None:
+        """As every builder's; what is wrong with the files is `BadInput`, and nothing is kept then."""
+        try:
+            super().download_and_prepare(*args, **options)
+        except DatasetGenerationError as exc:
+            if isinstance(exc.__cause__, BadInput):
+                raise BadInput(str(exc.__cause__)) from exc
+            raise
+
+    def as_dataset(self, split: Any = None, **options: Any) -> Any:
+        """The prepared rows of a split, or of all of them; `BadInput` when there is no such split, with the nearest."""
+        try:
+            return super().as_dataset(split, **options)
+        except ValueError as exc:
+            raise _no_split(split, self.info.splits, exc) from exc
+
+    def _as_dataset(self, split: Any = "train", in_memory: bool = False) -> datasets.Dataset:
+        if (found := (self.info.splits or {}).get(str(split))) and not found.num_examples:
+            # so few rows that the hash gave this split none; `datasets` reads no empty file
+            empty = self.info.features.arrow_schema.empty_table()
+            return datasets.Dataset(empty, info=self.info.copy(), split=datasets.NamedSplit(str(split)))
+        return super()._as_dataset(split, in_memory)
+
+    def as_streaming_dataset(self, split: str | None = None, **options: Any) -> Any:
+        """The rows of a split as they are read; `BadInput` when there is no such split, with the nearest."""
+        try:
+            return super().as_streaming_dataset(split, **options)
+        except ValueError as exc:
+            raise _no_split(split, self._splits(), exc) from exc
 
 
-def load_metadata(path: str) -> list[dict[str, Any]]:
-    """Reads hand-written metadata: the use cases to write instructions for, and the skills each one needs.
-
-    Args:
-        path: a .jsonl, .json, .csv, .yaml, .yml or .parquet file, or a folder of them, with the columns `use_case` and
-            `skills` (a list of texts, or one text with commas).
-
-    Returns:
-        `[{"use_case": str, "skills": [str, ...]}, ...]`, white space around each text removed.
-
-    Raises:
-        BadInput: there is no such file, it holds no row, or a row lacks its use case or skills.
-    """
-    if not (here := files.find(path, METADATA_SUFFIXES)):
-        raise BadInput(f"needs a file of use cases and skills; there is no file `{path}`; check the path")
-    found = [
-        _metadata(row, f"{files.name_in(file)}, row {row.number}")
-        for file in here[1]
-        for row in files.rows(file, ("use_case", "skills"))
-    ]
-    if not found:
-        raise BadInput(f"needs at least one use case; `{path}` holds no row; {_METADATA_NEED}")
-    return found
-
-
-def _metadata(row: files.Row, place: str) -> dict[str, Any]:
-    cells = row.cells or {}
-    skills = cells.get("skills")
-    if isinstance(skills, str):
-        skills = [skill for skill in skills.split(",") if skill.strip()]
-    fault = row.error
-    if not fault and (use_case := _text_fault(cells.get("use_case"))):
-        fault = f"the use case {use_case}"
-    if not fault and not isinstance(skills, list):
-        fault = "the skills are missing" if skills is None else f"the skills are {files.describe(skills)}"
-    if not fault and not skills:
-        fault = "there is no skill"
-    if not fault:
-        fault = next((f"a skill {skill}" for skill in map(_text_fault, skills or ()) if skill), None)
-    if fault:
-        raise BadInput(f"{place}: {fault}; {_METADATA_NEED}")
-    return {"use_case": cells["use_case"].strip(), "skills": [skill.strip() for skill in skills or ()]}
-
-
-def _from_hub(source: str, column: str, split: str, revision: str | None) -> datasets.Dataset:
-    # load_dataset takes "json", "csv", … for its own readers and would search the working directory
-    reader = importlib.util.find_spec(f"datasets.packaged_modules.{source}") if source.isidentifier() else None
-    if reader or not _HUB_ID.fullmatch(source) or source.lower().endswith(SEED_SUFFIXES):
-        raise BadInput(f"needs a file, a folder or a Hub data set; there is no `{source}`; check the path")
-    try:
-        data = datasets.load_dataset(source, split=split, revision=revision)
-    except (OSError, ValueError, RuntimeError, DatasetsError, _HTTP_ERROR) as exc:
-        raise BadInput(
-            f"needs a file, a folder or a Hub data set; there is no `{source}` here, and the Hub's cannot be read: "
-            f"{_first_line(exc)}; check the name, the split (`{split}`) and the revision (`{revision or 'main'}`)"
-        ) from exc
-    place = f"{source}@{revision or 'main'}"
-    # `datasets` keeps what it read in a folder named by the commit; a branch moves on
-    found = (re.search(r"[/\\]([0-9a-f]{40})[/\\]", file["filename"]) for file in data.cache_files)
-    commit = next((match[1] for match in found if match), revision or "main")
-    if column not in data.column_names:
-        texts = [name for name, feature in data.features.items() if getattr(feature, "dtype", "").endswith("string")]
-        raise _no_column(column, place, data.column_names, texts)
-    seeds = data.select_columns([column]).map(
-        _hub_batch,
-        with_indices=True,
-        batched=True,
-        remove_columns=[column],
-        fn_kwargs={"column": column, "place": f"{source}@{commit}"},
-        features=SEEDS,
-        new_fingerprint=ids.digest(data._fingerprint, column, source, commit, inspect.getsource(sys.modules[__name__])),
-        desc="Reading seeds",
+def _no_split(split: Any, names: Any, exc: BaseException | None = None) -> BadInput:
+    there = ", ".join(f"`{name}`" for name in names)
+    why = (
+        str(exc).strip().splitlines()[0].rstrip(".") if exc and "corresponds to no data" in str(exc) else "no such one"
     )
-    seeds.info.license = _license(source, commit)
-    return seeds
-
-
-def _license(repo: str, revision: str) -> str:
-    """What the card of a data set on the Hub says of its license; "" where it says nothing, or cannot be read."""
-    try:
-        card = hf_hub_download(repo, "README.md", repo_type="dataset", revision=revision)
-        told = (metadata_load(card) or {}).get("license") or []
-    except (OSError, ValueError, RuntimeError, yaml.YAMLError, _HTTP_ERROR):
-        return ""  # the seeds themselves are read
-    return ", ".join(map(str, told)) if isinstance(told, list) else str(told)
-
-
-def _hub_batch(batch: dict[str, list[Any]], indices: list[int], column: str, place: str) -> dict[str, list[Any]]:
-    seeds = [
-        _seed(files.Row(index + 1, {column: value}), place, column)
-        for index, value in zip(indices, batch[column], strict=True)
-    ]
-    return {name: [seed[name] for seed in seeds] for name in SEEDS}
-
-
-def _tables(path: str, name: str, column: str) -> Iterator[pa.Table]:
-    column, batch, size = _column_of(path, column), [], 0
-    for row in files.rows(path, (column,)):
-        batch.append(_seed(row, name, column))
-        size += len(batch[-1]["instruction"] or "")
-        if len(batch) >= _BATCH_ROWS or size >= _BATCH_CHARACTERS:
-            yield pa.Table.from_pylist(batch, schema=SEEDS.arrow_schema)
-            batch, size = [], 0
-    if batch:
-        yield pa.Table.from_pylist(batch, schema=SEEDS.arrow_schema)
-
-
-def _seed(row: files.Row, name: str, column: str) -> dict[str, Any]:
-    source, instruction, error = f"{name}:{row.number}", None, row.error
-    if row.cells is not None:
-        instruction = row.cells.get(column)
-        if fault := _text_fault(instruction):
-            instruction, error = None, f"the instruction {fault}"
-    of = source if instruction is None else instruction
-    return {"id": ids.row_id("seed", of), "instruction": instruction, "source": source, "error": error}
-
-
-def _text_fault(value: Any) -> str | None:
-    """What keeps a value from being used as text, as the end of a sentence; None when nothing does."""
-    if value is None:
-        return "is missing"
-    if not isinstance(value, str):
-        return f"is {files.describe(value)}, needs text"
-    if not value.strip():
-        return "is empty"
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return "holds characters that are not valid UTF-8"
-    return None
-
-
-def _column_of(path: str, column: str) -> str:
-    return files.TEXT_COLUMN if path.lower().endswith(".txt") else column
-
-
-def _no_column(column: str, name: str, present: list[str], texts: list[str]) -> BadInput:
-    likely = [text for text in texts if text.strip().lower() in _LIKELY]
-    if len(likely) != 1:
-        likely = texts if len(texts) == 1 else []
-    has = ", ".join(f"`{other}`" for other in present[:20]) or "no columns"
-    return BadInput(
-        f"needs a column `{column}`; {name} has {has}",
-        hint=f"pass --column {shlex.quote(*likely) if likely else 'NAME'}",
-    )
-
-
-def _first_line(exc: BaseException) -> str:
-    # datasets' own "An error occurred while generating the dataset" says less than its cause
-    text = str(exc.__cause__ or exc if isinstance(exc, DatasetGenerationError) else exc).strip()
-    return text.splitlines()[0].rstrip(".") if text else type(exc).__name__
+    return BadInput(f"cannot read the split `{split}`: {why}; there are {there}{meant(str(split), names)}")

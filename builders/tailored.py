@@ -28,7 +28,8 @@ from codeclm_hf.recipe import Recipe
 from codeclm_hf.run_directory import JOURNAL
 from codeclm_hf.schema import TABLES
 
-from .seeds import load_metadata, load_seeds
+from .metadata import load_metadata
+from .seeds import load_seeds
 
 _ROLES = ("strong", "target", "judge")
 _ROWS_A_BATCH = 1000

@@ -212,7 +212,7 @@ def inspect(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run
 
 
 def _inputs(seeds: str | None, metadata: str | None, **reading: Any) -> dict[str, Any]:
-    from codeclm_hf.builders.seeds import load_metadata, load_seeds  # the command line alone reads files
+    from codeclm_hf.builders import load_metadata, load_seeds  # the command line alone reads files
 
     if seeds is None and metadata is None:
         raise BadInput("needs SEEDS, or --metadata FILE; came neither")

@@ -1,0 +1,110 @@
+"""Which layout is read: the one that was asked for, or the one that the first rows have."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from codeclm_hf.errors import BadInput
+
+from . import files, layouts
+from .layouts import Layout
+from .places import File
+from .reading import is_lines, likely, named, no_column
+
+AUTO = "auto"
+PLAIN = ("prompt", "text")
+HEAD_ROWS = 1000
+"""Rows that decide on the layout and on the columns' types."""
+HEAD_ROWS_A_FILE = 200
+HEAD_FILES = 20
+
+Head = Sequence[tuple[str, files.Row]]
+"""First rows, each with the name of its file."""
+
+
+def head(paths: Iterable[File]) -> Head:
+    """The first rows of the first files; the lines of .txt files, which have no layout, only where there are no others.
+
+    Raises:
+        BadInput: a file cannot be read.
+    """
+    rows: list[tuple[str, files.Row]] = []
+    lines: list[tuple[str, files.Row]] = []
+    filled = 0
+    for file in paths:
+        found = [(file.name, row) for row in islice(files.rows(file), HEAD_ROWS_A_FILE)]
+        (lines if is_lines(file) else rows).extend(found)
+        filled += bool(found)
+        if len(rows) >= HEAD_ROWS or filled >= HEAD_FILES:
+            break
+    return rows or lines
+
+
+def chosen(rows: Head, *, layout: str, column: str | None, lines: bool = False) -> Layout:
+    """How to read the files that these are the first rows of.
+
+    Args:
+        rows: at least one.
+        layout: a name, or "auto".
+        column: the column that holds the instructions; it needs no layout.
+        lines: whether the rows are lines of .txt files, which are instructions whatever the column.
+
+    Raises:
+        BadInput: there is no such layout or column, or "auto" cannot tell.
+    """
+    check(layout, column)
+    objects = [(name, row.cells) for name, row in rows if row.cells is not None]
+    if not objects:
+        name, row = rows[0]
+        raise BadInput(
+            f"needs rows that can be read; {name}:{row.number}: {row.error}; the next {len(rows) - 1} cannot"
+        )
+    name, cells = objects[0]
+    if lines and layout in (AUTO, *PLAIN):
+        return layouts.plain(files.TEXT_COLUMN)
+    if column is not None:
+        taken: Layout | None = layouts.plain(column)
+    elif layout == "text":
+        taken = layouts.plain(files.TEXT_COLUMN)
+    elif layout in (AUTO, "prompt"):
+        taken = layouts.recognised([cells for _, cells in objects], plainly=layout == "prompt")
+    else:
+        taken = layouts.LAYOUTS[layout]
+    if taken is None:
+        raise _cannot_tell(name, cells)
+    if taken.needs and not any(taken.has(cells) for _, cells in objects):
+        raise no_column(taken, name, cells)
+    return taken
+
+
+def check(layout: str, column: str | None) -> None:
+    """Refuse what is no layout, with the nearest that is one; and a column beside a layout that has its own."""
+    if layout != AUTO and layout not in layouts.NAMES:
+        raise BadInput(
+            f"needs a layout that is known; there is no `{layout}`{meant(layout, (AUTO, *layouts.NAMES))}",
+            hint=f"pass one of {', '.join((AUTO, *layouts.NAMES))}",
+        )
+    if column is not None and layout not in (AUTO, *PLAIN):
+        raise BadInput(f"needs a column or a layout; came the column `{column}` and the layout `{layout}`; pass one")
+
+
+def meant(given: str, names: Iterable[str]) -> str:
+    """The end of a sentence about a name that is not known: the nearest that is, if one is near."""
+    near = difflib.get_close_matches(given, list(names), n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def described(layout: Layout, whole: bool, counted: str) -> str:
+    """What was read, in one line."""
+    dialogue = ", with the whole dialogue up to the user's last turn" if whole else ""
+    return f"layout `{layout.name}`: {layout.takes}{dialogue}; {counted}"
+
+
+def _cannot_tell(name: str, cells: Mapping[str, Any]) -> BadInput:
+    return BadInput(
+        f"needs a layout that can be told from the first rows; {name} has {named(cells)}",
+        hint=f"pass --column {likely(cells)}, or --layout NAME ({', '.join(layouts.NAMES)})",
+    )
