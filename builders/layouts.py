@@ -89,7 +89,7 @@ def plain(column: str) -> Layout:
 
 
 def _plain_of(row: Cells) -> Layout | None:
-    names = {str(name).strip().lower(): name for name in row}
+    names = {name.strip().lower(): name for name in sorted(row)}
     if "instruction" in names:
         return plain(names["instruction"])
     likely = [names[name] for name in LIKELY if name in names and isinstance(row[names[name]], str)]

@@ -74,7 +74,11 @@ def load_seeds(
     parts = set(re.findall(r"[A-Za-z_]\w*(?=\s*(?:\[|\+|$))", split))
     if not parts <= {*SPLITS, "train", "all"}:
         raise _no_split(split, ("train", *SPLITS))
-    options: dict[str, Any] = {"column": column, "skip_bad": skip_bad, "validation": VALIDATION if parts <= set(SPLITS) else 0.0}
+    options: dict[str, Any] = {
+        "column": column,
+        "skip_bad": skip_bad,
+        "validation": VALIDATION if parts <= set(SPLITS) else 0.0,
+    }
     found = _by_contents(*here, layout, options) if here else {"data_files": source}
     builder = SeedInstructions(layout, dataset_name="codeclm_seeds", **found, **options)
     builder.download_and_prepare()

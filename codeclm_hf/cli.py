@@ -68,7 +68,9 @@ def _config(context: typer.Context, path: Path | None) -> Path | None:
 def run(
     seeds: Annotated[
         str | None,
-        typer.Argument(help="A .jsonl/.json/.csv/.parquet/.txt file, a folder, or a Hub data set id."),
+        typer.Argument(
+            help="A .jsonl/.json/.csv/.parquet/.txt file, a request log, a folder, a pattern, hf://…, or a Hub id."
+        ),
     ] = None,
     strong: Annotated[
         str | None,
@@ -86,8 +88,17 @@ def run(
         str | None, typer.Option(metavar="ENDPOINT", help="Who scores; the strong model by default.")
     ] = None,
     metadata: Annotated[str | None, typer.Option(metavar="FILE", help="Use cases and skills written by hand.")] = None,
-    column: Annotated[str, typer.Option(metavar="NAME", help="The seeds' column.")] = "instruction",
-    split: Annotated[str, typer.Option(metavar="NAME", help="The split of a Hub data set.")] = "train",
+    column: Annotated[str | None, typer.Option(metavar="NAME", help="The seeds' column.")] = None,
+    layout: Annotated[
+        str, typer.Option(metavar="NAME", help="The seeds' layout: alpaca, messages, traffic, …; auto tells it.")
+    ] = "auto",
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out seeds of another layout.")] = False,
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Of files train (all), validation (20 %) or test; of a Hub data set its own."
+        ),
+    ] = "train",
     revision: Annotated[str | None, typer.Option(metavar="REV", help="The revision of a Hub data set.")] = None,
     num_metadata: Annotated[
         int, typer.Option(help="Metadata after mixing and matching; at most one an instruction.")
@@ -170,7 +181,8 @@ def run(
     # What costs nothing is checked first: settings, folder, seeds; then the servers.
     check_settings(**settings, **sizes)
     run_directory.check(out)
-    given = _inputs(seeds, metadata, column=column, split=split, revision=revision)
+    reading = {"column": column, "layout": layout, "skip_bad": skip_bad, "split": split, "revision": revision}
+    given = _inputs(seeds, metadata, **reading)
 
     def connect(target: str, model: str | None, key_env: str | None) -> Endpoint:
         key = key_in(key_env)
@@ -200,7 +212,7 @@ def demo(
     )
     run_directory.check(out)
     with resources.as_file(resources.files("codeclm_hf") / "demo.jsonl") as path:
-        given = _inputs(str(path), None, column="instruction", split="train", revision=None)
+        given = _inputs(str(path), None)
     model = endpoint(DEMO_MODEL)
     _run(CodecLM(strong=model, target=model, **DEMO_SETTINGS), out, **given, **DEMO_SIZES)
 
@@ -216,8 +228,11 @@ def _inputs(seeds: str | None, metadata: str | None, **reading: Any) -> dict[str
 
     if seeds is None and metadata is None:
         raise BadInput("needs SEEDS, or --metadata FILE; came neither")
+    found = load_seeds(seeds, **reading) if seeds is not None else None
+    if found is not None:
+        display.seeds(_err, found)
     return {
-        "seeds": load_seeds(seeds, **reading) if seeds is not None else None,
+        "seeds": found,
         "metadata": load_metadata(metadata) if metadata is not None else None,
     }
 

@@ -144,6 +144,11 @@ def _usage(console: Console, manifest: dict[str, Any]) -> None:
         console.print(f"all answers in the journal cost {manifest['cost']['all']:.2f}")
 
 
+def seeds(console: Console, table: Dataset) -> None:
+    """Print what was read as seeds."""
+    console.print(f"seeds: {escape(_short(table.info.description))}", soft_wrap=True)
+
+
 def inspect(console: Console, directory: Path) -> None:
     """Print what is in a run directory: counts, and a few rows.
 

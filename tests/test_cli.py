@@ -111,7 +111,10 @@ def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None
     [
         (["nowhere.jsonl"], r"nowhere\.jsonl"),
         (["empty.jsonl"], "needs at least one instruction"),
-        (["prompts.jsonl"], r"needs a column `instruction`; prompts.jsonl has `prompt`; pass --column prompt"),
+        (
+            ["prompts.jsonl", "--column", "instruction"],
+            r"needs a column `instruction`; prompts.jsonl has `prompt`; pass --column prompt",
+        ),
         (["seeds.jsonl", "--threshold", "9.5"], "needs threshold from 0 to 9; came 9.5"),
         (["seeds.jsonl", "--iterations", "0"], "needs iterations from 1 to 4; came 0"),
         (["seeds.jsonl", "--strong", "http://127.0.0.1:9"], "does not answer"),

@@ -47,7 +47,10 @@ def test_a_branch_is_named_by_its_commit(hub: Hub) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"column": "instruction"}, "needs a column `instruction`; org/wrong@main has `prompt`, `n`; pass --column prompt"),
+        (
+            {"column": "instruction"},
+            "needs a column `instruction`; org/wrong@main has `prompt`, `n`; pass --column prompt",
+        ),
         ({"column": "prompt", "split": "holdout"}, "holdout"),
         ({"column": "prompt", "revision": "v9"}, "v9"),
     ],

@@ -426,7 +426,7 @@ print(len(seeds), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) 
 
 def write_large(path: Path) -> None:
     """Writes 50,001 rows, more than 200 MB: the Parquet file is one row group, the .json file one line."""
-    text = "word " * 800
+    text = "words" * 800
     texts = [f"{n:05} {text}" for n in range(50_001)]
     if path.suffix == ".parquet":
         table = pa.table({"instruction": texts})
