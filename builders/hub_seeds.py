@@ -81,8 +81,8 @@ def _loaded(source: str, split: str, revision: str | None) -> datasets.Dataset:
     try:
         return datasets.load_dataset(source, split=split, revision=revision)
     except _ERRORS as exc:
-        if places.caused_by(exc, GatedRepoError):
-            raise places.refusal(exc, source) from exc
+        if places.caused_by(exc, GatedRepoError) or "is a gated dataset" in str(exc):  # load_dataset drops the cause
+            raise places.no_access(source) from exc
         raise BadInput(
             f"needs a file, a folder or a Hub data set; there is no `{source}` here, and the Hub's cannot be read: "
             f"{_first_line(exc)}; check the name, the split (`{split}`) and the revision (`{revision or 'main'}`)"

@@ -222,12 +222,16 @@ def caused_by(exc: BaseException, kind: type[BaseException]) -> bool:
 def refusal(exc: BaseException, name: str) -> BadInput:
     """Why a file or a data set called `name` cannot be read, in one sentence."""
     if caused_by(exc, GatedRepoError):
-        repo = "/".join(name.split("@")[0].split("/")[:2])
-        return BadInput(
-            f"needs access to the gated data set `{repo}`, which this machine's token does not have",
-            hint=f"ask for it on {constants.ENDPOINT}/datasets/{repo}, then log in with: hf auth login",
-        )
+        return no_access("/".join(name.split("@")[0].split("/")[:2]))
     text = str(getattr(exc, "strerror", None) or exc).strip()
     reason = text.splitlines()[0].rstrip(".") if text else type(exc).__name__
     hint = "if it is private: hf auth login" if isinstance(exc, HfHubHTTPError) else ""
     return BadInput(f"cannot read {name}: {' '.join(reason.split())}", hint=hint)
+
+
+def no_access(repo: str) -> BadInput:
+    """What to do about a data set on the Hub that is not for everybody."""
+    return BadInput(
+        f"needs access to the gated data set `{repo}`, which this machine's token does not have",
+        hint=f"ask for it on {constants.ENDPOINT}/datasets/{repo}, then log in with: hf auth login",
+    )

@@ -68,20 +68,16 @@ class Counts:
 
     def told(self) -> str:
         """The counts as one line."""
-        parts = [f"{self.usable:,} seeds"]
-        if self.unusable:
-            tools = (
-                f", {self.with_tools_or_media:,} of them for tool calls or media" if self.with_tools_or_media else ""
-            )
-            parts.append(f"{self.unusable:,} rows cannot be used{tools}")
-        for number, words in (
-            (self.repeated, "repeat an earlier one"),
-            (self.not_requests, "lines are no requests to generate"),
-            (self.misfits, "rows of another layout were left out"),
-        ):
-            if number:
-                parts.append(f"{number:,} {words}")
-        return ", ".join(parts)
+        tools = f", {self.with_tools_or_media:,} of them for tool calls or media" if self.with_tools_or_media else ""
+        parts = [
+            (self.usable, "seed", "seeds"),
+            (self.unusable, f"row cannot be used{tools}", f"rows cannot be used{tools}"),
+            (self.repeated, "row repeats an earlier one", "rows repeat an earlier one"),
+            (self.not_requests, "line is no request to generate", "lines are no requests to generate"),
+            (self.misfits, "row of another layout was left out", "rows of another layout were left out"),
+        ]
+        told = [f"{number:,} {one if number == 1 else many}" for number, one, many in parts if number]
+        return ", ".join(told) or "no rows"
 
 
 @dataclass

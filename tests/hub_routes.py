@@ -70,7 +70,14 @@ def info(repo: Repo, ask: Ask, rest: Path) -> Any:
     card = commit.files.get("README.md")
     found = {"_id": "0" * 24, "id": repo.name, "author": repo.name.split("/")[0], "sha": commit.oid}
     found |= {"lastModified": commit.date, "createdAt": "2026-01-01T00:00:00.000Z", "private": repo.private}
-    found |= {"gated": False, "disabled": False, "tags": [], "downloads": 0, "likes": 0, "siblings": siblings}
+    found |= {
+        "gated": "manual" if repo.gated else False,
+        "disabled": False,
+        "tags": [],
+        "downloads": 0,
+        "likes": 0,
+        "siblings": siblings,
+    }
     with contextlib.suppress(ValueError):
         found["cardData"] = card_data(repo.blobs.read(card).decode("utf-8-sig")) if card else {}
     return found
@@ -246,6 +253,9 @@ def brief(repo: Repo, pull: Pull) -> dict[str, Any]:
 
 
 def file(repo: Repo, ask: Ask, revision: str, path: str) -> Reply:
+    if repo.gated:
+        words = f"Access to {web(repo)} is restricted; visit {ask.hub}/{web(repo)} to ask for access."
+        raise Refused(403 if ask.user else 401, words, "GatedRepo")
     commit = repo.at(revision)
     if path not in commit.files:
         raise Refused(404, "Entry not found", "EntryNotFound", commit.oid)

@@ -98,6 +98,8 @@ class Repo:
 
     def __init__(self, kind: str, name: str, blobs: Blobs, lock: threading.RLock, *, private: bool = False) -> None:
         self.kind, self.name, self.blobs, self.private, self.lock = kind, name, blobs, private, lock
+        self.gated = False
+        """Whether its files are only for whom its owner lets in, which is nobody here; what it is, all may see."""
         self.branches: dict[str, str] = {}
         self.tags: dict[str, Tag] = {}
         self.commits: dict[str, Commit] = {}

@@ -274,7 +274,7 @@ def test_each_instruction_comes_once(tmp_path: Path) -> None:
     seeds = load_seeds(str(tmp_path))
     assert list(seeds["n"]) == [1, 2, 5, 6]
     assert seeds.info.description == (
-        "layout `prompt`: the column `instruction`; 2 seeds, 2 rows cannot be used, 2 repeat an earlier one"
+        "layout `prompt`: the column `instruction`; 2 seeds, 2 rows cannot be used, 2 rows repeat an earlier one"
     )
 
 
