@@ -217,8 +217,12 @@ def is_lines(file: File) -> bool:
 
 
 def key_of(text: str) -> int:
-    """What decides on a seed's split and on whether it came before: 64 bits of its text, ASCII white space aside."""
-    return int.from_bytes(hashlib.sha256(b" ".join(text.encode().split())).digest()[:8], "big")
+    """What decides on a seed's split and on whether it came before: 64 bits of its text.
+
+    White space around it and the kind of its line ends have no say.
+    """
+    same = text.strip().replace("\r\n", "\n")
+    return int.from_bytes(hashlib.sha256(same.encode()).digest()[:8], "big")
 
 
 def text_fault(value: Any) -> str | None:

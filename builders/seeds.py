@@ -133,10 +133,12 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
     only `model`, `created` and `route` are kept, since a log has keys and names in it.
 
     `validation` and `test` are drawn by a hash of the text, so that a row stays in its split when its file grows; the
-    same text again, white space aside, is left out. Three things may be wrong with a row. It is broken, or has no text,
-    or a dialogue with tool calls or media: it is a row with an `error`. It is of another layout: all such are counted
-    and the first ones shown in a `BadInput`, or with `skip_bad` left out (a stream stops at the first). It is a line of
-    a log that asks for no generation: it is counted and left out. `info.description` has the counts.
+    same text again is left out (white space around it and the kind of line ends make no other text).
+
+    Three things may be wrong with a row. It is broken, or has no text, or is a dialogue with tool calls or media: then
+    it is a row with an `error`. It is of another layout: all such are counted and the first ones shown in a `BadInput`,
+    or with `skip_bad` left out (a stream stops at the first). It is a line of a log that asks for no generation: it is
+    counted and left out. `info.description` has the counts.
 
     Args:
         config_name: the layout.

@@ -230,7 +230,7 @@ def _inputs(seeds: str | None, metadata: str | None, **reading: Any) -> dict[str
         raise BadInput("needs SEEDS, or --metadata FILE; came neither")
     found = load_seeds(seeds, **reading) if seeds is not None else None
     if found is not None:
-        display.seeds(_err, found)
+        display.seeds(_out, found)
     return {
         "seeds": found,
         "metadata": load_metadata(metadata) if metadata is not None else None,

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from codeclm_hf import ids
 from codeclm_hf.builders import SeedInstructions, files, load_metadata, load_seeds
+from codeclm_hf.builders.reading import key_of
 from codeclm_hf.errors import BadInput
 from codeclm_hf.schema import SEEDS
 
@@ -459,7 +460,7 @@ usable = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(texts=st.lists(usable, min_size=1, max_size=8, unique_by=lambda text: tuple(text.split())))
+@given(texts=st.lists(usable, min_size=1, max_size=8, unique_by=key_of))
 def test_written_rows_come_back(cache: Path, texts: list[str]) -> None:
     """What is written as JSON Lines or CSV is read back as it was."""
     with tempfile.TemporaryDirectory(dir=cache) as folder:
