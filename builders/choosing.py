@@ -48,14 +48,13 @@ def chosen(rows: Head, *, layout: str, column: str | None, lines: bool = False) 
 
     Args:
         rows: at least one.
-        layout: a name, or "auto".
+        layout: a name that there is, or "auto".
         column: the column that holds the instructions; it needs no layout.
         lines: whether the rows are lines of .txt files, which are instructions whatever the column.
 
     Raises:
-        BadInput: there is no such layout or column, or "auto" cannot tell.
+        BadInput: there is no such column, or "auto" cannot tell.
     """
-    check(layout, column)
     objects = [(name, row.cells) for name, row in rows if row.cells is not None]
     if not objects:
         name, row = rows[0]
@@ -80,8 +79,8 @@ def chosen(rows: Head, *, layout: str, column: str | None, lines: bool = False) 
     return taken
 
 
-def check(layout: str, column: str | None) -> None:
-    """Refuse what is no layout, with the nearest that is one; and a column beside a layout that has its own."""
+def check(layout: str, column: str | None, turns: str) -> None:
+    """Refuse what is no layout, with the nearest that is one; a column beside another layout; unknown turns."""
     if layout != AUTO and layout not in layouts.NAMES:
         raise BadInput(
             f"needs a layout that is known; there is no `{layout}`{meant(layout, (AUTO, *layouts.NAMES))}",
@@ -89,6 +88,8 @@ def check(layout: str, column: str | None) -> None:
         )
     if column is not None and layout not in (AUTO, *PLAIN):
         raise BadInput(f"needs a column or a layout; came the column `{column}` and the layout `{layout}`; pass one")
+    if turns not in ("first", "all"):
+        raise BadInput(f'needs "first" or "all" turns; came {turns!r}')
 
 
 def meant(given: str, names: Iterable[str]) -> str:

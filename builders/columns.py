@@ -71,10 +71,15 @@ def text_of(value: Any) -> str | None:
         return None
     if not isinstance(value, str):
         try:
-            value = json.dumps(value, ensure_ascii=False, default=str)
+            value = json.dumps(value, ensure_ascii=False, default=_named)
         except (ValueError, TypeError, RecursionError):
             value = repr(type(value))
     return value if value.isascii() else _SURROGATES.sub("\ufffd", value)
+
+
+def _named(value: Any) -> str:
+    """What JSON has no word for: dates as they are written; of bytes, which may be a picture, how many there are."""
+    return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
 
 
 def _kind(value: Any) -> type:

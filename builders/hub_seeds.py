@@ -28,7 +28,15 @@ _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?", re.ASCII)
 
 
 def from_hub(
-    source: str, split: str, revision: str | None, *, layout: str, column: str | None, skip_bad: bool, code: str
+    source: str,
+    split: str,
+    revision: str | None,
+    *,
+    layout: str,
+    column: str | None,
+    turns: str,
+    skip_bad: bool,
+    code: str,
 ) -> datasets.Dataset:
     """The seeds in a split of a data set on the Hub; see `load_seeds`.
 
@@ -45,7 +53,7 @@ def from_hub(
     rows = [(place, files.Row(at, row)) for at, row in enumerate(words.select(range(min(HEAD_ROWS, len(words)))), 1)]
     taken = chosen(rows, layout=layout, column=column)
     kept = columns.settled([row.cells for _, row in rows if row.cells], taken)
-    reading = Reading(taken, kept, skip_bad=skip_bad, mixed=column is None)
+    reading = Reading(taken, kept, whole=turns == "all", skip_bad=skip_bad, mixed=column is None)
     seen = data.select_columns([name for name in media if name in MEDIA_COLUMNS]).with_format("arrow")
 
     def read(batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
@@ -64,12 +72,12 @@ def from_hub(
         batched=True,
         remove_columns=words.column_names,
         features=reading.features,
-        new_fingerprint=ids.digest(data._fingerprint, taken.name, taken.needs, skip_bad, source, commit, code),
+        new_fingerprint=ids.digest(data._fingerprint, taken.name, taken.needs, turns, skip_bad, source, commit, code),
         desc="Reading seeds",
     )
     seeds.info.license = _license(source, commit)
     counted = reading.counts.told() if reading.counts.rows else f"{len(seeds):,} of {len(data):,} rows, as read before"
-    seeds.info.description = described(taken, False, counted)
+    seeds.info.description = described(taken, reading.whole, counted)
     return seeds
 
 

@@ -42,6 +42,7 @@ _COMPRESSED: dict[str, Callable[[BinaryIO], Any]] = {
 }
 _ROTATED = re.compile(r"(?<=[^.])[.-]\d[\d-]*$", re.ASCII)  # requests.jsonl.2, access.log-20240131
 _SAME = {".ndjson": ".jsonl", ".log": ".jsonl"}
+_SECRET = re.compile(r"(?<=://)[^/\s@]*@|\?[^\s'\"]+")  # a user, a signature: what an address may hold beside the place
 _ON_THE_HUB = re.compile(r"hf://datasets/([^/@*?\[]+/[^/@*?\[]+)(?:@(refs/[^/]+/[^/]+|[^/]+))?(/.*)?", re.DOTALL)
 
 
@@ -159,7 +160,7 @@ def _elsewhere(address: str) -> DataFilesList:
         raise refusal(exc, name_of(pattern)) from exc
     kept = [at for at, path in enumerate(found) if suffix_of(path) in SEED_SUFFIXES]
     if not kept:
-        raise BadInput(f"needs files that end in one of {', '.join(SEED_SUFFIXES)}; {address} has none; check it")
+        raise BadInput(f"needs files that end in one of {', '.join(SEED_SUFFIXES)}; {name_of(address)} has none")
     return DataFilesList([found[at] for at in kept], [found.origin_metadata[at] for at in kept])
 
 
@@ -224,7 +225,7 @@ def refusal(exc: BaseException, name: str) -> BadInput:
     if caused_by(exc, GatedRepoError):
         return no_access("/".join(name.split("@")[0].split("/")[:2]))
     text = str(getattr(exc, "strerror", None) or exc).strip()
-    reason = text.splitlines()[0].rstrip(".") if text else type(exc).__name__
+    reason = _SECRET.sub("", text.splitlines()[0].rstrip(".")) if text else type(exc).__name__
     hint = "if it is private: hf auth login" if isinstance(exc, HfHubHTTPError) else ""
     return BadInput(f"cannot read {name}: {' '.join(reason.split())}", hint=hint)
 

@@ -35,6 +35,7 @@ def load_seeds(
     split: str = "train",
     revision: str | None = None,
     layout: str = AUTO,
+    turns: str = "first",
     skip_bad: bool = False,
 ) -> datasets.Dataset:
     """Reads seed instructions from files, a folder or a data set on the Hub, each instruction once.
@@ -52,6 +53,7 @@ def load_seeds(
             (see `SeedInstructions`). Of a Hub data set it is one of its own splits. "train[:100]" slices.
         revision: the branch, tag or commit of a Hub data set; by default "main".
         layout: one of `SeedInstructions`' configs; "auto" tells it from the first rows.
+        turns: what a dialogue gives: the user's "first" turn, or "all" turns up to the user's last one.
         skip_bad: leave out rows of another layout than the others'.
 
     Returns:
@@ -62,20 +64,23 @@ def load_seeds(
     Raises:
         BadInput: there is no such source, layout, column or split, rows are of several layouts, or it cannot be read.
     """
-    choosing.check(layout, column)
+    choosing.check(layout, column, turns)
     here = places.find(source, SEED_SUFFIXES, logs=layout == "traffic")
     if not here and "://" not in source:
-        return hub_seeds.from_hub(source, split, revision, layout=layout, column=column, skip_bad=skip_bad, code=_CODE)
+        return hub_seeds.from_hub(
+            source, split, revision, layout=layout, column=column, turns=turns, skip_bad=skip_bad, code=_CODE
+        )
     if revision is not None:
         raise BadInput(
-            f"needs a Hub data set for the revision `{revision}`; `{source}` is "
-            + ("here; leave the revision out" if here else f"an address; write org/name@{revision} into it")
+            f"needs a Hub data set for the revision `{revision}`; "
+            + (f"`{source}` is here; leave the revision out" if here else f"write org/name@{revision} into the address")
         )
     parts = set(re.findall(r"[A-Za-z_]\w*(?=\s*(?:\[|\+|$))", split))
     if not parts <= {*SPLITS, "train", "all"}:
         raise _no_split(split, ("train", *SPLITS))
     options: dict[str, Any] = {
         "column": column,
+        "turns": turns,
         "skip_bad": skip_bad,
         "validation": VALIDATION if parts <= set(SPLITS) else 0.0,
     }
@@ -159,15 +164,13 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
         self, config_name: str | None = None, *, data_files: Any = None, data_dir: str | None = None, **options: Any
     ) -> None:
         name = config_name or AUTO
-        choosing.check(name, options.get("column"))
+        choosing.check(name, options.get("column"), options.get("turns", "first"))
         if not isinstance(data_files, DataFilesDict):
             data_files, data_dir = places.resolved(data_files or data_dir, data_dir, name == "traffic")
         options.setdefault("hash", _CODE[:16])
         super().__init__(config_name=name, data_files=data_files, data_dir=data_dir, **options)
 
     def _info(self) -> datasets.DatasetInfo:
-        if self.config.turns not in ("first", "all"):
-            raise BadInput(f'needs "first" or "all" turns; came {self.config.turns!r}')
         if not 0 <= self.config.validation < 1:
             raise BadInput(f"needs a share for validation, at least 0 and less than 1; came {self.config.validation}")
         return datasets.DatasetInfo()  # the features are known when the first rows are

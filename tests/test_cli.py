@@ -85,7 +85,18 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(typed: list[object], tmp_p
     assert re.search(r"encode\W+4\W+12\b", shown.stdout)
     assert re.search(r"respond\W+16\W+64\b", shown.stdout)
     assert "would write to" in shown.stdout
+    assert "seeds: layout `prompt`: the column `instruction`; 6 seeds\n" in shown.stdout
     assert not (tmp_path / "out").exists()
+
+
+def test_seeds_of_a_layout_and_a_split(typed: list[object], tmp_path: Path) -> None:
+    """The layout can be named, rows of another one left out, and a split of the file be taken; it is said in a line."""
+    rows = [{"conversations": [{"from": "human", "value": f"Question {n}?"}]} for n in range(40)]
+    (tmp_path / "chats.json").write_text(json.dumps([*rows, {"instruction": "other", "input": ""}]))
+    words = ["run", tmp_path / "chats.json", *typed[2:], "--layout", "sharegpt", "--skip-bad", "--split", "validation"]
+    shown = cli(*words, "--dry-run")
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"seeds: layout `sharegpt`: .*; 40 seeds, 1 row of another layout was left out\n", shown.stdout)
 
 
 def test_a_configuration_file_gives_what_the_line_does_not(typed: list[object], tmp_path: Path) -> None:
@@ -115,6 +126,8 @@ def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None
             ["prompts.jsonl", "--column", "instruction"],
             r"needs a column `instruction`; prompts.jsonl has `prompt`; pass --column prompt",
         ),
+        (["mixed.jsonl"], r"1 of 2 rows .*mixed\.jsonl:1 looks like `prompt` .*pass --skip-bad"),
+        (["prompts.jsonl", "--layout", "promt"], "there is no `promt`; did you mean `prompt`"),
         (["seeds.jsonl", "--threshold", "9.5"], "needs threshold from 0 to 9; came 9.5"),
         (["seeds.jsonl", "--iterations", "0"], "needs iterations from 1 to 4; came 0"),
         (["seeds.jsonl", "--strong", "http://127.0.0.1:9"], "does not answer"),
@@ -139,6 +152,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     """Each says what is needed, what came and what to do; nothing is written."""
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "x"}\n')
+    (tmp_path / "mixed.jsonl").write_text('{"prompt": "x"}\n{"messages": [{"role": "user", "content": "y"}]}\n')
     (tmp_path / "no_skills.jsonl").write_text('{"use_case": "x"}\n')
     (tmp_path / "wrong.yaml").write_text("treshold: 2\n")
     (tmp_path / "typed.yaml").write_text("threshold: abc\n")
@@ -296,7 +310,8 @@ def test_when_nothing_is_accepted_the_output_says_so(typed: list[object]) -> Non
 def test_help_names_every_option_of_the_contract() -> None:
     """The spelling is a contract."""
     shown = cli("run", "--help").stdout
-    for option in ("--strong", "--target", "--out", "--judge", "--metadata", "--column", "--split", "--revision",
+    for option in ("--strong", "--target", "--out", "--judge", "--metadata", "--column", "--layout", "--skip-bad",
+                   "--split", "--revision",
                    "--num-metadata", "--num-instructions", "--num-rubrics", "--iterations", "--threshold",
                    "--no-self-rubrics", "--no-contrastive-filter", "--metadata-fraction", "--strong-model",
                    "--target-model", "--temperature", "--max-new-tokens", "--concurrency", "--seed", "--config",

@@ -95,7 +95,7 @@ def test_files_of_a_hub_data_set_by_address(hub: Hub, path: str) -> None:
     assert seeds["source"][0] == f"org/files@{commit}/data/a.jsonl.gz:1"
     assert inputs.provenance(seeds, None)["sources"] == [f"org/files@{commit}/data/a.jsonl.gz"]
     assert list(SeedInstructions(data_files=address, validation=0.0).as_streaming_dataset("train")) == list(seeds)
-    with pytest.raises(BadInput, match=r"is an address; write org/name@v1 into it"):
+    with pytest.raises(BadInput, match="write org/name@v1 into the address"):
         load_seeds(address, revision="v1")
 
 

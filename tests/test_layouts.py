@@ -362,6 +362,7 @@ def test_whole_dialogues() -> None:
         "Suggest a name for a bakery.",
     ]
     assert "whole dialogue" in found.info.description
+    assert list(load_seeds(str(FILES["messages"]), turns="all")["instruction"]) == list(found["instruction"])
     bench = prepared("mt_bench", str(FILES["mt_bench"]), turns="all", validation=0.0).as_dataset("train")
     assert (
         bench["instruction"][1] == "user: A circle has radius 3. What is its area?\n\nuser: And if the radius doubles?"
