@@ -43,14 +43,13 @@ def head(paths: Iterable[File]) -> Head:
     return rows or lines
 
 
-def chosen(rows: Head, *, layout: str, column: str | None, lines: bool = False) -> Layout:
+def chosen(rows: Head, *, layout: str, column: str | None) -> Layout:
     """How to read the files that these are the first rows of.
 
     Args:
         rows: at least one.
         layout: a name that there is, or "auto".
         column: the column that holds the instructions; it needs no layout.
-        lines: whether the rows are lines of .txt files, which are instructions whatever the column.
 
     Raises:
         BadInput: there is no such column, or "auto" cannot tell.
@@ -58,11 +57,10 @@ def chosen(rows: Head, *, layout: str, column: str | None, lines: bool = False) 
     objects = [(name, row.cells) for name, row in rows if row.cells is not None]
     if not objects:
         name, row = rows[0]
-        raise BadInput(
-            f"needs rows that can be read; {name}:{row.number}: {row.error}; the next {len(rows) - 1} cannot"
-        )
+        more = f"; so are {len(rows) - 1:,} more" if len(rows) > 1 else ""
+        raise BadInput(f"needs rows that can be read; {name}:{row.number}: {row.error}{more}")
     name, cells = objects[0]
-    if lines and layout in (AUTO, *PLAIN):
+    if layout in (AUTO, *PLAIN) and all(is_lines(File(name, name)) for name, _ in rows):
         return layouts.plain(files.TEXT_COLUMN)
     if column is not None:
         taken: Layout | None = layouts.plain(column)

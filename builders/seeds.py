@@ -181,8 +181,7 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
         if not rows:
             some = ", ".join(file.name for file in found[:3])
             raise BadInput(f"needs at least one instruction; {some or 'no file'} holds no row")
-        lines = all(reading.is_lines(file) for file in found)
-        self._layout = choosing.chosen(rows, layout=self.config.name, column=self.config.column, lines=lines)
+        self._layout = choosing.chosen(rows, layout=self.config.name, column=self.config.column)
         self._kept = columns.settled([row.cells for _, row in rows if row.cells is not None], self._layout)
         self._counts: list[Counts] = []
         self.info.features = columns.features(self._kept)

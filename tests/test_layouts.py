@@ -152,6 +152,13 @@ def test_auto_is_right_whatever_the_order(seed: int, tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_layouts_that_read_as_many_rows_the_more_telling_one_is_taken(turn: int) -> None:
+    """An input that only some rows have is not lost, whichever comes first."""
+    found = layouts.recognised([{"instruction": "a"}, {"instruction": "b", "input": "c"}, {"instruction": "d"}][::turn])
+    assert found is layouts.LAYOUTS["alpaca"]
+
+
 def test_a_log_gives_away_no_secret() -> None:
     """Of a log no header, user, key or system prompt gets into any column, and of an address no query."""
     seeds = load_seeds(str(FILES["traffic"]))
