@@ -57,7 +57,7 @@ def chosen(rows: Head, *, layout: str, column: str | None) -> Layout:
     objects = [(name, row.cells) for name, row in rows if row.cells is not None]
     if not objects:
         name, row = rows[0]
-        more = f"; so are {len(rows) - 1:,} more" if len(rows) > 1 else ""
+        more = f"; of the next {len(rows) - 1:,} none can" if len(rows) > 1 else ""
         raise BadInput(f"needs rows that can be read; {name}:{row.number}: {row.error}{more}")
     name, cells = objects[0]
     if layout in (AUTO, *PLAIN) and all(is_lines(File(name, name)) for name, _ in rows):
