@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from codeclm_hf.errors import BadInput
+from codeclm_hf.hub.words import meant
 
 from . import files, layouts
 from .layouts import Layout
@@ -88,12 +88,6 @@ def check(layout: str, column: str | None, turns: str) -> None:
         raise BadInput(f"needs a column or a layout; came the column `{column}` and the layout `{layout}`; pass one")
     if turns not in ("first", "all"):
         raise BadInput(f'needs "first" or "all" turns; came {turns!r}')
-
-
-def meant(given: str, names: Iterable[str]) -> str:
-    """The end of a sentence about a name that is not known: the nearest that is, if one is near."""
-    near = difflib.get_close_matches(given, list(names), n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""
 
 
 def described(layout: Layout, whole: bool, counted: str) -> str:

@@ -16,9 +16,10 @@ from datasets.exceptions import DatasetGenerationError
 
 from codeclm_hf import ids
 from codeclm_hf.errors import BadInput
+from codeclm_hf.hub.words import meant
 
 from . import choosing, columns, dialogue, files, hub_seeds, layouts, places, reading, traffic
-from .choosing import AUTO, meant
+from .choosing import AUTO
 from .places import SEED_SUFFIXES, File
 from .reading import Counts, Reading
 
@@ -157,8 +158,11 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
     """
 
     BUILDER_CONFIG_CLASS = SeedsConfig
+    """What holds the options."""
     BUILDER_CONFIGS = [SeedsConfig(name=name) for name in (AUTO, *layouts.NAMES)]  # noqa: RUF012  # as datasets has it
+    """The layouts, by name."""
     DEFAULT_CONFIG_NAME = AUTO
+    """The layout is told from the first rows."""
 
     def __init__(
         self, config_name: str | None = None, *, data_files: Any = None, data_dir: str | None = None, **options: Any

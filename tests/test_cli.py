@@ -127,7 +127,7 @@ def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None
             r"needs a column `instruction`; prompts.jsonl has `prompt`; pass --column prompt",
         ),
         (["mixed.jsonl"], r"1 of 2 rows .*mixed\.jsonl:1 looks like `prompt` .*pass --skip-bad"),
-        (["prompts.jsonl", "--layout", "promt"], "there is no `promt`; did you mean `prompt`"),
+        (["prompts.jsonl", "--layout", "promt"], "there is no `promt`; did you mean prompt?"),
         (["seeds.jsonl", "--threshold", "9.5"], "needs threshold from 0 to 9; came 9.5"),
         (["seeds.jsonl", "--iterations", "0"], "needs iterations from 1 to 4; came 0"),
         (["seeds.jsonl", "--strong", "http://127.0.0.1:9"], "does not answer"),

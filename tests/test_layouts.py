@@ -328,7 +328,7 @@ def test_rows_of_another_layout_can_be_left_out(tmp_path: Path) -> None:
         ([{"prompt": [["x"]]}], {}, "needs a layout that can be told"),
         ([{"prompt": "x"}], {"layout": "alpaca"},
          "`instruction` (layout alpaca); a.jsonl has `prompt`; pass --column prompt or --layout auto"),
-        ([{"prompt": "x"}], {"layout": "alpacca"}, "no `alpacca`; did you mean `alpaca`?; pass one of auto, mt_bench"),
+        ([{"prompt": "x"}], {"layout": "alpacca"}, "no `alpacca`; did you mean alpaca?; pass one of auto, mt_bench"),
         ([{"prompt": "x"}], {"layout": "alpaca", "column": "prompt"}, "needs a column or a layout"),
         ([5, "x"], {}, "needs rows that can be read; a.jsonl:1: the row is a number (5), needs an object"),
     ],
@@ -344,7 +344,7 @@ def test_what_cannot_be_told_is_asked(rows: list[Any], options: dict[str, str], 
 def test_a_builder_names_the_nearest(tmp_path: Path) -> None:
     """An unknown config or split, and a file that is not there, are refused with what there is."""
     path = write(tmp_path / "a.jsonl", [{"instruction": "x"}])
-    with pytest.raises(BadInput, match="did you mean `messages`"):
+    with pytest.raises(BadInput, match="did you mean messages"):
         SeedInstructions("message", data_files=path)
     builder = prepared("auto", path)
     for ask in (builder.as_dataset, builder.as_streaming_dataset):
