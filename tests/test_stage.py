@@ -80,13 +80,6 @@ def test_a_stream_without_an_end_is_done_as_it_is_read(strong: StandIn, seeds: D
     assert rows == stage.map(Dataset.from_list(list(itertools.islice(traffic(), 20)))).to_list()
 
 
-def test_several_processes_are_told_what_to_use_instead(strong: StandIn, seeds: Dataset) -> None:
-    """One process keeps an endpoint full; an endpoint does not go to another."""
-    stage = Encode(strong=endpoint(strong.url))
-    with pytest.raises(BadInput, match=r"needs one process; .* use stage\.map\(dataset\)"):
-        seeds.map(stage, batched=True, num_proc=2)
-
-
 def test_a_stage_maps_inside_a_running_loop(strong: StandIn, seeds: Dataset) -> None:
     """A notebook, whose loop is running, can call both."""
     stage = Encode(strong=endpoint(strong.url))

@@ -119,6 +119,9 @@ class Elsewhere:
 
     identity: str
 
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        return _revive, (self.identity,)
+
 
 def _revive(identity: str) -> Any:
     return _live.get((os.getpid(), identity), Elsewhere(identity))

@@ -57,6 +57,10 @@ class _Background:
                 atexit.register(self._close)
             return self._loop
 
+    @property
+    def started(self) -> bool:
+        return self._loop is not None
+
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:
             tracing = aiohttp.TraceConfig()
@@ -80,6 +84,11 @@ async def _connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any
 
 
 _background = _Background()
+
+
+def running() -> bool:
+    """Whether the loop was started."""
+    return _background.started
 
 
 def session() -> aiohttp.ClientSession:

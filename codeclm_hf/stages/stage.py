@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
@@ -19,6 +20,7 @@ from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.base import Elsewhere, Endpoint
 from codeclm_hf.errors import BadInput
 from codeclm_hf.prompts import Prompt
+from codeclm_hf.stages import elsewhere
 
 Row = dict[str, Any]
 """One row of a table, by column."""
@@ -76,9 +78,8 @@ class Stage:
         Returns:
             The input's columns and the stage's, one value an output row.
         """
-        self._here()
         batch = _columns(batch)
-        made = transport.run(self._batch(batch, None))
+        made = self._made(batch, None)
         carried = [{**row, **new} for row, rows in zip(_rows(batch), made, strict=True) for new in rows]
         return {
             name: [row.get(name) for row in carried] for name in [*batch, *(f for f in self.features if f not in batch)]
@@ -96,9 +97,11 @@ class Stage:
             The same kind of data set with the stage's `features`.
 
         Raises:
-            BadInput: a column is missing.
+            BadInput: a column is missing, or this is not the process that made the endpoints.
             EndpointError: the endpoint cannot serve now; what was answered is in the journal, if there is one.
         """
+        if elsewhere.away():
+            raise BadInput(elsewhere.SEVERAL)
         if isinstance(dataset, dict):
             return type(dataset)({split: self.map(part, on_rows=on_rows) for split, part in dataset.items()})
         if isinstance(dataset, IterableDataset):
@@ -110,8 +113,11 @@ class Stage:
         names = dataset.column_names or list(next(iter(dataset), {}))  # a generator's columns show in its first row
         _require(self.needs, names)
 
+        # from now on the endpoints are found by their names, when a worker of a DataLoader asks for a batch
+        pickle.dumps(self)
+
         def mapped(batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-            return self._alone(transport.run(self._batch(batch, on_rows)))
+            return self._alone(self._made(batch, on_rows))
 
         return dataset.with_format(None).map(
             mapped, batched=True, batch_size=BATCH_SIZE, remove_columns=names, features=self.features
@@ -171,19 +177,24 @@ class Stage:
             for task in tasks:
                 task.cancel()
 
-    def _here(self) -> None:
-        """See that this is the process of the endpoints.
+    def _made(self, batch: Mapping[str, Sequence[Any]], on_rows: OnRows | None) -> list[list[Row]]:
+        return elsewhere.ask(self, batch) if elsewhere.away() else transport.result(self.begun(batch, on_rows))
+
+    def begun(
+        self, batch: Mapping[str, Sequence[Any]], on_rows: OnRows | None = None
+    ) -> concurrent.futures.Future[list[list[Row]]]:
+        """Do one batch in the process of the endpoints: the output rows of each input row, when they are done.
 
         Raises:
-            BadInput: `Dataset.map` was asked for several processes.
+            BadInput: this is another process.
         """
+        self._here()
+        return transport.submit(self._batch(batch, on_rows))
+
+    def _here(self) -> None:
         for value in (getattr(self, field.name) for field in fields(self)):
             if isinstance(value, Elsewhere):
-                raise BadInput(
-                    f"needs one process; the endpoint of {value.identity} lives in the one that made it, and "
-                    "Dataset.map was asked for several with num_proc; use stage.map(dataset), which keeps the endpoint "
-                    "full from one process"
-                )
+                raise BadInput(elsewhere.SEVERAL)
             if isinstance(value, Stage):
                 value._here()
 
