@@ -6,6 +6,7 @@ import multiprocessing
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Client
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from datasets import Dataset
 
 from codeclm_hf import BadInput, Encode, EndpointError, endpoint, schema
 from codeclm_hf.endpoints.base import Elsewhere
+from codeclm_hf.stages import elsewhere
 from standin import StandIn
 from world import World, answers
 
@@ -33,6 +35,18 @@ def test_one_process_of_its_own_gives_the_same_rows(strong: StandIn, seeds: Data
     for _ in range(2):
         beside = seeds.map(stage, batched=True, batch_size=2, num_proc=1, load_from_cache_file=False)
         assert beside.select_columns(list(schema.METADATA)).to_list() == rows
+
+
+def test_a_stranger_is_not_served(strong: StandIn, seeds: Dataset) -> None:
+    """What is read from others is code: who has not the key is sent away, and who says nothing keeps nobody out."""
+    stage = Encode(strong=endpoint(strong.url))
+    seeds.map(stage, batched=True, num_proc=1, load_from_cache_file=False)
+    home = elsewhere._home
+    assert home is not None
+    with pytest.raises(multiprocessing.AuthenticationError), Client(home.listener.address, authkey=b"guess"):
+        pass
+    with Client(home.listener.address):
+        seeds.map(stage, batched=True, num_proc=1, load_from_cache_file=False)
 
 
 def test_what_stops_a_stage_stops_its_worker(strong: StandIn, seeds: Dataset) -> None:

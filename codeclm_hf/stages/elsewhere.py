@@ -7,7 +7,8 @@ import os
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from typing import Any, Protocol
 
 from codeclm_hf.endpoints import transport
@@ -36,7 +37,7 @@ class _Home:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.key = secrets.token_bytes(32)
-        self.listener = Listener(("127.0.0.1", 0), authkey=self.key)
+        self.listener = Listener(("127.0.0.1", 0), backlog=16)
         self.one = threading.Lock()
         """Held while a fork is connected: `guest`, its process id."""
         self.guest = self.pid
@@ -52,13 +53,16 @@ class _Home:
     def _answer(self, fork: Connection) -> None:
         with fork:
             try:
+                # here and not in `accept`, where one that says nothing would keep out all others
+                deliver_challenge(fork, self.key)
+                answer_challenge(fork, self.key)
                 guest, stage, batch = fork.recv()
                 while not self.one.acquire(timeout=0.01):
                     if _lives(self.guest):
                         self._crowd()
                         fork.send(BadInput(SEVERAL))
                         return
-            except (EOFError, OSError):
+            except (AuthenticationError, EOFError, OSError):
                 return
             self.guest, self.crowded = guest, False
             try:
