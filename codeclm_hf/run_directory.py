@@ -99,6 +99,8 @@ class Table(NamedTuple):
     features: Features
     size: int
     """Bytes of the files."""
+    nbytes: int
+    """Bytes of the rows, as Parquet encodes them before it compresses."""
 
 
 Render = Callable[[dict[str, Any], dict[str, Table], str], str]
@@ -182,14 +184,17 @@ def _write_table(folder: Path, table: Dataset) -> list[Path]:
 
 def described(files: Mapping[str, Sequence[Path]]) -> dict[str, Table]:
     """What the card says of the files of each table that has some."""
-    return {
-        name: Table(
-            pattern=f"{DATA}/{name}/train-*-{paths[0].name.rsplit('-', 1)[1]}",
-            features=Features.from_arrow_schema(pq.read_schema(paths[0])),
-            size=sum(path.stat().st_size for path in paths),
-        )
-        for name, paths in files.items()
-    }
+    return {name: _described(name, paths) for name, paths in files.items()}
+
+
+def _described(name: str, paths: Sequence[Path]) -> Table:
+    groups = [(told, group) for told in map(pq.read_metadata, paths) for group in range(told.num_row_groups)]
+    return Table(
+        pattern=f"{DATA}/{name}/train-*-{paths[0].name.rsplit('-', 1)[1]}",
+        features=Features.from_arrow_schema(pq.read_schema(paths[0])),
+        size=sum(path.stat().st_size for path in paths),
+        nbytes=sum(told.row_group(group).total_byte_size for told, group in groups),
+    )
 
 
 def with_pulled(directory: Path, tables: dict[str, Dataset]) -> dict[str, Dataset]:

@@ -81,7 +81,7 @@ SEEDS: dict[str, dict[str, Any]] = {
 def golden(text: str) -> str:
     """A card without what depends on how Parquet was written."""
     text = re.sub(r"-[0-9a-f]{16}\.parquet", "-HASH.parquet", text)
-    return re.sub(r"download_size: \d+", "download_size: BYTES", text)
+    return re.sub(r"(download_size|dataset_size|num_bytes): \d+", r"\1: BYTES", text)
 
 
 def _metadata(use_case: str | None, chance: Random, error: str | None = None) -> Row:

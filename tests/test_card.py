@@ -87,7 +87,9 @@ MANIFEST: dict[str, Any] = {
     "config": {"threshold": 3.0, "contrastive_filter": True, "scoring": "mean"},
     "counts": COUNTS,
 }
-TABLES = {name: Table(f"data/{name}/train-*-0.parquet", schema.TABLES[name], 1_234) for name in ("default", "trace")}
+TABLES = {
+    name: Table(f"data/{name}/train-*-0.parquet", schema.TABLES[name], 1_234, 5_678) for name in ("default", "trace")
+}
 FRESH = render(MANIFEST, TABLES)
 OTHER: dict[str, Any] = {
     **MANIFEST,

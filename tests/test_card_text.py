@@ -24,7 +24,7 @@ from codeclm_hf.metrics.drift import moved
 from published import manifest_of
 
 TINY = tables_of("tiny")
-COLUMNS = {config: run_directory.Table("data/*.parquet", features, 9) for config, features in schema.TABLES.items()}
+COLUMNS = {config: run_directory.Table("data/*.parquet", features, 9, 9) for config, features in schema.TABLES.items()}
 OURS = re.compile(r"<!-- codeclm-hf:(?:begin|end) \w+(?: \w{8})? -->|</?details>|<summary>its text</summary>")
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 PIPE = re.compile(r"(?<!\\)(?:\\\\)*\|")

@@ -68,6 +68,7 @@ def test_the_hub_and_datasets_read_its_front_matter(run: Path) -> None:
     for info in front["dataset_info"]:
         table = load_dataset(str(run), info["config_name"], split="train", cache_dir=str(run / ".cache"))
         assert len(table) == info["splits"][0]["num_examples"]
+        assert info["dataset_size"] == info["splits"][0]["num_bytes"] > 0  # without both `datasets` leaves `splits` out
         assert table.features._to_yaml_list() == info["features"]
     assert [one["config_name"] for one in front["configs"]] == [one["config_name"] for one in front["dataset_info"]]
 

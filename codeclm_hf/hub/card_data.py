@@ -81,16 +81,14 @@ def _infos(manifest: Mapping[str, Any], tables: Mapping[str, Table]) -> list[dic
         {
             name: DatasetInfo(
                 features=table.features,
-                splits=SplitDict({"train": SplitInfo("train", num_examples=manifest["counts"]["rows"][name])}),
+                splits=SplitDict({"train": SplitInfo("train", table.nbytes, manifest["counts"]["rows"][name])}),
                 download_size=table.size,
+                dataset_size=table.nbytes,
             )
             for name, table in tables.items()
         }
     ).to_dataset_card_data(told)
     infos = {info["config_name"]: info for info in _infos_of(vars(told))}
-    for info in infos.values():
-        for split in info["splits"]:
-            del split["num_bytes"]  # of the rows in memory, which the files do not tell
     return [infos[name] for name in tables]
 
 
