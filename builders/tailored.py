@@ -22,11 +22,12 @@ from codeclm_hf.endpoints.connect import endpoint
 from codeclm_hf.endpoints.journal import Journal
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.hub.words import meant
-from codeclm_hf.pipeline import DEFAULT_SIZE, CodecLM, check_settings
+from codeclm_hf.pipeline import DEFAULT_SIZE, CodecLM
 from codeclm_hf.progress import OnProgress
 from codeclm_hf.recipe import Recipe
 from codeclm_hf.run_directory import JOURNAL
 from codeclm_hf.schema import TABLES
+from codeclm_hf.settings import check_settings
 
 from .metadata import load_metadata
 from .seeds import load_seeds

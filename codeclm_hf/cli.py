@@ -22,7 +22,8 @@ from codeclm_hf.endpoints.connect import endpoint, key_in
 from codeclm_hf.endpoints.pool import GIVE_UP_AFTER
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.metrics.distributions import VERDICTS
-from codeclm_hf.pipeline import DEFAULT_SIZE, CodecLM, check_settings
+from codeclm_hf.pipeline import DEFAULT_SIZE, CodecLM
+from codeclm_hf.settings import check_settings
 
 app = typer.Typer(
     name="codeclm-hf",

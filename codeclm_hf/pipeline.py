@@ -22,6 +22,7 @@ from codeclm_hf.plan import Requests, plan
 from codeclm_hf.progress import OnProgress
 from codeclm_hf.prompts import Prompt
 from codeclm_hf.recipe import Recipe
+from codeclm_hf.settings import check_settings
 from codeclm_hf.stages.chain import Chain
 from codeclm_hf.stages.decode import Decode
 from codeclm_hf.stages.encode import Encode
@@ -30,34 +31,6 @@ from codeclm_hf.stages.tailor import MOST_ITERATIONS, Tailor
 
 DEFAULT_SIZE = 200
 """Metadata after augmentation in the paper, and instructions unless more are asked for."""
-
-
-_RANGES = {
-    "iterations": (1, MOST_ITERATIONS),
-    "threshold": (0, 9),  # scores run from 1 to 10
-    "temperature": (0, 2),
-    "num_rubrics": (1, 20),
-    "max_new_tokens": (1, 1_000_000),
-    "num_instructions": (1, 100_000_000),
-    "num_metadata": (1, 100_000_000),
-}
-
-
-def check_settings(**settings: Any) -> None:
-    """See that every setting is in its range.
-
-    Raises:
-        BadInput: one is not.
-    """
-    for name, (least, most) in _RANGES.items():
-        if name in settings and not least <= settings[name] <= most:
-            raise BadInput(f"needs {name.replace('_', '-')} from {least} to {most}; came {settings[name]}")
-    if not 0 < settings.get("metadata_fraction", 1.0) <= 1:
-        raise BadInput(f"needs a metadata-fraction above 0 and up to 1; came {settings['metadata_fraction']}")
-    if settings.get("scoring", "discrete") not in ("discrete", "expected"):
-        raise BadInput(f"needs a scoring of discrete or expected; came {settings['scoring']!r}")
-    if (folder := settings.get("prompts")) is not None and not Path(folder).is_dir():
-        raise BadInput(f"needs a folder of prompts; {folder} is none")
 
 
 @dataclass(frozen=True, kw_only=True)
