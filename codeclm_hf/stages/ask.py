@@ -34,6 +34,31 @@ async def together(*coroutines: Any) -> list[Any]:
             task.cancel()
 
 
+async def respond(
+    endpoint: Endpoint, instruction: str, *, of: tuple[str, str], seed: int, temperature: float, max_new_tokens: int
+) -> str:
+    """A model's answer to the bare instruction.
+
+    Args:
+        endpoint: whom to ask.
+        instruction: what to answer.
+        of: the model's role, and the id of the row: with the run's seed, the request's own seed.
+        seed: the run's seed.
+        temperature: 0 means greedy.
+        max_new_tokens: where the answer is cut off.
+    """
+    completion = await endpoint.generate(
+        GenerationRequest(
+            messages=(Message("user", instruction),),
+            seed=ids.derive(seed, "respond", *of, 0),
+            temperature=temperature,
+            max_new_tokens=max_new_tokens,
+            stage="respond",
+        )
+    )
+    return completion.text.strip()
+
+
 async def ask(
     endpoint: Endpoint,
     messages: tuple[Message, ...],

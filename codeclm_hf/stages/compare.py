@@ -8,11 +8,11 @@ from typing import ClassVar
 from datasets import Features
 
 from codeclm_hf import ids, schema
-from codeclm_hf.endpoints.base import Endpoint, GenerationRequest, Message
+from codeclm_hf.endpoints.base import Endpoint
 from codeclm_hf.errors import RequestRejected, RowError, UnreadableAnswer
 from codeclm_hf.metrics.outcomes import outcome
 from codeclm_hf.prompts import Prompt, load
-from codeclm_hf.stages.ask import object_of, together
+from codeclm_hf.stages.ask import object_of, respond, together
 from codeclm_hf.stages.encode import unusable
 from codeclm_hf.stages.judge import SCORES, SCORES_ALONE, in_both_orders
 from codeclm_hf.stages.scores import leading_scores
@@ -82,13 +82,11 @@ class Compare(Stage):
             return str(row[f"{role}_response"])
         if endpoint is None:
             raise RequestRejected(f"there is no {role} response to this instruction, and no endpoint to ask for one")
-        completion = await endpoint.generate(
-            GenerationRequest(
-                messages=(Message("user", row["instruction"]),),
-                seed=ids.derive(self.seed, "respond", role, row["id"], 0),
-                temperature=self.temperature,
-                max_new_tokens=self.max_new_tokens,
-                stage="respond",
-            )
+        return await respond(
+            endpoint,
+            row["instruction"],
+            of=(role, row["id"]),
+            seed=self.seed,
+            temperature=self.temperature,
+            max_new_tokens=self.max_new_tokens,
         )
-        return completion.text.strip()

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 from datasets import Features
 
 from codeclm_hf import ids, schema
-from codeclm_hf.endpoints.base import Completion, Endpoint, GenerationRequest, Message
+from codeclm_hf.endpoints.base import Completion, Endpoint
 from codeclm_hf.errors import RequestRejected, RowError
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages import contrast, parse
-from codeclm_hf.stages.ask import ask, object_of, together
+from codeclm_hf.stages.ask import ask, object_of, respond, together
 from codeclm_hf.stages.decode import TOKENS_AN_INSTRUCTION, instruction_id
 from codeclm_hf.stages.encode import unusable
 from codeclm_hf.stages.judge import in_both_orders
@@ -119,16 +119,14 @@ class Tailor(Stage):
         candidate["verdict"] = contrast.verdict(candidate["gap"], self.threshold, last=last)
 
     async def _respond(self, role: str, endpoint: Endpoint, candidate: Row) -> str:
-        completion = await endpoint.generate(
-            GenerationRequest(
-                messages=(Message("user", candidate["instruction"]),),
-                seed=ids.derive(self.seed, "respond", role, candidate["id"], 0),
-                temperature=self.temperature,
-                max_new_tokens=self.max_new_tokens,
-                stage="respond",
-            )
+        return await respond(
+            endpoint,
+            candidate["instruction"],
+            of=(role, candidate["id"]),
+            seed=self.seed,
+            temperature=self.temperature,
+            max_new_tokens=self.max_new_tokens,
         )
-        return completion.text.strip()
 
     def _scores(self, completion: Completion) -> tuple[float, float]:
         if self.scoring == "discrete":
