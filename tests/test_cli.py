@@ -1,4 +1,4 @@
-"""The command line, as a person types it: a process of its own, real servers, one line for what is wrong."""
+"""The command line, as a person types it: real servers, a process of its own where it matters, one line for errors."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from typing import Any
 
 import pytest
 from datasets import load_dataset
+from test_hub_commands import Cli, Result
+from test_hub_commands import cli as in_process
 
 from standin import StandIn
+
+__all__ = ["in_process"]
 
 WorldOf = Callable[..., tuple[StandIn, StandIn]]
 
@@ -38,7 +42,7 @@ def typed(world_of: WorldOf, tmp_path: Path, seeds_file: Path) -> list[object]:
             "--num-instructions", 8, "--num-metadata", 4]  # fmt: skip
 
 
-def refused(result: subprocess.CompletedProcess[str]) -> str:
+def refused(result: subprocess.CompletedProcess[str] | Result) -> str:
     """The one line of a refusal."""
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr
@@ -147,7 +151,7 @@ def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    typed: list[object], tmp_path: Path, words: list[str], line: str
+    typed: list[object], tmp_path: Path, words: list[str], line: str, in_process: Cli
 ) -> None:
     """Each says what is needed, what came and what to do; nothing is written."""
     (tmp_path / "empty.jsonl").write_text("")
@@ -164,7 +168,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         word if not (tmp_path / str(word)).exists() and not str(word).endswith("l") else tmp_path / word
         for word in words
     ]
-    result = cli("run", *line_typed[:1], *typed[2:], *line_typed[1:])
+    result = in_process("run", *line_typed[:1], *typed[2:], *line_typed[1:])
     assert re.search(line, refused(result))
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
