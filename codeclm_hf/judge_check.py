@@ -79,7 +79,8 @@ def check_judge(
         BadInput: that file is no prompt.
         EndpointError: the judge cannot be asked now.
     """
-    known = [pair for kind in KINDS for pair in [pair for pair in pairs() if pair["kind"] == kind][:of_each]]
+    shipped = pairs()
+    known = [pair for kind in KINDS for pair in [pair for pair in shipped if pair["kind"] == kind][:of_each]]
     table = Dataset.from_dict(
         {
             "instruction": [pair["instruction"] for pair in known],
