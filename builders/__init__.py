@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from .metadata import load_metadata
+from .responses import load_responses
 from .seeds import SeedInstructions, SeedsConfig, load_seeds
 from .tailored import Tailored, TailoredConfig
 
-__all__ = ["SeedInstructions", "SeedsConfig", "Tailored", "TailoredConfig", "load_metadata", "load_seeds"]
+__all__ = [
+    "SeedInstructions",
+    "SeedsConfig",
+    "Tailored",
+    "TailoredConfig",
+    "load_metadata",
+    "load_responses",
+    "load_seeds",
+]

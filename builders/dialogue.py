@@ -71,6 +71,15 @@ def asked(row: Mapping[str, Any], dialogue: Any, whole: bool = False) -> Any:
     return of_turns(said, whole)
 
 
+def answered(turns: Sequence[Mapping[str, Any]] | None) -> str | None:
+    """The text of the assistant's first turn; None when there is none."""
+    for turn in turns or ():
+        if str(turn.get("role") or turn.get("from")).strip().lower() not in _USER | _SYSTEM | _TOOL:
+            text = _content(turn.get("content", turn.get("value")))
+            return text if isinstance(text, str) else None
+    return None
+
+
 def of_turns(said: Sequence[tuple[str, str]], whole: bool) -> Any:
     """The instruction in the turns (role, text), as `asked` gives it."""
     users = [at for at, (role, _) in enumerate(said) if role == "user"]

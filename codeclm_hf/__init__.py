@@ -8,6 +8,7 @@ instructions ── Tailor ──▶ trace                                respon
 metadata ── Chain ──▶ the three at once                         no row waits at a stage's end
 trace ── tables ──▶ default, preference, trace, metadata        what people train on and look at
 run directory ── publish ──▶ a version on the Hub               one commit, one tag; pull brings it back
+benchmark ── Evaluation ──▶ capacity recovery, with intervals   whether it helped
 ```
 
 `CodecLM` runs them in order into a run directory; each stage also works alone with `Dataset.map`.
@@ -26,6 +27,7 @@ from codeclm_hf.errors import (
     MergeConflict,
     RowError,
 )
+from codeclm_hf.evaluation import Evaluation
 from codeclm_hf.hub.export import export
 from codeclm_hf.hub.publish import Published, publish
 from codeclm_hf.hub.pull import pull, scan
@@ -55,6 +57,7 @@ __all__ = [
     "Encode",
     "Endpoint",
     "EndpointError",
+    "Evaluation",
     "GenerationRequest",
     "HubError",
     "MergeConflict",

@@ -65,13 +65,20 @@ def pairs() -> list[dict[str, str]]:
 
 
 def check_judge(
-    judge: Endpoint, *, prompts: str | Path | None = None, of_each: int | None = None, seed: int = 0
+    judge: Endpoint,
+    *,
+    prompts: str | Path | None = None,
+    explained: bool = False,
+    of_each: int | None = None,
+    seed: int = 0,
 ) -> JudgeReport:
     """Ask a judge about pairs of answers whose better one is known, each in both orders.
 
     Args:
-        judge: the judge; it is asked some seventy times, for the scores alone, as in a run.
-        prompts: a folder whose `judge.jinja` replaces ours.
+        judge: the judge; it is asked some seventy times.
+        prompts: a folder whose `judge.jinja`, or `compare.jinja`, replaces ours.
+        explained: whether it is asked as an evaluation asks, by `compare.jinja`, and not for the scores alone, as a run
+            does.
         of_each: pairs of each kind; all by default.
         seed: of the fences around the answers.
 
@@ -88,7 +95,8 @@ def check_judge(
             "reference_response": [pair["worse"] for pair in known],
         }
     )
-    rows = Compare(judge=judge, prompt=load("judge", prompts), explained=False, seed=seed).map(table).to_list()
+    prompt = load("compare" if explained else "judge", prompts)
+    rows = Compare(judge=judge, prompt=prompt, explained=explained, seed=seed).map(table).to_list()
     return _report(judge.identity, [{**row, "kind": pair["kind"]} for row, pair in zip(rows, known, strict=True)])
 
 

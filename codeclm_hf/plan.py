@@ -9,7 +9,8 @@ from codeclm_hf.stages.ask import ASKED_AGAIN
 from codeclm_hf.stages.decode import MOST_AT_ONCE
 from codeclm_hf.stages.tailor import Tailor
 
-_TRIES = 1 + ASKED_AGAIN
+TRIES = 1 + ASKED_AGAIN
+"""Most requests for one structured answer."""
 
 
 class Requests(NamedTuple):
@@ -40,14 +41,14 @@ def plan(tailor: Tailor, *, seeds: int, metadata: int, instructions: int) -> lis
     rounds = tailor.iterations if tailor.contrastive_filter else 1
     rubrics = metadata if improvements else 0
     return [
-        Requests("encode", seeds, seeds * _TRIES),
-        Requests("rubrics", min(rubrics, 1), rubrics * _TRIES),
-        Requests("decode", ceil(instructions / MOST_AT_ONCE), decode * _TRIES),
+        Requests("encode", seeds, seeds * TRIES),
+        Requests("rubrics", min(rubrics, 1), rubrics * TRIES),
+        Requests("decode", ceil(instructions / MOST_AT_ONCE), decode * TRIES),
         Requests("respond", instructions * responses, instructions * responses * rounds),
-        Requests("judge", instructions * judged, instructions * judged * rounds * _TRIES),
+        Requests("judge", instructions * judged, instructions * judged * rounds * TRIES),
         Requests(
             "improve",
             0 if tailor.contrastive_filter else instructions * improvements,
-            instructions * improvements * _TRIES,
+            instructions * improvements * TRIES,
         ),
     ]

@@ -39,7 +39,8 @@ DATA = "data"
 FIGURES = "figures"
 PULLED = ".pulled"
 LOCK = ".lock"
-_SCRATCH = ".data-"
+SCRATCH = ".data-"
+"""How a folder's name begins that holds tables until they are put in place."""
 TEMPLATE = "card_template"
 """The manifest's name for the text of a card template that somebody gave; it stays through runs."""
 
@@ -86,7 +87,7 @@ def claim(out: str | Path, manifest: dict[str, Any]) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if not (directory / MANIFEST).exists():
-            _replace(directory / MANIFEST, manifest_text({**manifest, "status": "running"}))
+            put(directory / MANIFEST, manifest_text({**manifest, "status": "running"}))
     except OSError as exc:
         raise BadInput(f"needs a folder that can be written; {directory} cannot ({exc.strerror})") from exc
     return directory
@@ -135,9 +136,9 @@ def _write(
 ) -> None:
     manifest = {**manifest, "status": "complete"}
     with locked(directory):
-        for left in directory.glob(f"{_SCRATCH}*"):  # by a run that was killed here
+        for left in directory.glob(f"{SCRATCH}*"):  # by a run that was killed here
             shutil.rmtree(left)
-        fresh = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=directory))
+        fresh = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=directory))
         try:
             (fresh / DATA).mkdir()
             files = {name: _write_table(fresh / DATA / name, table) for name, table in tables.items() if len(table)}
@@ -153,13 +154,13 @@ def _write(
         card = directory / CARD
         before = card.read_text(encoding="utf-8") if card.is_file() else ""
         put_card(directory, render(manifest, told, before), figures)
-        _replace(directory / MANIFEST, manifest_text(manifest))
+        put(directory / MANIFEST, manifest_text(manifest))
 
 
 def put_template(directory: Path, manifest: Mapping[str, Any], template: str, card: str) -> None:
     """Put a card, and the template that it was made with, in place; the caller holds the folder."""
-    _replace(directory / MANIFEST, manifest_text({**manifest, TEMPLATE: template}))
-    _replace(directory / CARD, card)
+    put(directory / MANIFEST, manifest_text({**manifest, TEMPLATE: template}))
+    put(directory / CARD, card)
 
 
 def put_card(directory: Path, text: str, figures: Mapping[str, bytes]) -> None:
@@ -168,8 +169,8 @@ def put_card(directory: Path, text: str, figures: Mapping[str, bytes]) -> None:
     if figures:
         folder.mkdir(exist_ok=True)
     for name, picture in figures.items():
-        _replace(folder / name, picture)
-    _replace(directory / CARD, text)
+        put(folder / name, picture)
+    put(directory / CARD, text)
     for path in folder.glob("*.png"):
         if path.name not in figures:
             path.unlink()
@@ -259,7 +260,8 @@ def manifest_text(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def _replace(path: Path, content: str | bytes) -> None:
+def put(path: Path, content: str | bytes) -> None:
+    """Write a file whole, in place of what was there."""
     handle, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     with os.fdopen(handle, "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)

@@ -1,4 +1,4 @@
-"""A warm process that prepares tailored data sets in children of its own, which can die at a given point."""
+"""A warm process that prepares tailored data sets, or runs commands, in children of its own, which can die midway."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 
 class Preparer:
-    """Calls `Tailored(…).download_and_prepare(…)` in other processes."""
+    """Calls `Tailored(…).download_and_prepare(…)`, or the command line, in other processes."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -44,7 +44,8 @@ def die(*_: Any, **__: Any) -> None:
 def _serve() -> None:
     import datasets
 
-    import codeclm_hf.builders  # noqa: F401  # no child imports it again
+    import codeclm_hf.builders
+    import codeclm_hf.cli  # noqa: F401  # no child imports it again
 
     datasets.disable_progress_bars()
     gc.freeze()
@@ -52,7 +53,7 @@ def _serve() -> None:
         children = []
         for job in json.loads(line):
             if (child := os.fork()) == 0:
-                _do(**job)
+                _command(**job) if "command" in job else _do(**job)
             children.append(child)
         print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children], flush=True)
 
@@ -78,6 +79,33 @@ def _do(*, strong: str, target: str, mode: str | None = None, dies: int | str | 
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
+
+
+def _command(*, command: list[str], dies: int | str | None = None) -> None:
+    """A command, killed when so many answers have come or when its tables are about to be put in place."""
+    from codeclm_hf import cli, parquet
+    from codeclm_hf.endpoints.pool import Pool
+
+    try:
+        if isinstance(dies, int):
+            left, generate = [dies], Pool.generate
+
+            async def mortal(*args: Any, **options: Any) -> Any:
+                completion = await generate(*args, **options)
+                left[0] -= 1
+                return completion if left[0] > 0 else die()
+
+            Pool.generate = mortal  # type: ignore[method-assign]
+        elif dies:
+            write = parquet.write
+            parquet.write = lambda *args: (write(*args), die())  # type: ignore[assignment,func-returns-value]
+        sys.argv = ["codeclm-hf", *command]
+        cli.main()
+    except SystemExit as exc:
+        os._exit(int(exc.code or 0))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
 
 
 class _Mortal:

@@ -11,7 +11,7 @@ import polars as pl
 from datasets import Dataset
 
 from codeclm_hf import about, ids, prompts, run_directory, schema
-from codeclm_hf.hub import card, pictures
+from codeclm_hf.hub import card, pictures, report, report_pictures
 from codeclm_hf.metrics.contents import contents
 from codeclm_hf.pipeline import CodecLM
 from hub import Hub, Repo
@@ -34,7 +34,9 @@ def repo(hub: Hub) -> Repo:
 def dot(put: Callable[[Any, str, Any], None]) -> None:
     """Let every picture be a pixel: what it is called, not what it shows."""
     put(pictures, "drawn", lambda found, drift, wanted: ((file, None) for file in wanted))
-    put(pictures, "_png", lambda figure: DOT)
+    for module in (pictures, report_pictures):
+        put(module, "png", lambda figure: DOT)
+    put(report_pictures, "drawn", lambda results: ((file, None) for file in report.PICTURES))
 
 
 def run_directory_of(

@@ -31,6 +31,11 @@ _BETWEEN = re.compile(r",(?=[a-z+]*://|[^@]*$)")  # URLs; not inside a password
 _FORMS = "http(s)://HOST:PORT (tgi+http:// or chat+http:// to force the dialect) or local:MODEL"
 
 
+def is_endpoint(text: str) -> bool:
+    """Whether a text is meant as an endpoint, and not as a file or a data set."""
+    return re.match(r"local:|((tgi|chat)\+)?https?://", text, re.I) is not None
+
+
 def endpoint(
     target: str,
     *,

@@ -110,9 +110,9 @@ def _told(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _rendered(template: str | None, told: Mapping[str, Any]) -> str:
     """The body from our template, or from one that somebody gave; that is one block where it marks none."""
     if not template:
-        return _jinja.get_template("dataset_card.md.jinja").render(told)
+        return templates.get_template("dataset_card.md.jinja").render(told)
     try:
-        text = _jinja.from_string(template).render(told)
+        text = templates.from_string(template).render(told)
     except Exception as exc:  # whatever an expression raises
         line = _line(exc)
         raise BadInput(
@@ -182,7 +182,7 @@ def _shown(value: object) -> object:
     return value if isinstance(value, (Markup, int, float)) else escape(value)
 
 
-_jinja = ImmutableSandboxedEnvironment(  # a template may come from a stranger's version
+templates = ImmutableSandboxedEnvironment(  # a template may come from a stranger's version
     loader=jinja2.PackageLoader("codeclm_hf.cards", ""),
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
@@ -191,7 +191,8 @@ _jinja = ImmutableSandboxedEnvironment(  # a template may come from a stranger's
     autoescape=False,  # that is for HTML; `finalize` escapes for Markdown
     finalize=_shown,
 )
-_jinja.filters |= {
+"""The cards' templates, with filters that make text of a model harmless."""
+templates.filters |= {
     "named": lambda text: Markup(named(text)),
     "fenced": lambda text: Markup(fenced(text)),
     "quoted": lambda text: Markup(json.dumps(text, ensure_ascii=False)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -62,10 +63,17 @@ def pictures(
     wanted = [file for file in captions(distributions, drift) if file not in there]
     if not wanted:
         return dict(there)
+    with styled():
+        return {**there} | {file: png(figure) for file, figure in drawn(distributions, drift, wanted)}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """While pictures are drawn: by one thread at a time, in the same style whatever the user's is."""
     from matplotlib import style
 
     with _ONE_AT_A_TIME, style.context("default"):
-        return {**there} | {file: _png(figure) for file, figure in drawn(distributions, drift, wanted)}
+        yield
 
 
 def drawn(
@@ -224,7 +232,7 @@ def _drift(pen: Pen, drift: Mapping[str, Any]) -> Figure:
     return pen.finish(axes, y, note=any(pen.spelled(share["name"]) is None for _, _, share in rows))
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
     """The picture in 256 colours, which are a third of the bytes; without a date, or who wrote it."""
     from PIL import Image
 

@@ -9,7 +9,7 @@ from datasets import Features
 
 from codeclm_hf import ids, schema
 from codeclm_hf.endpoints.base import Endpoint
-from codeclm_hf.errors import RequestRejected, RowError, UnreadableAnswer
+from codeclm_hf.errors import RowError, UnreadableAnswer
 from codeclm_hf.metrics.outcomes import outcome
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages.ask import object_of, respond, together
@@ -20,6 +20,9 @@ from codeclm_hf.stages.stage import Row, Stage
 
 EXPLAINED_TOKENS = 512
 """Most tokens of a judgement with its explanation."""
+UNREADABLE = "unreadable judgement"
+"""How the `error` begins of a row whose judgement gives no scores."""
+ROLES = ("candidate", "reference")
 _EXPLAINED = object_of(scores=SCORES, explanation={"type": "string", "maxLength": 300})
 
 
@@ -53,10 +56,12 @@ class Compare(Stage):
         if error := unusable(row["instruction"]):
             return [{**made, "error": row.get("error") or error}]
         made["id"] = row.get("id") or ids.row_id("instruction", row["instruction"])
+        missing = [role for role in ROLES if made[f"{role}_response"] is None and getattr(self, role) is None]
+        if missing:  # said before the other side is asked for an answer that nothing can be compared with
+            what = f"no {' and no '.join(missing)} response to this instruction"
+            return [{**made, "error": f"there is {what}, and no endpoint to ask for one"}]
         try:
-            candidate, reference = await together(
-                self._response("candidate", self.candidate, made), self._response("reference", self.reference, made)
-            )
+            candidate, reference = await together(*(self._response(role, getattr(self, role), made) for role in ROLES))
             made |= {"candidate_response": candidate, "reference_response": reference}
             first, second = await in_both_orders(
                 self.judge,
@@ -72,16 +77,14 @@ class Compare(Stage):
             made |= {"scores_candidate_first": first, "scores_reference_first": second}
             made["outcome"] = outcome(*zip(first, second, strict=True))
         except UnreadableAnswer as exc:
-            made["error"] = f"unreadable judgement: {exc}"
+            made["error"] = f"{UNREADABLE}: {exc}"
         except RowError as exc:
             made["error"] = str(exc)
         return [made]
 
-    async def _response(self, role: str, endpoint: Endpoint | None, row: Row) -> str:
+    async def _response(self, role: str, endpoint: Endpoint, row: Row) -> str:
         if row[f"{role}_response"] is not None:
             return str(row[f"{role}_response"])
-        if endpoint is None:
-            raise RequestRejected(f"there is no {role} response to this instruction, and no endpoint to ask for one")
         return await respond(
             endpoint,
             row["instruction"],

@@ -1,0 +1,88 @@
+"""Responses of a model, in whatever people keep them: outputs of a benchmark, chats, or an earlier evaluation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from codeclm_hf.errors import BadInput
+
+from .dialogue import answered, turns_in
+from .reading import named
+from .seeds import load_seeds
+
+COLUMNS = ("response", "output", "completion", "answer", "generation", "model_output", "text")
+"""Names of columns that hold responses, the likeliest first."""
+CHATS = ("messages", "conversations", "conversation")
+MODELS = ("generator", "model", "model_id")
+"""Names of columns that say whose the responses are."""
+
+
+def load_responses(source: str, *, role: str | None = None) -> datasets.Dataset:
+    """Reads a model's responses: the first to each instruction.
+
+    Args:
+        source: what `load_seeds` takes, a Hub data set also as `org/name@revision`; or the folder of an evaluation.
+        role: `candidate` or `reference`: whose responses to take where there are both, as in an evaluation's folder.
+
+    Returns:
+        The columns `instruction` and `response`, which is null where a row has none. A response is in one of the
+        columns that `COLUMNS` names, or the assistant's first turn in a chat. `Dataset.info.description` is the model's
+        name where a column or the evaluation gives one, or else the source.
+
+    Raises:
+        BadInput: there is no such source, or no column with responses.
+    """
+    comparisons = Path(source) / "data" / "comparisons"
+    here = "://" in source or Path(source).exists()
+    name, _, revision = (source, "", "") if here else source.partition("@")
+    table = load_seeds(str(comparisons) if comparisons.is_dir() else name, revision=revision or None)
+    columns = {column.lower(): column for column in table.column_names}
+    response = _reader(columns, role, source)
+    rows = [{"instruction": row["instruction"], "response": response(row)} for row in table]
+    features = datasets.Features({"instruction": datasets.Value("string"), "response": datasets.Value("string")})
+    made = datasets.Dataset.from_list(rows, features=features)
+    made.info.description = _evaluated(Path(source) / "results.json", role) or _whose(table, columns) or source
+    return made
+
+
+def _reader(columns: dict[str, str], role: str | None, source: str) -> Callable[[dict[str, Any]], str | None]:
+    """How a row is read."""
+    wanted = [f"{role}_response", *COLUMNS] if role else COLUMNS
+    texts, chats = ([columns[name] for name in names if name in columns] for names in (wanted, CHATS))
+    if not texts and not chats:
+        raise BadInput(
+            f"needs a column with responses ({', '.join(COLUMNS)}) or chats ({', '.join(CHATS)}); {source} has "
+            f"{named(columns.values())}"
+        )
+
+    def read(row: dict[str, Any]) -> str | None:
+        if not texts:
+            return answered(turns_in(row[chats[0]]))
+        return row[texts[0]] if isinstance(row[texts[0]], str) else None
+
+    return read
+
+
+def _evaluated(results: Path, role: str | None) -> str | None:
+    """Whose responses an evaluation says that they are."""
+    if role is None or not results.is_file():
+        return None
+    try:
+        return str(json.loads(results.read_text(encoding="utf-8"))["models"][role])
+    except (OSError, ValueError, LookupError, TypeError) as exc:
+        raise BadInput(f"needs the folder of an evaluation; {results} cannot be read ({exc})") from exc
+
+
+def _whose(table: datasets.Dataset, columns: dict[str, str]) -> str | None:
+    """The one model that all rows name."""
+    for name in MODELS:
+        if name in columns:
+            models: Sequence[Any] = table.unique(columns[name])
+            if len(models) == 1 and isinstance(models[0], str) and models[0].strip():
+                return models[0].strip()
+    return None
