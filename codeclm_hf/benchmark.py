@@ -39,13 +39,14 @@ class Benchmark:
         Raises:
             BadInput: no instruction has it.
         """
-        found = {name: {name for names in map(names_of(name), self.rows) for name in names} for name in GROUPS}
+        rows = [row for row in self.rows if row["instruction"] is not None]
+        found = {name: {one for row in rows for one in names_of(name)(row) or [None]} for name in GROUPS}
         if wanted is None:
             return next((name for name in GROUPS if len(found[name]) > 1), None)
         if wanted not in GROUPS:
             raise BadInput(f"needs results by {', '.join(GROUPS[:-1])} or {GROUPS[-1]}; came {wanted!r}")
-        if not found[wanted]:
-            have = ", ".join(name for name in GROUPS if found[name]) or "none"
+        if not found[wanted] - {None}:
+            have = ", ".join(name for name in GROUPS if found[name] - {None}) or "none"
             raise BadInput(f"needs instructions with a {wanted} for results by it; there is none; there is {have}")
         return wanted
 

@@ -19,6 +19,7 @@ from codeclm_hf.endpoints.pool import GIVE_UP_AFTER
 from codeclm_hf.errors import CodecLMError
 from codeclm_hf.evaluation import Evaluation
 from codeclm_hf.hub import report, words
+from codeclm_hf.hub.captions import ratio
 from codeclm_hf.judge_check import check_judge, needed
 from codeclm_hf.settings import check_settings
 
@@ -171,14 +172,14 @@ def _joined(found: Benchmark) -> None:
 def _results(results: dict[str, Any]) -> None:
     by = (results["by"] or "").replace("_", " ")
     table = Table(by, title="How often the candidate does as well as the reference")
-    for column in ("judged", "wins", "ties", "losses", "ratio, % (95 %)", "not judged"):
+    for column in ("judged", "wins", "ties", "losses", "capacity recovery (95 %)", "not judged"):
         table.add_column(column, justify="right")
     rows = [(report.called(one), one) for one in results["groups"]]
     for name, one in [*rows, ("all", results["overall"])]:
         counts = [str(one[name]) for name in ("comparisons", "wins", "ties", "losses")]
-        table.add_row(escape(name), *counts, report.ratio(one), str(one["not_judged"]))
+        table.add_row(escape(name), *counts, ratio(one), str(one["not_judged"]))
     _out.print(table)
     for role, model in results["models"].items():
         _out.print(f"{role}: {model}", soft_wrap=True, markup=False)
-    if why := [f"{number} {what.replace('_', ' ')}" for what, number in results["not_judged"].items() if number]:
-        _out.print(f"not judged, and counted nowhere: {', '.join(why)}", soft_wrap=True)
+    if why := report.why(results):
+        _out.print(f"not judged, and counted nowhere: {why}", soft_wrap=True)

@@ -39,8 +39,6 @@ from codeclm_hf.progress import OnProgress, Report
 from codeclm_hf.settings import check_settings
 from codeclm_hf.stages.compare import ROLES, UNREADABLE, Compare
 
-COMPARISONS = f"{run_directory.DATA}/comparisons"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
@@ -179,7 +177,7 @@ class Evaluation:
                 "seed": self.seed,
                 "prompt": self.compare.prompt.hash,
             },
-            "benchmark": {**inputs.provenance(benchmark, None), "repeated": found.repeated},
+            "benchmark": {**_provenance(benchmark), "repeated": found.repeated},
             "judge": {"fit": checked.fit, **asdict(checked)},
             **_results(table, found, by),
             "usage": usage,
@@ -187,6 +185,10 @@ class Evaluation:
         plain: dict[str, Any] = _plain(results)
         _write(directory, table, plain)
         return plain
+
+
+def _provenance(benchmark: Dataset) -> dict[str, Any]:
+    return {name: told for name, told in inputs.provenance(benchmark, None).items() if name != "given"}
 
 
 def _results(table: Dataset, found: Benchmark, by: str | None) -> dict[str, Any]:
@@ -201,9 +203,9 @@ def _results(table: Dataset, found: Benchmark, by: str | None) -> dict[str, Any]
         "groups": grouped(rows, names_of(by)) if by else [],
         "not_judged": {
             "without_a_response": len(without),
-            "unreadable": unreadable,
+            "with_an_unreadable_judgement": unreadable,
             "without_an_instruction": unusable,
-            "failed": overall["not_judged"] - len(without) - unreadable - unusable,
+            "failed_otherwise": overall["not_judged"] - len(without) - unreadable - unusable,
         },
         "without_a_response": {role: len(none) for role, none in found.missing.items()},
         "to_other_instructions": dict(found.others),
@@ -255,17 +257,18 @@ def _write(directory: Path, table: Dataset, results: dict[str, Any]) -> None:
         with run_directory.locked(directory):
             for left in directory.glob(f"{run_directory.SCRATCH}*"):  # by an evaluation that was killed here
                 shutil.rmtree(left)
+            comparisons = directory / report.COMPARISONS
             fresh = Path(tempfile.mkdtemp(prefix=run_directory.SCRATCH, dir=directory))
             try:
                 batches = (batch for part in table.with_format("arrow").iter(1000) for batch in part.to_batches())
                 files = parquet.write(fresh / "comparisons", batches, table.features.arrow_schema)
-                (directory / run_directory.DATA).mkdir(exist_ok=True)
-                if (directory / COMPARISONS).exists():
-                    os.rename(directory / COMPARISONS, fresh / "old")
-                os.rename(fresh / "comparisons", directory / COMPARISONS)
+                comparisons.parent.mkdir(exist_ok=True)
+                if comparisons.exists():
+                    os.rename(comparisons, fresh / "old")
+                os.rename(fresh / "comparisons", comparisons)
             finally:
                 shutil.rmtree(fresh)
-            pattern = f"{COMPARISONS}/train-*-{next(iter(files)).rsplit('-', 1)[1]}"
+            pattern = f"{report.COMPARISONS}/train-*-{next(iter(files)).rsplit('-', 1)[1]}"
             text = report.render(results, table, pattern=pattern)
             run_directory.put_card(directory, text, pictures(results))
             run_directory.put(directory / report.RESULTS, run_directory.manifest_text(results))

@@ -47,6 +47,10 @@ def publish(
     language: Annotated[
         str | None, typer.Option(metavar="L", help="The card's languages, such as en,de; by default what is detected.")
     ] = None,
+    evaluation: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="What evaluate made, to stand beside the data; may be given again."),
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Leave out the latest version's rows that DIR does not have.")
     ] = False,
@@ -58,7 +62,10 @@ def publish(
 ) -> None:
     """Put a run directory on the Hub as the next version: one commit, one tag, read back and compared."""
     if create_pr:
-        given = (version, bump != "auto", private, branch != "main", license, language, replace, adopt, dry_run)
+        given = (
+            *(version, bump != "auto", private, branch != "main", license, language, evaluation),
+            *(replace, adopt, dry_run),
+        )
         if any(given):
             raise BadInput("needs --create-pr with --message, --redact or an --allow at most; a merge settles the rest")
         contribute(directory, repo, message, allow_incomplete, allow_secrets, redact)
@@ -73,6 +80,7 @@ def publish(
         branch=branch,
         license=license,
         language=language,
+        evaluations=evaluation or (),
         replace=replace,
         adopt=adopt,
         allow_incomplete=allow_incomplete,

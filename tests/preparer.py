@@ -99,6 +99,7 @@ def _command(*, command: list[str], dies: int | str | None = None) -> None:
         elif dies:
             write = parquet.write
             parquet.write = lambda *args: (write(*args), die())  # type: ignore[assignment,func-returns-value]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the parent writes how we ended
         sys.argv = ["codeclm-hf", *command]
         cli.main()
     except SystemExit as exc:

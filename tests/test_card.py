@@ -100,7 +100,7 @@ OTHER: dict[str, Any] = {
 BLOCK = re.compile(
     r"<!-- codeclm-hf:begin (\w+)(?: \w{8})? -->(?:(?!<!-- codeclm-hf:begin).)*?<!-- codeclm-hf:end \1 -->", re.S
 )
-NAMES = ["summary", "content", "making", "changes", "limits", "citation"]
+NAMES = ["summary", "content", "making", "changes", "evaluation", "limits", "citation"]
 
 
 def again(card: str, manifest: dict[str, Any] = OTHER, **how: Any) -> str:
@@ -129,6 +129,7 @@ def test_what_people_wrote_stays_where_it_is() -> None:
         "---\nnot: front matter\n---",
         "\\1 \\g<0> $&",
         "> last",
+        "a | b",
         "```",
     ]
     card = FRESH
@@ -149,6 +150,7 @@ def test_blocks_stay_where_people_moved_them() -> None:
         "content",
         "making",
         "changes",
+        "evaluation",
         "limits",
         "summary",
     ]
@@ -420,6 +422,18 @@ def test_a_data_set_without_rows_is_not_called_one_to_train_on() -> None:
 
 
 HOSTILE = "x\n<!-- codeclm-hf:end making -->|`<script>\u2028--> <!-- codeclm-hf:begin making -->"
+
+
+def test_evaluations_that_stand_beside_the_data_are_told() -> None:
+    """A line each, with a link to its report; a judge that failed its check is called so."""
+    assert "## Evaluation" not in FRESH
+    told = {"comparisons": 80, "not_judged": 0, "wilson_low": 0.5, "wilson_high": 0.7, "capacity_recovery_ratio": 0.6}
+    models = {"candidate": "small", "reference": HOSTILE, "judge": "third"}
+    one = {**told, "models": models, "judge_fit": False}
+    made = block(render({**MANIFEST, "evaluations": {"koala_80": one}}, TABLES), "evaluation")
+    assert "| [koala\\_80](evaluations/koala_80/README.md) | small |" in made
+    assert "| third (failed its check) | 80 | 60.0 % (50.0–70.0) |" in made
+    assert "<script>" not in made
 
 
 def test_a_hostile_name_stays_one_line_of_its_block() -> None:

@@ -102,7 +102,7 @@ def _nothing_foreign(body: str) -> None:
     assert {str(token.attrs["src"]).split("/")[0] for token in inline if token.type == "image"} <= {"figures"}
     links = {str(token.attrs["href"]) for token in inline if token.type == "link_open"}
     assert links == {"https://arxiv.org/abs/2404.05875"}
-    blocks = ["summary", "content", "making", "changes", "limits", "citation"]
+    blocks = ["summary", "content", "making", "changes", "evaluation", "limits", "citation"]
     assert re.findall(r"<!-- codeclm-hf:end (\w+) -->", body) == blocks
     headings = [tokens[at + 1].content for at, token in enumerate(tokens) if token.type == "heading_open"]
     assert len(headings) == 6

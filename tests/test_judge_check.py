@@ -25,8 +25,9 @@ def shown(asked: str) -> tuple[str, str, str]:
     """The instruction and the two answers that a judge is shown."""
     fence = re.search(r"lines of \[(\w+)\]", asked)
     assert fence is not None
-    _, _, instruction, first, second, *_ = re.split(rf"\[{fence[1]}[^\]]*\]", asked)
-    return instruction.strip(), first.strip(), second.strip()
+    _, _, *parts = asked.split(f"[{fence[1]}")
+    instruction, first, second = (part.partition("]")[2].strip() for part in parts[:3])
+    return instruction, first, second
 
 
 def judging(rate: Rate) -> Any:

@@ -114,6 +114,14 @@ def percent(share: float) -> str:
     return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
 
 
+def ratio(one: Mapping[str, Any]) -> str:
+    """A Capacity Recovery Ratio with its interval, as people read it."""
+    if one["capacity_recovery_ratio"] is None:
+        return "not known"
+    low, high = (f"{100 * one[end]:.1f}" for end in ("wilson_low", "wilson_high"))
+    return f"{100 * one['capacity_recovery_ratio']:.1f} % ({low}–{high})"
+
+
 def counted(count: int, noun: str) -> str:
     """A number of things."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -19,7 +19,7 @@ from codeclm_hf import about, run_directory
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import blocks, card_data
 from codeclm_hf.hub import words as shown
-from codeclm_hf.hub.captions import MOST_BARS, captions, gap_bins
+from codeclm_hf.hub.captions import MOST_BARS, captions, gap_bins, ratio
 from codeclm_hf.metrics.languages import spoken
 from codeclm_hf.run_directory import Table
 
@@ -100,6 +100,8 @@ def _told(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "most": MOST_BARS,
         "gaps": gap_bins(found["gap"]) if found else [],
         "pictures": captions(found, manifest.get("drift")) if found else {},
+        "evaluations": manifest.get("evaluations", {}),
+        "ratio": lambda one: Markup(ratio(one)),
         "languages": manifest.get("languages"),
         "spoken": spoken(manifest.get("languages", {})),
         "seeds": [one["seeds"] for one in brought if "seeds" in one],

@@ -16,6 +16,7 @@ from codeclm_hf import parquet, run_directory, schema
 from codeclm_hf.errors import BadInput, MergeConflict
 from codeclm_hf.hub import blocks, card, merge
 from codeclm_hf.hub.captions import DRIFT
+from codeclm_hf.hub.evaluations import FOLDER as EVALUATIONS
 from codeclm_hf.hub.merge import Conflict, Counts, Merged
 from codeclm_hf.hub.pictures import pictures
 from codeclm_hf.hub.snapshot import Snapshot
@@ -26,7 +27,7 @@ from codeclm_hf.metrics.drift import NAMES, moved
 
 MADE = ("codeclm_hf", "models", "config", "prompts", "seeds", "scan", "versions")
 """What a manifest says of the making of rows; `contributions` keeps it of every version that brought some."""
-_OF_A_VERSION = ("version", "parent", "changes", "contributions", "incomplete", "drift")
+_OF_A_VERSION = ("version", "parent", "changes", "contributions", "incomplete", "drift", EVALUATIONS)
 SHOWN = 5
 
 
@@ -119,10 +120,12 @@ def draft(
     onto = _onto(sides, wish.take)
     changes = {name: one.changes for name, one in merged.items()}
     whole = all(one.ours_whole for one in merged.values())
+    evaluated = _evaluated(sides)
     if theirs.manifest and not any(changes.values()):
-        maker = {**theirs.manifest, **_template(sides)}
+        maker = {**theirs.manifest, **_template(sides), **evaluated}
         tables = theirs.files or sides.ours.files  # the same rows; theirs are not here where they are known to be ours
-        if card.render(maker, run_directory.described(tables), onto, name=repo, front=wish.front) == theirs.card:
+        text = card.render(maker, run_directory.described(tables), onto, name=repo, front=wish.front)
+        if text == theirs.card and evaluated == _known(theirs):
             there = Snapshot(tables, theirs.manifest, theirs.card, known=lambda: theirs.digests)
             return Draft(Version.of_tag(maker.get("version") or ""), there, new=False, whole=whole)
     else:
@@ -140,13 +143,14 @@ def draft(
     manifest["version"] = str(version) if version else None
     manifest["parent"] = {"commit": theirs.commit, "version": theirs.manifest.get("version")}
     manifest["contributions"] = _contributions(theirs.manifest, maker, manifest)
+    manifest |= evaluated
     if any(manifest["changes"].get("default", {}).values()) and theirs.manifest.get("version"):
         manifest["drift"] = _drift(theirs if theirs.files or before is None else before(), content)
     figures = _figures(sides.ours, manifest)
     text = card.render(manifest, run_directory.described(tables), onto, name=repo, front=wish.front)
     known = (lambda: sides.ours.digests) if tables == sides.ours.files else None
     edited = tuple(blocks.edits(onto))
-    content = Snapshot(tables, manifest, text, known=known, figures=figures)
+    content = Snapshot(tables, manifest, text, known=known, figures=figures, evaluations=sides.ours.evaluations)
     return Draft(version, content, changes, whole=whole, edited=edited)
 
 
@@ -191,6 +195,18 @@ def _template(sides: Sides) -> dict[str, Any]:
     name = run_directory.TEMPLATE
     given = [one.manifest[name] for one in (sides.ours, sides.theirs) if name in one.manifest]
     return {name: given[0]} if given else {}
+
+
+def _known(theirs: Snapshot) -> dict[str, Any]:
+    """What the manifest says of evaluations, if it says anything."""
+    return {EVALUATIONS: theirs.manifest[EVALUATIONS]} if theirs.manifest.get(EVALUATIONS) else {}
+
+
+def _evaluated(sides: Sides) -> dict[str, Any]:
+    """The same of the next version: those that stand there, and ours."""
+    told = {name: one.told for name, one in sides.ours.evaluations.items()}
+    both = {**_known(sides.theirs).get(EVALUATIONS, {}), **told}
+    return {EVALUATIONS: dict(sorted(both.items()))} if both else {}
 
 
 def _figures(ours: Snapshot, manifest: Mapping[str, Any]) -> dict[str, bytes]:

@@ -19,6 +19,7 @@ from codeclm_hf.hub import repository
 from codeclm_hf.hub.base import Base
 from codeclm_hf.hub.captions import PICTURES
 from codeclm_hf.hub.draft import Draft, Sides, Wish, draft
+from codeclm_hf.hub.evaluations import FOLDER, of_a_version
 from codeclm_hf.hub.repository import Head, Operation, Repository, Stale, Taken
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.hub.version import Version
@@ -158,6 +159,8 @@ def fetch(
             )
         return Snapshot(card=text or "", commit=head.commit)
     manifest = _manifest(hub.read(run_directory.MANIFEST, head.commit) or "", hub.id)
+    if FOLDER in manifest:
+        manifest[FOLDER] = of_a_version(manifest[FOLDER], head.files)
     if known is not None and known.whole and known.commit == head.commit:
         return Snapshot(manifest=manifest, card=text or "", commit=head.commit, known=lambda: known.digests)
     tables_of = {name: match[1] for name in head.files if (match := _OURS.fullmatch(name)) and match[1] in configs}
@@ -239,7 +242,9 @@ def operations(ours: Draft, head: Head) -> list[Operation]:
     """One commit's worth: what is new, and what of ours is no more; what is not ours stays."""
     made = tables(ours)
     figures = {f"{run_directory.FIGURES}/{name}": png for name, png in ours.content.figures.items()}
-    files: dict[str, Path | bytes] = {**made, **figures}
+    beside = {name: content for one in ours.content.evaluations.values() for name, content in one.files.items()}
+    files: dict[str, Path | bytes] = {**made, **figures, **beside}
+    anew = tuple(f"{FOLDER}/{name}/" for name in ours.content.evaluations)
     return [
         CommitOperationAdd(run_directory.CARD, ours.content.card.encode()),
         CommitOperationAdd(run_directory.MANIFEST, run_directory.manifest_text(ours.content.manifest).encode()),
@@ -247,7 +252,7 @@ def operations(ours: Draft, head: Head) -> list[Operation]:
         *(
             CommitOperationDelete(name)
             for name in sorted(head.files - files.keys())
-            if _OURS.fullmatch(name) or _FIGURES.fullmatch(name)
+            if _OURS.fullmatch(name) or _FIGURES.fullmatch(name) or name.startswith(anew)
         ),
     ]
 
@@ -255,7 +260,8 @@ def operations(ours: Draft, head: Head) -> list[Operation]:
 def summary(ours: Draft) -> str:
     """The changes in numbers."""
     counted = [f"{n} {what}" for what, n in total(ours).items() if n]
-    return f"rows {', '.join(counted)}" if counted else "the card"
+    evaluations = [f"evaluation {name}" for name in ours.content.evaluations]
+    return ", ".join([f"rows {', '.join(counted)}"] if counted else evaluations or ["the card"])
 
 
 def total(ours: Draft) -> dict[str, int]:

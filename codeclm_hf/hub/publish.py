@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from dataclasses import replace as replaced
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,6 +21,7 @@ from codeclm_hf.hub import card, release
 from codeclm_hf.hub.base import Base
 from codeclm_hf.hub.card_keys import is_language
 from codeclm_hf.hub.draft import Sides, Wish
+from codeclm_hf.hub.evaluations import opened
 from codeclm_hf.hub.landing import Landed, Landing
 from codeclm_hf.hub.merge import Counts
 from codeclm_hf.hub.pictures import pictures
@@ -61,6 +63,7 @@ def publish(
     branch: str = "main",
     license: str | None = None,
     language: str | None = None,
+    evaluations: Collection[str | Path] = (),
     replace: bool = False,
     adopt: bool = False,
     allow_incomplete: bool = False,
@@ -84,6 +87,8 @@ def publish(
         branch: made at main if it is not there.
         license: the card's license identifier.
         language: the card's languages, ISO 639 codes with commas; by default those that are detected.
+        evaluations: folders that `Evaluation.run` made; each is put beside the data, under `evaluations/` and its own
+            name, in place of what stood there.
         replace: leave out the rows of the latest version that the folder does not have.
         adopt: add to a repository that codeclm-hf did not make; its files stay.
         allow_incomplete: publish a run that accepted nothing; the card says so.
@@ -98,12 +103,14 @@ def publish(
         HubError: the Hub gives no answer; the same call again goes on.
     """
     wish, folder = asked(version, bump, license=license, language=language), Path(directory).expanduser()
+    beside = opened(evaluations)
     with held(folder) as here, tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
         complete(here, folder, allow_incomplete=allow_incomplete)
         hub = Repository(repo, token=token)
         hub.check_access()
         base = last_agreed(hub, folder, branch)
-        ours, personal = release.checked(here, Path(scratch), allow_secrets=allow_secrets, redact=redact)
+        to_release = replaced(here, evaluations=beside)
+        ours, personal = release.checked(to_release, Path(scratch), allow_secrets=allow_secrets, redact=redact)
         if not dry_run:
             _ready(hub, branch, private=private)
         landing = Landing(

@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
+import polars as pl
 
 from codeclm_hf import parquet
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import safety
+from codeclm_hf.hub.evaluations import FOLDER, redacted
 from codeclm_hf.hub.snapshot import Snapshot, key, rows_of
 
 T = TypeVar("T")
@@ -52,10 +53,10 @@ def checked(
             f"needs texts without secrets; found {report.secrets_found}: {some}{more}; nothing was sent; take them "
             "out, or pass --allow-secrets if they are none"
         )
-    redacted = redact and any(report.personal.values())
-    told = {"personal": report.personal, "redacted": redacted, "secrets": report.secrets_found}
-    ours = replace(_redacted(ours, scratch) if redacted else ours, manifest={**ours.manifest, "scan": told})
-    return ours, {kind: 0 for kind in report.personal} if redacted else report.personal
+    replaced = redact and any(report.personal.values())
+    told = {"personal": report.personal, "redacted": replaced, "secrets": report.secrets_found}
+    ours = replace(_redacted(ours, scratch) if replaced else ours, manifest={**ours.manifest, "scan": told})
+    return ours, {kind: 0 for kind in report.personal} if replaced else report.personal
 
 
 def _scans(ours: Snapshot) -> Iterator[Callable[[], safety.Report]]:
@@ -64,6 +65,11 @@ def _scans(ours: Snapshot) -> Iterator[Callable[[], safety.Report]]:
     for config in ours.files:
         for batch in ours.batches(config):
             yield partial(safety.scan, config, rows_of(batch), key(config, ours), clean=clean)
+    for one in ours.evaluations.values():
+        config = f"{FOLDER}/{one.name}"
+        for batch in one.batches():
+            yield partial(safety.scan, config, rows_of(batch), "id", clean=clean)
+        yield partial(safety.scan, config, pl.DataFrame({"text": list(one.texts.values())}), None, clean=clean)
 
 
 def _in_turn(calls: Iterator[Callable[[], T]]) -> Iterator[T]:
@@ -82,11 +88,7 @@ def _redacted(ours: Snapshot, scratch: Path) -> Snapshot:
     files = {}
     for config in ours.files:
         folder, columns = scratch / "redacted" / config, ours.schema(config)
-        rows = _redact(ours.batches(config), columns)
+        rows = redacted(ours.batches(config), columns)
         files[config] = [folder / name for name in parquet.write(folder, rows, columns)]
-    return Snapshot(files, ours.manifest, ours.card, ours.commit, figures=ours.figures)
-
-
-def _redact(batches: Iterator[pa.RecordBatch], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        yield from safety.redact(rows_of(batch)).to_arrow().select(columns.names).cast(columns).to_batches()
+    evaluations = {name: one.redacted(scratch / FOLDER) for name, one in ours.evaluations.items()}
+    return replace(ours, files=files, known=None, evaluations=evaluations)

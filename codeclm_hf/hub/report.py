@@ -8,14 +8,16 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
+from codeclm_hf import run_directory
 from codeclm_hf.hub import card, words
-from codeclm_hf.hub.captions import MOST_BARS, counted, percent
+from codeclm_hf.hub.captions import MOST_BARS, counted, percent, ratio
 
+CARD = run_directory.CARD
 RESULTS = "results.json"
+COMPARISONS = f"{run_directory.DATA}/comparisons"
 RECOVERY, OUTCOMES = PICTURES = ("recovery.png", "outcomes.png")
 MOST_LISTED = 20
 """Instructions that could not be judged and that a report lists; the Parquet has them all."""
-PLURALS = {"use_case": "use cases", "skill": "skills", "source": "sources"}
 JUDGED = {
     "readable": "judgements that can be read",
     "accuracy": "obviously better answers found",
@@ -45,7 +47,7 @@ def render(results: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, pat
             "judged": judged(results["judge"]),
             "not_listed": max(0, len(not_judged) - MOST_LISTED),
             "listed": [(row["id"], row["instruction"], row["error"]) for row in not_judged[:MOST_LISTED]],
-            "plural": PLURALS.get(results["by"] or "", ""),
+            "why": why(results),
             "ratio": lambda one: Markup(ratio(one)),
             "percent": lambda share: Markup(percent(share)),
         }
@@ -60,17 +62,14 @@ def shown(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [groups[at] for at in sorted(most) if groups[at]["comparisons"]]
 
 
-def ratio(one: Mapping[str, Any]) -> str:
-    """A Capacity Recovery Ratio with its interval, as people read it."""
-    if one["capacity_recovery_ratio"] is None:
-        return "not known"
-    low, high = (f"{100 * one[end]:.1f}" for end in ("wilson_low", "wilson_high"))
-    return f"{100 * one['capacity_recovery_ratio']:.1f} % ({low}–{high})"
-
-
 def called(one: Mapping[str, Any]) -> str:
     """A group's name; for the rows without one, what says so."""
     return "none given" if one["name"] is None else words.name(one["name"])
+
+
+def why(results: Mapping[str, Any]) -> str:
+    """How many instructions could not be judged, by the reason."""
+    return ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in results["not_judged"].items() if number)
 
 
 def captions(results: Mapping[str, Any]) -> dict[str, str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from codeclm_hf.hub.captions import counted
+from codeclm_hf.hub.captions import counted, ratio
 from codeclm_hf.hub.lettering import GAP, INK, LINE, MARGIN, PANEL, QUIET, SMALL, WIDTH, Pen
 from codeclm_hf.hub.pictures import BLUE, GRID, MOST_LABEL, PALE, png, styled
-from codeclm_hf.hub.report import OUTCOMES, RECOVERY, called, captions, ratio, shown
+from codeclm_hf.hub.report import OUTCOMES, RECOVERY, called, captions, shown
 
 if TYPE_CHECKING:  # importing it takes a second
     from matplotlib.figure import Figure

@@ -20,6 +20,7 @@ from polars.io.plugins import register_io_source
 from codeclm_hf import parquet, run_directory, schema
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub.captions import PICTURES
+from codeclm_hf.hub.evaluations import Evaluated
 
 DIGESTS = {"id": pl.String, "digest": pl.String}
 
@@ -38,6 +39,8 @@ class Snapshot:
     """Gives the digests, where they are known without reading the files."""
     figures: Mapping[str, bytes] = field(default_factory=dict)
     """The card's pictures, by file name."""
+    evaluations: Mapping[str, Evaluated] = field(default_factory=dict)
+    """What is published beside it, by name."""
 
     def schema(self, config: str) -> pa.Schema:
         """A table's columns: those of its files, or the contract's where it has no rows."""
