@@ -32,7 +32,7 @@ def load_responses(source: str, *, role: str | None = None) -> datasets.Dataset:
     Returns:
         The columns `instruction` and `response`, which is null where a row has none. A response is in one of the
         columns that `COLUMNS` names, or the assistant's first turn in a chat. `Dataset.info.description` is the model's
-        name where a column or the evaluation gives one, or else the source.
+        name where a column or the evaluation gives one, or else what the file or the data set is called.
 
     Raises:
         BadInput: there is no such source, or no column with responses.
@@ -46,7 +46,8 @@ def load_responses(source: str, *, role: str | None = None) -> datasets.Dataset:
     rows = [{"instruction": row["instruction"], "response": response(row)} for row in table]
     features = datasets.Features({"instruction": datasets.Value("string"), "response": datasets.Value("string")})
     made = datasets.Dataset.from_list(rows, features=features)
-    made.info.description = _evaluated(Path(source) / "results.json", role) or _whose(table, columns) or source
+    known = _evaluated(Path(source) / "results.json", role) or _whose(table, columns)
+    made.info.description = known or (Path(source).name if Path(source).exists() else source)
     return made
 
 

@@ -1,4 +1,4 @@
-"""`codeclm-hf evaluate` and `judge-check`: how a candidate does, and whether a judge can be trusted."""
+"""`codeclm-hf evaluate`, `compare` and `judge-check`: how candidates do, and whether a judge can be trusted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from codeclm_hf import display, evaluation
+from codeclm_hf import display, evaluation, two_evaluations
 from codeclm_hf.benchmark import Benchmark
 from codeclm_hf.endpoints.base import Endpoint
 from codeclm_hf.endpoints.budget import Budget
@@ -21,6 +21,7 @@ from codeclm_hf.evaluation import Evaluation
 from codeclm_hf.hub import report, words
 from codeclm_hf.hub.captions import ratio
 from codeclm_hf.judge_check import check_judge, needed
+from codeclm_hf.metrics.paired import Agreement
 from codeclm_hf.settings import check_settings
 
 app = typer.Typer()
@@ -154,6 +155,30 @@ def judge_check(
         _out.print(found.error, soft_wrap=True, markup=False)
     needed(found)
     _out.print(f"the judge {found.judge} is fit", soft_wrap=True, markup=False)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="A folder that evaluate made.")],
+    after: Annotated[
+        Path, typer.Argument(metavar="AFTER", help="Another, of another candidate; or of another judge, nothing else.")
+    ],
+) -> None:
+    """Say whether a candidate does better than another on the same instructions, or how far two judges agree."""
+    found = two_evaluations.compare(after, before)
+    if isinstance(found, Agreement):
+        what = f"the judges agree on {found.agreed} of {found.comparisons} instructions; Cohen's κ {found.kappa:.2f}"
+        _out.print(f"{what} ({found.low:.2f} to {found.high:.2f})", soft_wrap=True)
+    else:
+        for folder, ratio, alone in (
+            (before, found.second_ratio, found.only_second), (after, found.first_ratio, found.only_first)
+        ):  # fmt: skip
+            _out.print(f"{100 * ratio:5.1f} %  {folder}, which alone recovers {alone}", soft_wrap=True, markup=False)
+        points, low, high = (100 * share for share in (found.difference, found.low, found.high))
+        _out.print(f"{points:+.1f} points ({low:+.1f} to {high:+.1f}) on {found.instructions} instructions; "
+                   f"sign test p = {found.p_value:.3g}", soft_wrap=True)  # fmt: skip
+    if found.unreadable:
+        _out.print(f"not judged on both sides, and left out: {found.unreadable}", soft_wrap=True)
 
 
 def _joined(found: Benchmark) -> None:

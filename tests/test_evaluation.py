@@ -310,6 +310,7 @@ def test_the_plan_says_what_it_would_ask(models: dict[str, StandIn], cli: Cli, b
 
 REFUSED = [
     ({"candidate": "missing.jsonl"}, [], "there is no `missing.jsonl`"),
+    ({"candidate": "localhost:8080"}, [], "needs an endpoint like http(s)://HOST:PORT"),
     ({"candidate": "benchmark.jsonl"}, [], "needs a column with responses"),
     ({"candidate": "others.jsonl"}, [], "the candidate's responses answer 0"),
     ({"candidate": "half.jsonl", "reference": "rest.jsonl"}, [], "answer 1 and the reference's responses answer 1 and"),

@@ -32,8 +32,8 @@ _FORMS = "http(s)://HOST:PORT (tgi+http:// or chat+http:// to force the dialect)
 
 
 def is_endpoint(text: str) -> bool:
-    """Whether a text is meant as an endpoint, and not as a file or a data set."""
-    return re.match(r"local:|((tgi|chat)\+)?https?://", text, re.I) is not None
+    """Whether a text is meant as an endpoint, be it a wrong one (`localhost:8080`), and not as a file or a data set."""
+    return re.match(r"local:|((tgi|chat)\+)?https?://|[\w.-]+:\d+(/|$)", text, re.I) is not None
 
 
 def endpoint(

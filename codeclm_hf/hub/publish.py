@@ -103,14 +103,13 @@ def publish(
         HubError: the Hub gives no answer; the same call again goes on.
     """
     wish, folder = asked(version, bump, license=license, language=language), Path(directory).expanduser()
-    beside = opened(evaluations)
     with held(folder) as here, tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
         complete(here, folder, allow_incomplete=allow_incomplete)
+        whole = replaced(here, evaluations=opened(evaluations))
         hub = Repository(repo, token=token)
         hub.check_access()
         base = last_agreed(hub, folder, branch)
-        to_release = replaced(here, evaluations=beside)
-        ours, personal = release.checked(to_release, Path(scratch), allow_secrets=allow_secrets, redact=redact)
+        ours, personal = release.checked(whole, Path(scratch), allow_secrets=allow_secrets, redact=redact)
         if not dry_run:
             _ready(hub, branch, private=private)
         landing = Landing(
@@ -130,9 +129,9 @@ def publish(
             raise _told(exc, hub, branch, base, folder) from exc
         if landed.commit:
             verify(hub, landed, Path(scratch))
-            version, whole = str(landed.draft.version), landed.draft.whole
+            version, alone = str(landed.draft.version), landed.draft.whole
             text = _caught_up(folder, here, landed.draft.content.card)
-            bases.save(folder, Base(hub.id, branch, landed.commit, version, whole, card.words(text), ours.digests))
+            bases.save(folder, Base(hub.id, branch, landed.commit, version, alone, card.words(text), ours.digests))
     return published(hub, landed, personal)
 
 
