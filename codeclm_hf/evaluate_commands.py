@@ -204,7 +204,8 @@ def _results(results: dict[str, Any]) -> None:
         counts = [str(one[name]) for name in ("comparisons", "wins", "ties", "losses")]
         table.add_row(escape(name), *counts, ratio(one), str(one["not_judged"]))
     _out.print(table)
+    failed = "" if results["judge"]["fit"] else " (failed its check)"
     for role, model in results["models"].items():
-        _out.print(f"{role}: {model}", soft_wrap=True, markup=False)
+        _out.print(f"{role}: {model}{failed if role == 'judge' else ''}", soft_wrap=True, markup=False)
     if why := report.why(results):
         _out.print(f"not judged, and counted nowhere: {why}", soft_wrap=True)

@@ -35,6 +35,7 @@ class JudgeReport:
     judge: str
     """The model's identity."""
     pairs: int
+    """How many it was asked about."""
     readable: float
     """Share of the pairs with two readable judgements."""
     accuracy: float | None

@@ -21,6 +21,7 @@ class Folder:
     """What is compared of an evaluation's folder."""
 
     path: Path
+    """Where it is."""
     models: dict[str, str]
     """By role: the candidate, the reference and the judge."""
     outcomes: dict[str, str | None]

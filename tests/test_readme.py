@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from test_judge_check import good, judging
 
 import readme
 from hub import Hub
@@ -37,7 +39,11 @@ def test_every_block_runs_in_order(
     """From seeds to a data set with versions: each block succeeds with what the blocks before it left."""
     strong = serve(answers(World(), "strong"))
     target = serve(answers(World(), "target"), tgi=False, model="meta-llama/Llama-3.1-8B-Instruct")
-    here = {"http://localhost:8080": strong.url, "http://localhost:8081": target.url}
+    judge = serve(judging(good), tgi=False, model="the-judge")
+    tuned = serve(answers(World(), "target"), tgi=False, model="tuned")
+    servers = {8080: strong, 8081: target, 8082: judge, 8083: tuned}
+    here = {f"http://localhost:{port}": server.url for port, server in servers.items()}
+    shutil.copy(seeds_file, tmp_path / "benchmark.jsonl")
     used = set()
     for block in readme.blocks():
         if block.content.startswith(tuple(NOT_RUN)):
@@ -51,4 +57,5 @@ def test_every_block_runs_in_order(
             code = code.replace(written, found)
         readme.run(code, block.info, tmp_path)
     assert used == set(here)
-    assert sorted(hub.repos["datasets", "org/my-set"].tags) == ["v1.0.0", "v1.1.0", "v1.2.0"]
+    assert sorted(hub.repos["datasets", "org/my-set"].tags) == ["v1.0.0", "v1.1.0", "v1.2.0", "v1.2.1"]
+    assert "evaluations/after/README.md" in hub.repos["datasets", "org/my-set"].files("main")
