@@ -116,7 +116,9 @@ def evaluate(
         seed=seed,
         **settings,
     )
-    _joined(measured.joined(instructions))
+    found = measured.joined(instructions)
+    found.by(by)
+    _joined(found)
     if dry_run:
         display.plan(_out, measured.plan(instructions), measured.models, out)
         return
@@ -124,8 +126,8 @@ def evaluate(
         with display.Live(_err) as live:
             results = measured.run(instructions, out=out, by=by, anyway=anyway, budget=budget, on_progress=live)
     except KeyboardInterrupt:
-        words_ = f"stopped; every answer that came is kept in {out}; run the same command again to go on"
-        _err.print(words_, soft_wrap=True)
+        kept = f"stopped; every answer that came is kept in {out}; run the same command again to go on"
+        _err.print(kept, soft_wrap=True)
         raise typer.Exit(130) from None
     _results(results)
     if not results["overall"]["comparisons"]:

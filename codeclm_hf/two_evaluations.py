@@ -60,11 +60,13 @@ def opened(folder: str | Path) -> Folder:
     """
     path = Path(folder).expanduser()
     try:
-        models: dict[str, Any] = json.loads((path / report.RESULTS).read_text(encoding="utf-8"))["models"]
+        results: dict[str, Any] = json.loads((path / report.RESULTS).read_text(encoding="utf-8"))
         files = sorted((path / report.COMPARISONS).glob("*.parquet"))
         rows = [row for file in files for row in pq.read_table(file, columns=["instruction", "outcome"]).to_pylist()]
-        roles = {role: str(models[role]) for role in ("candidate", "reference", "judge")}
+        models = {role: str(results["models"][role]) for role in ("candidate", "reference", "judge")}
+        # the same model with another prompt is another judge
+        models["judge"] += f", by the prompt {results['settings']['prompt']}"
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as exc:
         words = " ".join(str(exc).split())
         raise BadInput(f"needs a folder that codeclm-hf evaluate made; {path} is none ({words})") from exc
-    return Folder(path, roles, {row["instruction"]: row["outcome"] for row in rows if row["instruction"] is not None})
+    return Folder(path, models, {row["instruction"]: row["outcome"] for row in rows if row["instruction"] is not None})

@@ -83,12 +83,15 @@ def test_what_stands_in_a_row_stays(serve: Serve) -> None:
 
 
 def test_the_explanation_comes_after_the_scores_and_is_not_read(serve: Serve) -> None:
-    """Also where it is cut off, or speaks of numbers."""
+    """Also where it is cut off, or speaks of numbers; it stands beside them."""
     for said in ('{"scores": [7, 3], "explanation": "Assistant 2: 9 of', "7 3\nAssistant 2: 9 would be too much.\n9 9"):
         (row,) = compared(serve, [answered("good", "fair")], lambda *_, said=said: said)
         assert row["scores_candidate_first"] == [7, 3]
+    assert row["explanations"] == ["Assistant 2: 9 would be too much.\n9 9"] * 2
     server = serve(judging(rate), tgi=False)
     Compare(judge=endpoint(server.url)).map(Dataset.from_list([answered("good", "fair")]))
+    (row,) = compared(serve, [answered("good", "fair")])
+    assert row["explanations"] == ["Assistant 2 names 3 facts, assistant 1 scores 4 of them."] * 2
     assert {asked["temperature"] for asked in server.asked} == {0}
     assert [*server.asked[0]["schema"]["properties"]] == ["scores", "explanation"]
     assert {shown(asked["messages"][0]["content"])[1:] for asked in server.asked} == {

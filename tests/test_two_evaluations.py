@@ -26,14 +26,16 @@ Folder = Callable[..., Path]
 def folder(tmp_path: Path) -> Folder:
     """Make what is read of an evaluation's folder: an outcome an instruction."""
 
-    def make(name: str, outcomes: dict[str | None, str | None], **models: str) -> Path:
+    def make(name: str, outcomes: dict[str | None, str | None], prompt: str = "0a", **models: str) -> Path:
         rows: list[dict[str, Any]] = [
             {**dict.fromkeys(schema.COMPARISONS), "instruction": text, "outcome": one} for text, one in outcomes.items()
         ]
         table = schema.table(rows, schema.COMPARISONS)
         batches = Dataset.with_format(table, "arrow")[:].to_batches()
         parquet.write(tmp_path / name / "data" / "comparisons", batches, table.features.arrow_schema)
-        (tmp_path / name / "results.json").write_text(json.dumps({"models": MODELS | models}))
+        (tmp_path / name / "results.json").write_text(
+            json.dumps({"models": MODELS | models, "settings": {"prompt": prompt}})
+        )
         return tmp_path / name
 
     return make
@@ -57,10 +59,11 @@ def test_two_candidates_are_compared_on_the_same_instructions(folder: Folder, cl
 
 
 def test_two_judges_of_one_candidate_are_asked_how_far_they_agree(folder: Folder, cli: Cli) -> None:
-    """By Cohen's κ."""
+    """By Cohen's κ; another prompt makes another judge."""
     one, other = folder("one", outcomes(10)), folder("other", outcomes(8), judge="fourth")
     assert isinstance(compare(one, other), Agreement)
     assert "the judges agree on 18 of 20 instructions; Cohen's κ 0.80 (" in said(cli("compare", one, other))
+    assert "the judges agree on 20 of 20" in said(cli("compare", one, folder("again", outcomes(10), prompt="0b")))
 
 
 def test_what_cannot_be_compared_is_refused(folder: Folder, cli: Cli) -> None:

@@ -12,9 +12,10 @@ from codeclm_hf.endpoints.base import Endpoint
 from codeclm_hf.errors import RowError, UnreadableAnswer
 from codeclm_hf.metrics.outcomes import outcome
 from codeclm_hf.prompts import Prompt, load
+from codeclm_hf.stages import parse
 from codeclm_hf.stages.ask import object_of, respond, together
 from codeclm_hf.stages.encode import unusable
-from codeclm_hf.stages.judge import SCORES, SCORES_ALONE, in_both_orders
+from codeclm_hf.stages.judge import SCORES, SCORES_ALONE, by_answer, in_both_orders
 from codeclm_hf.stages.scores import leading_scores
 from codeclm_hf.stages.stage import Row, Stage
 
@@ -23,6 +24,7 @@ EXPLAINED_TOKENS = 512
 UNREADABLE = "unreadable judgement"
 """How the `error` begins of a row whose judgement gives no scores."""
 ROLES = ("candidate", "reference")
+_MADE = ("scores_candidate_first", "scores_reference_first", "explanations", "outcome", "error")
 _EXPLAINED = object_of(scores=SCORES, explanation={"type": "string", "maxLength": 300})
 
 
@@ -52,7 +54,7 @@ class Compare(Stage):
     async def rows(self, row: Row) -> list[Row]:
         """One comparison; one that cannot be made has no `outcome` and says why in `error`."""
         made: Row = {**dict.fromkeys(schema.COMPARISONS), **{name: row.get(name) for name in schema.COMPARISONS}}
-        made |= dict.fromkeys(("scores_candidate_first", "scores_reference_first", "outcome", "error"))
+        made |= dict.fromkeys(_MADE)
         if error := unusable(row["instruction"]):
             return [{**made, "error": row.get("error") or error}]
         made["id"] = row.get("id") or ids.row_id("instruction", row["instruction"])
@@ -63,10 +65,10 @@ class Compare(Stage):
         try:
             candidate, reference = await together(*(self._response(role, getattr(self, role), made) for role in ROLES))
             made |= {"candidate_response": candidate, "reference_response": reference}
-            first, second = await in_both_orders(
+            judgements = await in_both_orders(
                 self.judge,
                 self.prompt,
-                lambda completion: leading_scores(completion.text),
+                lambda completion: (leading_scores(completion.text), _explanation(completion.text)),
                 id=made["id"],
                 instruction=made["instruction"],
                 answers={"candidate": candidate, "reference": reference},
@@ -74,6 +76,11 @@ class Compare(Stage):
                 schema=_EXPLAINED if self.explained else SCORES_ALONE,
                 max_new_tokens=EXPLAINED_TOKENS,
             )
+            (first, second), explanations = (
+                by_answer(*(scores for scores, _ in judgements)),
+                [why for _, why in judgements],
+            )
+            made["explanations"] = explanations if any(explanations) else None
             made |= {"scores_candidate_first": first, "scores_reference_first": second}
             made["outcome"] = outcome(*zip(first, second, strict=True))
         except UnreadableAnswer as exc:
@@ -93,3 +100,10 @@ class Compare(Stage):
             temperature=self.temperature,
             max_new_tokens=self.max_new_tokens,
         )
+
+
+def _explanation(text: str) -> str | None:
+    """What a judge says after its scores; None where it says nothing, or its JSON was cut off."""
+    value = parse.json_value(text)
+    said = value.get("explanation") if isinstance(value, dict) else text.strip().partition("\n")[2]
+    return said.strip() or None if isinstance(said, str) else None

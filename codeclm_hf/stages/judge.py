@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from codeclm_hf import ids
 from codeclm_hf.endpoints.base import Completion, Endpoint
@@ -13,13 +13,15 @@ from codeclm_hf.stages.ask import array_of, ask, object_of, together
 SCORES = array_of({"type": "integer", "minimum": 1, "maximum": 10}, 2)
 SCORES_ALONE = object_of(scores=SCORES)
 
+T = TypeVar("T")
 Pair = tuple[float, float]
+"""The scores of the two answers in the order shown."""
 
 
 async def in_both_orders(
     judge: Endpoint,
     prompt: Prompt,
-    read: Callable[[Completion], Pair],
+    read: Callable[[Completion], T],
     *,
     id: str,
     instruction: str,
@@ -27,13 +29,13 @@ async def in_both_orders(
     seed: int,
     schema: Mapping[str, Any] = SCORES_ALONE,
     **how: Any,
-) -> tuple[list[float], list[float]]:
+) -> tuple[T, T]:
     """Have two answers scored twice, each once shown first.
 
     Args:
         judge: whom to ask; greedily.
         prompt: gets `instruction`, `first`, `second` and a `fence` that no answer can know.
-        read: the reader of the two scores in the order shown; raises `UnreadableAnswer`.
+        read: the reader of a judgement; raises `UnreadableAnswer`.
         id: the row that the answers belong to.
         instruction: what was answered.
         answers: the two answers by their names.
@@ -42,15 +44,14 @@ async def in_both_orders(
         how: as for `ask`.
 
     Returns:
-        The scores [of the first name, of the second], with the first name's answer shown first; the same with the
-        second's shown first.
+        What was read with the first name's answer shown first, and with the second's.
 
     Raises:
         UnreadableAnswer: a judgement gives no two scores.
     """
     (one, first), (other, second) = answers.items()
 
-    async def judged(order: str, first: str, second: str) -> Pair:
+    async def judged(order: str, first: str, second: str) -> T:
         # Hashed from the answers too: whoever wrote them could not have known it, so they cannot close the fence.
         fence = ids.row_id(seed, order, id, first, second)
         messages = prompt.messages(instruction=instruction, first=first, second=second, fence=fence)
@@ -58,4 +59,9 @@ async def in_both_orders(
         return await ask(judge, messages, read, schema=schema, seed=seed, of=about, temperature=0.0, **how)
 
     as_given, swapped = await together(judged(f"{one} first", first, second), judged(f"{other} first", second, first))
+    return as_given, swapped
+
+
+def by_answer(as_given: Pair, swapped: Pair) -> tuple[list[float], list[float]]:
+    """The scores of both orders as [of the first answer, of the second] each."""
     return [*as_given], [*reversed(swapped)]

@@ -19,7 +19,7 @@ from codeclm_hf.stages import contrast, parse
 from codeclm_hf.stages.ask import ask, object_of, respond, together
 from codeclm_hf.stages.decode import TOKENS_AN_INSTRUCTION, instruction_id
 from codeclm_hf.stages.encode import unusable
-from codeclm_hf.stages.judge import in_both_orders
+from codeclm_hf.stages.judge import by_answer, in_both_orders
 from codeclm_hf.stages.scores import expected_scores, scores
 from codeclm_hf.stages.stage import Row, Stage
 
@@ -114,8 +114,9 @@ class Tailor(Stage):
             seed=self.seed,
             top_logprobs=TOP_LOGPROBS if self.scoring == "expected" else 0,
         )
-        candidate |= {"scores_strong_first": both[0], "scores_target_first": both[1]}
-        candidate |= contrast.averages(*both)
+        scores = by_answer(*both)
+        candidate |= {"scores_strong_first": scores[0], "scores_target_first": scores[1]}
+        candidate |= contrast.averages(*scores)
         candidate["verdict"] = contrast.verdict(candidate["gap"], self.threshold, last=last)
 
     async def _respond(self, role: str, endpoint: Endpoint, candidate: Row) -> str:
