@@ -76,10 +76,8 @@ class Compare(Stage):
                 schema=_EXPLAINED if self.explained else SCORES_ALONE,
                 max_new_tokens=EXPLAINED_TOKENS,
             )
-            (first, second), explanations = (
-                by_answer(*(scores for scores, _ in judgements)),
-                [why for _, why in judgements],
-            )
+            first, second = by_answer(*(scores for scores, _ in judgements))
+            explanations = [said for _, said in judgements]
             made["explanations"] = explanations if any(explanations) else None
             made |= {"scores_candidate_first": first, "scores_reference_first": second}
             made["outcome"] = outcome(*zip(first, second, strict=True))
