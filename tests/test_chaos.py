@@ -63,7 +63,7 @@ class Lane:
             return int(db.execute("SELECT count(*) FROM answers").fetchone()[0])
 
     def start(self) -> warm.Running:
-        return warm.Running(self._words, {**os.environ})
+        return warm.Running(warm.command(), self._words, os.environ)
 
     def finish(self) -> None:
         """Let it end, in the command as it is installed."""

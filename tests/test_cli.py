@@ -32,7 +32,7 @@ def command(*words: object) -> list[str]:
 
 def cli(*words: object, **env: str) -> subprocess.CompletedProcess[str]:
     """A process of its own that has imported already; `command` makes one from nothing, in three seconds more."""
-    return warm.run([*map(str, words)], os.environ | env)
+    return warm.run(words, os.environ | env)
 
 
 @pytest.fixture
@@ -266,7 +266,7 @@ def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(world_of: WorldOf, typed: 
 
     strong.answer = interrupt
     words = [*typed, "--strong", servers[0].url, "--target", servers[1].url, "--concurrency", 1]
-    process = warm.Running([*map(str, words)], {**os.environ})
+    process = warm.Running(warm.command(), words, os.environ)
     _, err = process.communicate()
     assert process.returncode == 130, err
     assert "run the same command again to go on" in err.splitlines()[-1]

@@ -56,7 +56,7 @@ def test_export_beside_a_run(running: Journal, tmp_path: Path) -> None:
     reading, writing = os.pipe()
     with open(reading, "rb") as reader:
         with open(writing, "wb") as out:
-            process = warm.Running(["journal", "export", str(tmp_path)], {**os.environ}, out)
+            process = warm.Running(warm.command(), ["journal", "export", tmp_path], os.environ, out)
         assert json.loads(reader.readline()) == rows[0]
     assert (process.communicate()[1], process.returncode) == ("", 0)
 
@@ -65,7 +65,7 @@ def test_export_beside_a_run(running: Journal, tmp_path: Path) -> None:
 def test_an_export_that_cannot_be_written_is_one_line(running: Journal, tmp_path: Path) -> None:
     """A full disk under the output is said, with an exit code."""
     with open("/dev/full", "w") as full:
-        process = warm.Running(["journal", "export", str(tmp_path)], {**os.environ}, full)
+        process = warm.Running(warm.command(), ["journal", "export", tmp_path], os.environ, full)
         _, err = process.communicate()
     assert process.returncode == 1
     assert re.fullmatch(r"error: the export cannot be written \(No space left on device\); it is not whole\n", err)

@@ -20,7 +20,7 @@ from codeclm_hf.hub.publish import Published, publish
 from codeclm_hf.hub.version import Version
 from hub import Commit, Fault, Hub, Repo, Seen, User
 from published import run_directory_of
-from publisher import Publisher
+from publisher import Publisher, warm_of
 
 NAME = "me/tailored"
 VERSIONS = 50
@@ -141,7 +141,8 @@ def write_together(hub: Hub, folder: Path) -> list[Published]:
     tokens = [f"hf_writer{n}" for n in range(WRITERS)]
     hub.users |= {token: User(f"writer{n}") for n, token in enumerate(tokens)}
     hub.add(NAME)
-    publishers = [Publisher(hub.url, folder / f"home-{n}", token) for n, token in enumerate(tokens)]
+    warm = warm_of(hub.url, folder / "home")
+    publishers = [Publisher(warm, folder / f"home-{n}", token) for n, token in enumerate(tokens)]
     start, alone = threading.Barrier(WRITERS), threading.Lock()
 
     def writer(n: int) -> list[Published]:
@@ -160,8 +161,7 @@ def write_together(hub: Hub, folder: Path) -> list[Published]:
         with ThreadPoolExecutor(WRITERS) as pool:
             return list(itertools.chain(*pool.map(writer, range(WRITERS))))
     finally:
-        for publisher in publishers:
-            publisher.close()
+        warm.close()
 
 
 def check_history(hub: Hub, made: Sequence[Published], folder: Path) -> None:

@@ -1,10 +1,11 @@
-"""The command line in processes of its own that begin where its imports end: children of one that has imported all."""
+"""Processes of their own that begin where their imports end: children of one that has imported all they need."""
 
 from __future__ import annotations
 
 import atexit
 import functools
 import gc
+import importlib
 import json
 import os
 import select
@@ -13,33 +14,58 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
-_HERE = ("HF_TOKEN",)
-"""What is read of the environment when it is needed; all else that begins like it is read by imports."""
+
+class Warm:
+    """A process that has imported what a program needs, and waits for somebody to run it; it ends when this one does.
+
+    Args:
+        program: the module of the program: its `prepare` imports what is needed, and starts no thread; its `main` is
+            the program, with its words in `sys.argv`.
+        env: the environment of the imports.
+    """
+
+    def __init__(self, program: str, env: Mapping[str, str]) -> None:
+        self.env = dict(env)
+        self.socket, theirs = socket.socketpair()
+        with theirs:
+            line = [sys.executable, __file__, str(theirs.fileno()), program]
+            self._process = subprocess.Popen(
+                line, cwd="/", env=self.env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        self.socket.close()
+        self._process.wait()
+        atexit.unregister(self.close)
 
 
 class Running:
-    """A process that runs the command line, as `subprocess.Popen` is one; what it writes goes to files.
+    """The program in a process of its own, as `subprocess.Popen` is one; what it writes goes to files.
 
     Args:
-        words: what is typed behind `codeclm-hf`.
+        warm: its parent.
+        words: what is typed behind its name.
         env: the whole environment.
         out: what becomes its stdout instead, something with a `fileno`.
     """
 
-    def __init__(self, words: list[str], env: dict[str, str], out: Any = None) -> None:
-        changed = [name for name in {*env, *os.environ} if env.get(name) != os.environ.get(name)]
-        assert not [name for name in changed if name.startswith("HF_") and name not in _HERE], "imports have read it"
-        self.args, self.returncode = words, None
+    def __init__(self, warm: Warm, words: Sequence[object], env: Mapping[str, str], out: Any = None) -> None:
+        changed = [name for name in {*env, *warm.env} if env.get(name) != warm.env.get(name)]
+        assert not [name for name in changed if name.startswith("HF_") and name != "HF_TOKEN"], "imports have read it"
+        self.args, self.returncode = [*map(str, words)], None
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         reading, writing = os.pipe()
         self._told = open(reading, "rb", buffering=0)
         with tempfile.TemporaryFile() as job, open(writing, "wb") as tells:
-            job.write(json.dumps({"words": words, "env": env, "cwd": os.getcwd()}).encode())
+            job.write(json.dumps({"words": self.args, "env": dict(env), "cwd": os.getcwd()}).encode())
             job.seek(0)
-            socket.send_fds(_warm(), [b"."], [file.fileno() for file in (job, out or self._out, self._err, tells)])
+            files = [file.fileno() for file in (job, out or self._out, self._err, tells)]
+            socket.send_fds(warm.socket, [b"."], files)
         self.pid = int(self._told.readline())
 
     returncode: int | None
@@ -80,50 +106,53 @@ def _all(file: IO[bytes]) -> str:
         return file.read().decode()
 
 
-def run(words: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """What `subprocess.run` of the command gives."""
-    process = Running(words, env)
+@functools.cache
+def command() -> Warm:
+    """The command line, warm."""
+    return Warm("warm", os.environ)
+
+
+def run(words: Sequence[object], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """What `subprocess.run` of `codeclm-hf` with these words gives."""
+    process = Running(command(), words, env)
     out, err = process.communicate()
     assert process.returncode is not None
-    return subprocess.CompletedProcess(words, process.returncode, out, err)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-@functools.cache
-def _warm() -> socket.socket:
-    """The way to the warm process, which ends when this one does."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        line = [sys.executable, __file__, str(theirs.fileno())]
-        process = subprocess.Popen(line, cwd="/", pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-
-    def end() -> None:
-        ours.close()
-        process.wait()
-
-    atexit.register(end)
-    return ours
-
-
-def _serve(jobs: socket.socket) -> None:
+def prepare() -> None:
+    """Import what the command line does."""
     os.environ["TRANSFORMERS_NO_ADVISORY_WARNINGS"] = "1"  # as the command does before it imports them
-    import matplotlib.style  # noqa: F401  # no child imports any of these again
+    import matplotlib.style  # noqa: F401
     import polars  # noqa: F401
     import pydantic.fields
     import pydantic.type_adapter  # noqa: F401
     from py3langid import rank
 
     import codeclm_hf.builders
+    import codeclm_hf.cli
     import codeclm_hf.metrics.capacity_recovery  # noqa: F401
-    from codeclm_hf import cli
     from published import dot
 
-    rank("nor reads the model of languages again")
+    rank("reads the model of languages")
     dot(setattr)
+
+
+def main() -> None:
+    """The command line."""
+    from codeclm_hf import cli
+
+    cli.main()
+
+
+def _serve(jobs: socket.socket, program: Any) -> None:
+    """Run the program in a child for each job; only a child returns."""
+    program.prepare()
     gc.freeze()
     while True:
         _, files, _, _ = socket.recv_fds(jobs, 1, 4)
         if not files:
-            return
+            sys.exit()
         if os.fork() == 0:
             break
         for file in files:
@@ -133,22 +162,23 @@ def _serve(jobs: socket.socket) -> None:
                 pass
     jobs.close()
     job, out, err, tells = files
-    if child := os.fork():
+    if child := os.fork():  # one waits for the end of the other
         os.write(tells, f"{child}\n".encode())
         os.write(tells, f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n".encode())
         os._exit(0)
-    with open(job, "rb") as file:
-        given: dict[str, Any] = json.load(file)
+    os.close(tells)
     for file, number in ((out, 1), (err, 2)):
         os.dup2(file, number)
         os.close(file)
-    os.close(tells)
+    with open(job, "rb") as told:
+        given = json.load(told)
     os.chdir(given["cwd"])
     os.environ.clear()
     os.environ.update(given["env"])
     sys.argv = ["codeclm-hf", *given["words"]]
-    sys.exit(cli.main())
 
 
 if __name__ == "__main__":
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    _program = importlib.import_module(sys.argv[2])
+    _serve(socket.socket(fileno=int(sys.argv[1])), _program)
+    _program.main()
