@@ -34,6 +34,22 @@ def repo(hub: Hub) -> Repo:
     return hub.repos["datasets", REPO]
 
 
+def kept(repo: Repo) -> Callable[[Hub], Repo]:
+    """What puts the repository as it is now into a Hub, again and again."""
+    shas = {sha for commit in repo.commits.values() for sha in commit.files.values()}
+    contents = [repo.blobs.read(sha) for sha in shas]
+    branches, tags, commits = dict(repo.branches), dict(repo.tags), dict(repo.commits)
+
+    def again(hub: Hub) -> Repo:
+        found = hub.add(repo.name)
+        for content in contents:
+            found.blobs.add([content])
+        found.branches, found.tags, found.commits = dict(branches), dict(tags), dict(commits)
+        return found
+
+    return again
+
+
 def dot(put: Callable[[Any, str, Any], None]) -> None:
     """Let every picture be a pixel: what it is called, not what it shows."""
     put(pictures, "drawn", lambda found, drift, wanted: ((file, None) for file in wanted))

@@ -22,7 +22,7 @@ from codeclm_hf.hub.publish import publish
 from conftest import HUB
 from hub import Fault, Hub, Repo, Seen
 from hub_http import Ask, Reply
-from published import run_directory_of
+from published import kept, run_directory_of
 from publisher import Publisher, warm_of
 
 NAME = "me/tailored"
@@ -101,7 +101,7 @@ class Bench:
         self.hub.clear()
         self.hub.kill = None
         if scene.repo is not None:
-            self.hub.repos["datasets", NAME] = copy_of(scene.repo, self.hub)
+            scene.repo(self.hub)
         for name in ("run", "hf", "tmp"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         (self.folder / "tmp").mkdir()
@@ -124,23 +124,14 @@ class Bench:
 class Scene:
     """What there is before a publish, and what there is to be after it."""
 
-    repo: Repo | None
+    repo: Callable[[Hub], Repo] | None
+    """Puts it into a Hub."""
     directory: Path
     old: Rows
     new: Rows
     versions: tuple[str, ...]
     first: Scene | None = None
     """Where this one merges, a first publish of the same."""
-
-
-def copy_of(repo: Repo, hub: Hub) -> Repo:
-    """The same repository, in another Hub."""
-    found = hub.add(NAME)
-    for commit in repo.commits.values():
-        for sha in commit.files.values():
-            found.blobs.add([repo.blobs.read(sha)])
-    found.branches, found.tags, found.commits = dict(repo.branches), dict(repo.tags), dict(repo.commits)
-    return found
 
 
 def rows_of(directory: Path) -> Rows:
@@ -195,9 +186,9 @@ def check_done(bench: Bench, scene: Scene, directory: Path, told: dict[str, Any]
         f"v{version}": commit.oid for version, commit in zip(scene.versions, made, strict=True)
     }
     assert (told.get("version"), told.get("commit")) == (scene.versions[-1], head.oid), told
-    kept = base.load(directory, NAME, "main")
-    assert kept is not None
-    assert (kept.commit, kept.version) == (head.oid, scene.versions[-1])
+    agreed = base.load(directory, NAME, "main")
+    assert agreed is not None
+    assert (agreed.commit, agreed.version) == (head.oid, scene.versions[-1])
     assert len(list(directory.glob(".base*"))) == 1
 
 
@@ -228,7 +219,7 @@ def scene(request: pytest.FixtureRequest, hub: Hub, tmp_path: Path, monkeypatch:
     both = united(rows_of(mine), rows_of(theirs))
     run_directory_of(mine, ["a", "b", "d"])
     versions = ("1.0.0", "1.1.0", "1.2.0")
-    return Scene(hub.repos["datasets", NAME], mine, both, united(both, rows_of(mine)), versions, first)
+    return Scene(kept(hub.repos["datasets", NAME]), mine, both, united(both, rows_of(mine)), versions, first)
 
 
 def kinds(bench: Bench, scene: Scene) -> list[Kind]:
