@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import warm
 
 import readme
 from hub import Hub
@@ -34,11 +35,16 @@ def test_what_is_not_run_is_there(begins: str) -> None:
 def test_every_block_runs_in_order(
     hub: Hub, token: None, serve: Callable[..., Any], seeds_file: Path, tmp_path: Path
 ) -> None:
-    """From seeds to a data set with versions: each block succeeds with what the blocks before it left."""
+    """From seeds to a data set with versions: each block succeeds with what the blocks before it left.
+
+    Its commands run in processes that have imported already; .ci/run types the demo with the one that is installed.
+    """
     strong = serve(answers(World(), "strong"))
     target = serve(answers(World(), "target"), tgi=False, model="meta-llama/Llama-3.1-8B-Instruct")
     here = {"http://localhost:8080": strong.url, "http://localhost:8081": target.url}
-    used = set()
+    used, commands = set(), tmp_path / "bin"
+    commands.mkdir()
+    warm.command().script(commands / "codeclm-hf")
     for block in readme.blocks():
         if block.content.startswith(tuple(NOT_RUN)):
             continue
@@ -49,6 +55,6 @@ def test_every_block_runs_in_order(
         used |= {written for written in here if written in code}
         for written, found in here.items():
             code = code.replace(written, found)
-        readme.run(code, block.info, tmp_path)
+        readme.run(code, block.info, tmp_path, commands)
     assert used == set(here)
     assert sorted(hub.repos["datasets", "org/my-set"].tags) == ["v1.0.0", "v1.1.0", "v1.2.0"]

@@ -16,7 +16,18 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
+
+_SCRIPT = """#!{python} -IS
+import os, socket, sys
+sys.path.append({here!r})
+import warm
+with socket.socket(socket.AF_UNIX) as door:
+    door.connect({door!r})
+    running = warm.Running(door, sys.argv[1:], os.environ, sys.stdout, sys.stderr)
+    sys.exit(running.wait())
+"""
 
 
 class Warm:
@@ -31,16 +42,27 @@ class Warm:
     def __init__(self, program: str, env: Mapping[str, str]) -> None:
         self.env = dict(env)
         self.socket, theirs = socket.socketpair()
-        with theirs:
-            line = [sys.executable, __file__, str(theirs.fileno()), program]
+        self._folder = tempfile.TemporaryDirectory(prefix="warm-")
+        self._door = str(Path(self._folder.name, "door"))
+        with theirs, socket.socket(socket.AF_UNIX) as door:
+            door.bind(self._door)
+            door.listen()
+            files = [theirs.fileno(), door.fileno()]
             self._process = subprocess.Popen(
-                line, cwd="/", env=self.env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-            )
+                [sys.executable, __file__, program, *map(str, files)],
+                cwd="/", env=self.env, pass_fds=files, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
         atexit.register(self.close)
+
+    def script(self, path: Path) -> None:
+        """Write a command that runs the program, for a shell to find."""
+        path.write_text(_SCRIPT.format(python=sys.executable, here=str(Path(__file__).parent), door=self._door))
+        path.chmod(0o755)
 
     def close(self) -> None:
         self.socket.close()
         self._process.wait()
+        self._folder.cleanup()
         atexit.unregister(self.close)
 
 
@@ -48,15 +70,26 @@ class Running:
     """The program in a process of its own, as `subprocess.Popen` is one; what it writes goes to files.
 
     Args:
-        warm: its parent.
+        warm: its parent, or the way to it.
         words: what is typed behind its name.
         env: the whole environment.
         out: what becomes its stdout instead, something with a `fileno`.
+        err: the same for stderr.
     """
 
-    def __init__(self, warm: Warm, words: Sequence[object], env: Mapping[str, str], out: Any = None) -> None:
-        changed = [name for name in {*env, *warm.env} if env.get(name) != warm.env.get(name)]
-        assert not [name for name in changed if name.startswith("HF_") and name != "HF_TOKEN"], "imports have read it"
+    def __init__(
+        self,
+        warm: Warm | socket.socket,
+        words: Sequence[object],
+        env: Mapping[str, str],
+        out: Any = None,
+        err: Any = None,
+    ) -> None:
+        if isinstance(warm, Warm):
+            changed = [name for name in {*env, *warm.env} if env.get(name) != warm.env.get(name)]
+            read = [name for name in changed if name.startswith("HF_") and name != "HF_TOKEN"]
+            assert not read, "imports have read it"
+            warm = warm.socket
         self.args, self.returncode = [*map(str, words)], None
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         reading, writing = os.pipe()
@@ -64,8 +97,8 @@ class Running:
         with tempfile.TemporaryFile() as job, open(writing, "wb") as tells:
             job.write(json.dumps({"words": self.args, "env": dict(env), "cwd": os.getcwd()}).encode())
             job.seek(0)
-            files = [file.fileno() for file in (job, out or self._out, self._err, tells)]
-            socket.send_fds(warm.socket, [b"."], files)
+            files = [file.fileno() for file in (job, out or self._out, err or self._err, tells)]
+            socket.send_fds(warm, [b"."], files)
         self.pid = int(self._told.readline())
 
     returncode: int | None
@@ -75,10 +108,10 @@ class Running:
             self.wait(0)
         return self.returncode
 
-    def wait(self, timeout: float) -> int:
+    def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
             if not select.select([self._told], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(self.args, timeout)
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
             self.returncode = int(self._told.readline())
             self._told.close()
         return self.returncode
@@ -132,10 +165,13 @@ def prepare() -> None:
     import codeclm_hf.builders
     import codeclm_hf.cli
     import codeclm_hf.metrics.capacity_recovery  # noqa: F401
-    from published import dot
+    from codeclm_hf.hub import secrets
+    from published import dot, quick_cards
 
     rank("reads the model of languages")
+    secrets._scanner()  # reads its rules
     dot(setattr)
+    quick_cards(setattr)
 
 
 def main() -> None:
@@ -145,14 +181,18 @@ def main() -> None:
     cli.main()
 
 
-def _serve(jobs: socket.socket, program: Any) -> None:
+def _serve(program: Any, jobs: socket.socket, door: socket.socket) -> None:
     """Run the program in a child for each job; only a child returns."""
     program.prepare()
     gc.freeze()
     while True:
-        _, files, _, _ = socket.recv_fds(jobs, 1, 4)
-        if not files:
-            sys.exit()
+        if door in select.select([jobs, door], [], [])[0]:
+            with door.accept()[0] as visitor:
+                _, files, _, _ = socket.recv_fds(visitor, 1, 4)
+        else:
+            _, files, _, _ = socket.recv_fds(jobs, 1, 4)
+            if not files:
+                sys.exit()
         if os.fork() == 0:
             break
         for file in files:
@@ -161,6 +201,7 @@ def _serve(jobs: socket.socket, program: Any) -> None:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
     jobs.close()
+    door.close()
     job, out, err, tells = files
     if child := os.fork():  # one waits for the end of the other
         os.write(tells, f"{child}\n".encode())
@@ -179,6 +220,6 @@ def _serve(jobs: socket.socket, program: Any) -> None:
 
 
 if __name__ == "__main__":
-    _program = importlib.import_module(sys.argv[2])
-    _serve(socket.socket(fileno=int(sys.argv[1])), _program)
+    _program = importlib.import_module(sys.argv[1])
+    _serve(_program, *(socket.socket(fileno=int(number)) for number in sys.argv[2:]))
     _program.main()
