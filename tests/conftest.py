@@ -33,7 +33,7 @@ from huggingface_hub import file_download, utils
 from codeclm_hf import CodecLM, endpoint
 from codeclm_hf.endpoints import journal, transport
 from codeclm_hf.hub import repository
-from published import dot
+from published import dot, quick_cards
 from standin import TEMPLATE, StandIn
 from world import World, answers
 
@@ -83,8 +83,9 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def quick_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures of a pixel, except in tests marked `pictures`: to draw those of a card takes a second."""
+def quick_cards_and_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quick YAML, and pictures of a pixel, except in tests marked `pictures`: to draw a card's takes a second."""
+    quick_cards(monkeypatch.setattr)
     if request.node.get_closest_marker("pictures") is None:
         dot(monkeypatch.setattr)
 

@@ -18,6 +18,7 @@ LARGEST_REGULAR = 10_000_000
 """Bytes; a larger file is kept by LFS."""
 ATTRIBUTES = b"*.parquet filter=lfs diff=lfs merge=lfs -text\n*.png filter=lfs diff=lfs merge=lfs -text\n"
 _number = itertools.count()
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def card_data(text: str) -> dict[str, Any]:
     if not text.startswith("---\n") or "\n---" not in text[3:]:
         return {}
     try:
-        found = yaml.safe_load(text[4 : text.index("\n---", 3) + 1]) or {}
+        found = yaml.load(text[4 : text.index("\n---", 3) + 1], Loader=_Loader) or {}
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
     if not isinstance(found, dict):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
+import yaml
 from datasets import Dataset
+from huggingface_hub import repocard
 
 from codeclm_hf import about, ids, prompts, run_directory, schema
 from codeclm_hf.hub import card, pictures, report, report_pictures
@@ -31,12 +34,34 @@ def repo(hub: Hub) -> Repo:
     return hub.repos["datasets", REPO]
 
 
+def kept(repo: Repo) -> Callable[[Hub], Repo]:
+    """What puts the repository as it is now into a Hub, again and again."""
+    shas = {sha for commit in repo.commits.values() for sha in commit.files.values()}
+    contents = [repo.blobs.read(sha) for sha in shas]
+    branches, tags, commits = dict(repo.branches), dict(repo.tags), dict(repo.commits)
+
+    def again(hub: Hub) -> Repo:
+        found = hub.add(repo.name)
+        for content in contents:
+            found.blobs.add([content])
+        found.branches, found.tags, found.commits = dict(branches), dict(tags), dict(commits)
+        return found
+
+    return again
+
+
 def dot(put: Callable[[Any, str, Any], None]) -> None:
     """Let every picture be a pixel: what it is called, not what it shows."""
     put(pictures, "drawn", lambda found, drift, wanted: ((file, None) for file in wanted))
     for module in (pictures, report_pictures):
         put(module, "png", lambda figure: DOT)
     put(report_pictures, "drawn", lambda results: ((file, None) for file in report.PICTURES))
+
+
+def quick_cards(put: Callable[[Any, str, Any], None]) -> None:
+    """Let huggingface_hub read the YAML of cards with libyaml: its own way is a quarter of what a publish takes."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    put(repocard, "yaml", SimpleNamespace(**{**vars(yaml), "safe_load": lambda text: yaml.load(text, Loader=loader)}))
 
 
 def run_directory_of(

@@ -1,79 +1,75 @@
-"""A warm process that publishes in children of its own, one at a time, so that a test can kill one at any request."""
+"""Publishing in processes of their own that start warm, so that a test can kill one at any request."""
 
 from __future__ import annotations
 
-import gc
-import importlib
 import json
 import os
-import subprocess
+import signal
 import sys
 import time
 import traceback
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
+from warm import Running, Warm
+
 
 class Publisher:
-    """Publishes run directories to a Hub from another process, which does not start in the repository.
+    """Publishes run directories to a Hub from processes that do not start in the repository, one at a time.
 
     Args:
-        url: where the Hub is.
+        warm: their parent, from `warm_of`.
         folder: for caches, and for `tmp` beside it.
         token: of the Hub.
     """
 
-    def __init__(self, url: str, folder: Path, token: str = "hf_write") -> None:
+    def __init__(self, warm: Warm, folder: Path, token: str = "hf_write") -> None:
         (folder.parent / "tmp").mkdir(exist_ok=True)
-        own = {"HF_ENDPOINT": url, "HF_TOKEN": token, "HF_HOME": str(folder), "TMPDIR": str(folder.parent / "tmp")}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_HUB_CACHE", "HF_DATA"))}
-        self._process = subprocess.Popen(
-            [sys.executable, __file__],
-            cwd="/",
-            env={**kept, **own, "HF_HUB_DISABLE_PROGRESS_BARS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.pid = 0
-        """Of the child that publishes."""
-        self.started = Event()
-        """Set once there is a pid."""
+        self._warm, self._folder = warm, folder
+        self._env = {**warm.env, "HF_TOKEN": token, "TMPDIR": str(folder.parent / "tmp")}
+        self._pid, self._started = 0, Event()
 
     def publish(self, directory: Path, repo: str, **options: Any) -> dict[str, Any] | None:
-        """What `publish` returns or raises, as JSON; None where the child was killed."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self.started.clear()
-        self._process.stdin.write(json.dumps({"directory": str(directory), "repo": repo, **options}) + "\n")
-        self._process.stdin.flush()
-        self.pid = int(self._process.stdout.readline())
-        self.started.set()
-        *told, status = iter(self._process.stdout.readline, "\n")
-        if told:
-            result: dict[str, Any] = json.loads(told[0])
-            del result["modules"]
-            return result
-        assert int(status) == -9, f"the child ended with {status}"
-        return None
+        """What `publish` returns or raises, as JSON; None where it was killed."""
+        job = {"directory": str(directory), "repo": repo, **options}
+        self._started.clear()
+        process = Running(self._warm, [self._folder, json.dumps(job)], self._env)
+        self._pid = process.pid
+        self._started.set()
+        out, err = process.communicate()
+        if process.returncode == -signal.SIGKILL:
+            return None
+        assert process.returncode == 0, err
+        told: dict[str, Any] = json.loads(out)
+        return told
 
-    def close(self) -> None:
-        """End the process."""
-        with self._process:
-            self._process.kill()
+    def kill(self) -> None:
+        """End the process that publishes."""
+        self._started.wait()
+        os.kill(self._pid, signal.SIGKILL)
 
 
-def _serve() -> None:
+def warm_of(url: str, home: Path) -> Warm:
+    """What publishes to a Hub, warm, with a folder for what it keeps of Hugging Face."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("HF_HUB_CACHE", "HF_DATA"))}
+    return Warm("publisher", {**env, "HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_DISABLE_PROGRESS_BARS": "1"})
+
+
+def prepare() -> None:
+    """Import what publishing does, and wait for nobody."""
     import datasets
-    import polars  # noqa: F401  # no child imports it again
+    import matplotlib.style  # noqa: F401
+    import polars  # noqa: F401
     from huggingface_hub import file_download, utils
+    from py3langid import rank
 
     import codeclm_hf.hub.publish  # noqa: F401
     from codeclm_hf.hub import repository, secrets
-    from published import dot
+    from published import dot, quick_cards
 
+    rank("reads the model of languages")
     secrets._scanner()  # reading its rules takes longer than to publish
     datasets.disable_progress_bars()
     hurried = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
@@ -81,39 +77,23 @@ def _serve() -> None:
         module.time = hurried  # type: ignore[attr-defined]
     repository.sleep = hurried.sleep
     dot(setattr)
-    gc.freeze()
-    for line in sys.stdin:
-        reading, writing = os.pipe()
-        if (child := os.fork()) == 0:
-            os.close(reading)
-            _publish(json.loads(line), writing)
-        os.close(writing)
-        print(child, flush=True)
-        with open(reading, encoding="utf-8") as told:
-            result = told.read()
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        for name in json.loads(result).pop("modules", []) if result else []:
-            with suppress(Exception):  # what a child had to import is there for the next
-                importlib.import_module(name)
-        print(f"{result}\n{status}\n" if result else f"{status}\n", flush=True)
+    quick_cards(setattr)
 
 
-def _publish(job: dict[str, Any], writing: int) -> None:
+def main() -> None:
+    """Publish, with a cache of the Hub's of its own."""
+    from huggingface_hub import constants
+
     from codeclm_hf.errors import CodecLMError
     from codeclm_hf.hub.publish import publish
 
-    before = set(sys.modules)
+    constants.HF_HUB_CACHE = sys.argv[1]
     try:
-        made = publish(**job)
+        made = publish(**json.loads(sys.argv[2]))
         told: dict[str, Any] = {"version": made.version, "commit": made.commit, "new": made.new}
     except CodecLMError as exc:
         told = {"error": type(exc).__name__, "text": str(exc), "exit_code": exc.exit_code}
     except BaseException as exc:
         told = {"error": type(exc).__name__, "text": "".join(traceback.format_exception(exc)), "exit_code": None}
-    told["modules"] = sorted(set(sys.modules) - before)
-    os.write(writing, json.dumps(told).encode())
+    print(json.dumps(told), flush=True)
     os._exit(0)
-
-
-if __name__ == "__main__":
-    _serve()

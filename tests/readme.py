@@ -21,9 +21,14 @@ def blocks() -> list[Token]:
     return [token for token in tokens if token.type in ("fence", "code_block")]
 
 
-def run(code: str, language: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a block in a folder, with the commands of the Python that runs the tests; it must succeed."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def run(code: str, language: str, folder: Path, commands: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a block in a folder, with the commands of the Python that runs the tests; it must succeed.
+
+    `commands` is a folder of others that come first.
+    """
+    path = os.pathsep.join(
+        [*([str(commands)] if commands else []), str(Path(sys.executable).parent), os.environ["PATH"]]
+    )
     done = subprocess.run(
         [*RUN[language], code],
         cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=300, check=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 
 from conftest import tree
 from standin import StandIn
@@ -34,7 +36,7 @@ class Lane:
         strong, target = servers
         line = ["run", seeds, "--strong", strong.url, "--target", target.url, "--out", out, "--concurrency", SLOTS,
                 "--num-instructions", 40, "--num-metadata", 10]  # fmt: skip
-        self._words = [str(Path(sys.executable).with_name("codeclm-hf")), *map(str, line)]
+        self._words = [*map(str, line)]
         for server in servers:
             server.answer = self._noting(server.answer)
 
@@ -60,13 +62,14 @@ class Lane:
                 return 0
             return int(db.execute("SELECT count(*) FROM answers").fetchone()[0])
 
-    def start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(self._words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    def start(self) -> warm.Running:
+        return warm.Running(warm.command(), self._words, os.environ)
 
     def finish(self) -> None:
-        process = self.start()
-        _, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
+        """Let it end, in the command as it is installed."""
+        command = [Path(sys.executable).with_name("codeclm-hf"), *self._words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
 
     def settle(self) -> None:
         """Until the servers have dealt with all that the dead had sent."""
@@ -76,7 +79,7 @@ class Lane:
             while any(server.in_flight for server in self.servers):
                 self._changed.wait(0.01)
 
-    def wait_for(self, served: int, process: subprocess.Popen[str]) -> None:
+    def wait_for(self, served: int, process: warm.Running) -> None:
         """Until so many answers were given, or the process has ended by itself."""
         with self._changed:
             while self.served < served and process.poll() is None:
@@ -103,7 +106,7 @@ def kill_and_go_on(lane: Lane, kills: int, draw: random.Random, racing: int) -> 
             for process in processes:
                 process.kill()
         for process in processes:
-            process.communicate(timeout=300)
+            process.communicate(300)
         lane.settle()
     lost = lane.served - lane.kept
     lane.finish()

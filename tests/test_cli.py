@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from datasets import load_dataset
 from test_hub_commands import Cli, Result
 from test_hub_commands import cli as in_process
@@ -25,13 +26,13 @@ WorldOf = Callable[..., tuple[StandIn, StandIn]]
 
 
 def command(*words: object) -> list[str]:
+    """The command as it is installed."""
     return [str(Path(sys.executable).with_name("codeclm-hf")), *map(str, words)]
 
 
 def cli(*words: object, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*words), capture_output=True, text=True, env=os.environ | env, timeout=120, check=False
-    )
+    """A process of its own that has imported already; `command` makes one from nothing, in three seconds more."""
+    return warm.run(words, os.environ | env)
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def refused(result: subprocess.CompletedProcess[str] | Result) -> str:
 
 def test_a_run_from_a_file_to_a_data_set(typed: list[object], tmp_path: Path) -> None:
     """One line makes a data set, with plain progress lines where there is no terminal; again, it asks nothing."""
-    first = cli(*typed)
+    first = subprocess.run(command(*typed), capture_output=True, text=True, timeout=120, check=False)
     assert first.returncode == 0, first.stderr
     for stage, rows in (("encode", 4), ("rubrics", 4), ("decode", 4), ("tailor", 8)):
         assert re.search(rf"^{stage}: {rows}/{rows} rows, .* requests/s, .* tokens/s.* 0 s left$", first.stderr, re.M)
@@ -265,8 +266,8 @@ def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(world_of: WorldOf, typed: 
 
     strong.answer = interrupt
     words = [*typed, "--strong", servers[0].url, "--target", servers[1].url, "--concurrency", 1]
-    process = subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    _, err = process.communicate(timeout=120)
+    process = warm.Running(warm.command(), words, os.environ)
+    _, err = process.communicate()
     assert process.returncode == 130, err
     assert "run the same command again to go on" in err.splitlines()[-1]
     assert "Traceback" not in err

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeclm_hf import parquet, schema
@@ -138,6 +138,7 @@ def many(rows: int) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+@settings(max_examples=25)
 @given(TABLES, st.sampled_from([3, 0.5]))
 def test_every_number_is_that_of_a_recount(rows: dict[str, Rows], threshold: float) -> None:
     """Whatever the names, texts, scores and nulls, plain Python counts the same."""
@@ -149,6 +150,7 @@ def test_many_rows_are_recounted() -> None:
     assert_recounted(tables(**many(30_000)))
 
 
+@settings(max_examples=15)
 @given(TABLES, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(rows: dict[str, Rows], rng: random.Random) -> None:
     """Rows in any order give the same bytes of plain JSON."""

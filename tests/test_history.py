@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets import Dataset, load_dataset
@@ -15,20 +18,31 @@ from codeclm_hf.hub.publish import publish
 from codeclm_hf.hub.pull import named, pull, read
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import Snapshot
-from hub import Hub
-from published import REPO, repo, run_directory_of
+from hub import Hub, Repo
+from published import REPO, kept, repo, run_directory_of
 
 pytestmark = pytest.mark.usefixtures("token")
 
 
+@pytest.fixture(scope="module")
+def once() -> dict[Path, Callable[[Hub], Repo]]:
+    """The folder of `run` and its repository, when they are made."""
+    return {}
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
+def run(hub: Hub, once: dict[Path, Callable[[Hub], Repo]], tmp_path: Path, tmp_path_factory: Any) -> Path:
     """A folder whose second version changes one row, adds one and removes one, made by another model."""
-    folder = run_directory_of(tmp_path / "run", ["one", "two", "three"])
-    publish(folder, REPO, message="the first")
-    run_directory_of(folder, ["one", "two", "four"], responses={"two": "a better one"}, model="model-b")
-    publish(folder, REPO, message="better", token="hf_other")
-    return folder
+    if not once:
+        folder = run_directory_of(tmp_path_factory.mktemp("history") / "run", ["one", "two", "three"])
+        publish(folder, REPO, message="the first")
+        run_directory_of(folder, ["one", "two", "four"], responses={"two": "a better one"}, model="model-b")
+        publish(folder, REPO, message="better", token="hf_other")
+        once[folder] = kept(hub.repos["datasets", REPO])
+        hub.clear()
+    ((folder, again),) = once.items()
+    again(hub)
+    return Path(shutil.copytree(folder, tmp_path / "run"))
 
 
 def texts(revision: str, config: str = "default") -> list[str]:

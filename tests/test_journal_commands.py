@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from test_cli import cli, command, refused
 from test_journal import MANY, Counter, ask
 
@@ -51,26 +53,22 @@ def test_export_beside_a_run(running: Journal, tmp_path: Path) -> None:
     assert [row["stage"] for row in rows] == ["judge"] * 200 + ["decode"] * 20 + [""]
     assert rows[0]["request"] == MANY[0].as_dict()
     assert rows[-1]["completion"]["text"] == "ü"
-    with subprocess.Popen(
-        command("journal", "export", tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None and process.stderr is not None
-        assert json.loads(process.stdout.readline()) == rows[0]
-        process.stdout.close()
-        assert (process.stderr.read(), process.wait(120)) == (b"", 0)
+    reading, writing = os.pipe()
+    with open(reading, "rb") as reader:
+        with open(writing, "wb") as out:
+            process = warm.Running(warm.command(), ["journal", "export", tmp_path], os.environ, out)
+        assert json.loads(reader.readline()) == rows[0]
+    assert (process.communicate()[1], process.returncode) == ("", 0)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_an_export_that_cannot_be_written_is_one_line(running: Journal, tmp_path: Path) -> None:
     """A full disk under the output is said, with an exit code."""
     with open("/dev/full", "w") as full:
-        result = subprocess.run(
-            command("journal", "export", tmp_path), stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
-    assert result.returncode == 1
-    assert re.fullmatch(
-        r"error: the export cannot be written \(No space left on device\); it is not whole\n", result.stderr
-    )
+        process = warm.Running(warm.command(), ["journal", "export", tmp_path], os.environ, full)
+        _, err = process.communicate()
+    assert process.returncode == 1
+    assert re.fullmatch(r"error: the export cannot be written \(No space left on device\); it is not whole\n", err)
 
 
 def test_prune_says_what_went(running: Journal, tmp_path: Path) -> None:
@@ -116,9 +114,9 @@ def test_a_full_disk_under_a_run_is_one_line(world_of: Any, tmp_path: Path) -> N
     """Exit code 2 when the journal may not grow; the same command with room goes on and asks only the rest."""
     strong, target = world_of(tgi=False)
     (tmp_path / "seeds.jsonl").write_text("".join(json.dumps({"instruction": seed}) + "\n" for seed in SEEDS))
-    words = command("run", tmp_path / "seeds.jsonl", "--strong", strong.url, "--target", target.url,
-                    "--out", tmp_path / "out", "--num-instructions", 8, "--num-metadata", 4)  # fmt: skip
-    small = ["sh", "-c", 'ulimit -f 300; exec "$@"', "sh", *words]
+    words = ["run", tmp_path / "seeds.jsonl", "--strong", strong.url, "--target", target.url,
+             "--out", tmp_path / "out", "--num-instructions", 8, "--num-metadata", 4]  # fmt: skip
+    small = ["sh", "-c", 'ulimit -f 300; exec "$@"', "sh", *command(*words)]
     stopped = subprocess.run(small, capture_output=True, text=True, timeout=120, check=False)
     line = stopped.stderr.splitlines()[-1]
     assert (stopped.returncode, "Traceback" in stopped.stderr) == (2, False), stopped.stderr
@@ -128,7 +126,7 @@ def test_a_full_disk_under_a_run_is_one_line(world_of: Any, tmp_path: Path) -> N
     had = len(kept)
     kept.close()
     assert 0 < had <= asked
-    result = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    result = cli(*words)
     assert result.returncode == 0, result.stderr
     bodies = [json.dumps(one["body"], sort_keys=True) for server in (strong, target) for one in server.asked]
     assert len(bodies) - len(set(bodies)) <= asked - had

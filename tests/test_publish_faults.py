@@ -1,18 +1,16 @@
-"""Publishing that is cut short: killed at any request, or with a Hub that fails; the Hub shows old or new, whole."""
+"""Publishing that is killed, or that a Hub fails, at any kind of request; the Hub shows old or new, whole."""
 
 from __future__ import annotations
 
+import itertools
 import json
-import os
 import re
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import datasets
 import pytest
@@ -24,33 +22,66 @@ from codeclm_hf.hub.publish import publish
 from conftest import HUB
 from hub import Fault, Hub, Repo, Seen
 from hub_http import Ask, Reply
-from published import run_directory_of
-from publisher import Publisher
+from published import kept, run_directory_of
+from publisher import Publisher, warm_of
 
 NAME = "me/tailored"
-SLOTS = 2
 Rows = dict[str, dict[str, dict[str, Any]]]
 """By config and id."""
 _loaded: dict[tuple[tuple[str, str], ...], Rows] = {}
-_loading = threading.Lock()
 
 
-class KillingHub(Hub):
-    """Kills who asks at one of the requests."""
+@dataclass(frozen=True)
+class Kind:
+    """What a request is, whatever the names of commits, versions, configs and files are."""
+
+    changes: int
+    """How often a repository, a commit or a tag was made before it."""
+    method: str
+    route: str
+
+    @property
+    def is_change(self) -> bool:
+        return self.method == "POST" and bool(_CHANGES.search(self.route))
+
+    @property
+    def writes(self) -> bool:
+        return self.method not in ("GET", "HEAD")
+
+
+_CHANGES = re.compile("/commit/|/tag/|/create$|/branch/")
+_NAMES = re.compile(
+    rf"[0-9a-f]{{40,}}|(?<=/)v[0-9.]+(?=/)|(?<=/data/)({'|'.join(schema.TABLES)})|[^/]+(?=\.(parquet|png)$)"
+)
+
+
+class NotingHub(Hub):
+    """Notes what kinds of request come, and kills who asks the first of one kind."""
 
     kill: Callable[[], None] | None = None
-    left, after = 0, False
-    """How many requests are still to be answered, and whether the one after them is dealt with."""
-    method = ""
-    """Of the request that was the last."""
+    fatal: Kind | None = None
+    """Who asks the first of these is killed."""
+    after = False
+    """Whether it is dealt with before."""
+
+    def clear(self) -> None:
+        self.kinds: list[Kind] = []
+        """Of all requests so far."""
+        self._made = 0
+        super().clear()
+
+    def kind(self, method: str, path: str) -> Kind:
+        return Kind(self._made, method, _NAMES.sub("*", unquote(path.split("?")[0])))
 
     def _reply(self, ask: Ask) -> Reply:
         with self.lock:
-            self.left -= 1
-            last = self.left == -1 and self.kill is not None
+            kind = self.kind(ask.method, ask.path)
+            last = self.kill is not None and kind == self.fatal and kind not in self.kinds
+            self.kinds.append(kind)
         reply = super()._reply(ask) if self.after or not last else Reply()
+        with self.lock:
+            self._made += kind.is_change
         if last:
-            self.method = ask.method
             assert self.kill is not None
             self.kill()
             raise ConnectionError("nobody is there any more")
@@ -61,7 +92,7 @@ class KillingHub(Hub):
 class Bench:
     """A Hub, a process that publishes to it, and a folder."""
 
-    hub: KillingHub
+    hub: NotingHub
     publisher: Publisher
     folder: Path
 
@@ -70,7 +101,7 @@ class Bench:
         self.hub.clear()
         self.hub.kill = None
         if scene.repo is not None:
-            self.hub.repos["datasets", NAME] = copy_of(scene.repo, self.hub)
+            scene.repo(self.hub)
         for name in ("run", "hf", "tmp"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         (self.folder / "tmp").mkdir()
@@ -93,21 +124,14 @@ class Bench:
 class Scene:
     """What there is before a publish, and what there is to be after it."""
 
-    repo: Repo | None
+    repo: Callable[[Hub], Repo] | None
+    """Puts it into a Hub."""
     directory: Path
     old: Rows
     new: Rows
     versions: tuple[str, ...]
-
-
-def copy_of(repo: Repo, hub: Hub) -> Repo:
-    """The same repository, in another Hub."""
-    found = hub.add(NAME)
-    for commit in repo.commits.values():
-        for sha in commit.files.values():
-            found.blobs.add([repo.blobs.read(sha)])
-    found.branches, found.tags, found.commits = dict(repo.branches), dict(repo.tags), dict(repo.commits)
-    return found
+    first: Scene | None = None
+    """Where this one merges, a first publish of the same."""
 
 
 def rows_of(directory: Path) -> Rows:
@@ -122,17 +146,16 @@ def united(*sides: Rows) -> Rows:
 def loaded(repo: Repo, folder: Path) -> Rows:
     """What anybody loads at main, config by config; asked once for the same files."""
     files = tuple(sorted((name, sha) for name, sha in repo.at("main").files.items() if name != run_directory.MANIFEST))
-    with _loading:
-        if files not in _loaded:
-            HUB.repos["datasets", NAME] = repo
-            cache = str(folder / f"loaded-{len(_loaded)}")
-            found: Rows = {name: {} for name in schema.TABLES}
-            for name in datasets.get_dataset_config_names(NAME):
-                table = load_dataset(NAME, name, split="train", cache_dir=cache)
-                found[name] = {row[schema.KEYS[name]]: row for row in table.to_list()}
-                assert len(found[name]) == len(table)
-            _loaded[files] = found
-        return _loaded[files]
+    if files not in _loaded:
+        HUB.repos["datasets", NAME] = repo
+        cache = str(folder / f"loaded-{len(_loaded)}")
+        found: Rows = {name: {} for name in schema.TABLES}
+        for name in datasets.get_dataset_config_names(NAME):
+            table = load_dataset(NAME, name, split="train", cache_dir=cache)
+            found[name] = {row[schema.KEYS[name]]: row for row in table.to_list()}
+            assert len(found[name]) == len(table)
+        _loaded[files] = found
+    return _loaded[files]
 
 
 def check_whole(bench: Bench, scene: Scene) -> None:
@@ -163,30 +186,21 @@ def check_done(bench: Bench, scene: Scene, directory: Path, told: dict[str, Any]
         f"v{version}": commit.oid for version, commit in zip(scene.versions, made, strict=True)
     }
     assert (told.get("version"), told.get("commit")) == (scene.versions[-1], head.oid), told
-    kept = base.load(directory, NAME, "main")
-    assert kept is not None
-    assert (kept.commit, kept.version) == (head.oid, scene.versions[-1])
+    agreed = base.load(directory, NAME, "main")
+    assert agreed is not None
+    assert (agreed.commit, agreed.version) == (head.oid, scene.versions[-1])
     assert len(list(directory.glob(".base*"))) == 1
 
 
 @pytest.fixture(scope="module")
-def benches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Bench]]:
-    """As many as there are cores, warm."""
-
-    def bench(folder: Path) -> Bench:
-        hub = KillingHub()
-        found = Bench(hub, Publisher(hub.url, folder / "hf"), folder)
-        warm = found.publisher.publish(run_directory_of(folder / "warm", ["warm"]), NAME)
-        assert warm is not None and warm.get("version") == "1.0.0", warm
-        return found
-
-    with ThreadPoolExecutor(SLOTS) as pool:
-        found = list(pool.map(bench, [tmp_path_factory.mktemp("bench") for _ in range(SLOTS)]))
-    yield found
-    for one in found:
-        one.publisher.close()
-        one.hub.close()
-        assert one.hub.unknown == []
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """It is warm."""
+    folder, hub = tmp_path_factory.mktemp("bench"), NotingHub()
+    warm = warm_of(hub.url, folder / "home")
+    yield Bench(hub, Publisher(warm, folder / "hf"), folder)
+    warm.close()
+    hub.close()
+    assert hub.unknown == []
 
 
 @pytest.fixture
@@ -198,115 +212,92 @@ def scene(request: pytest.FixtureRequest, hub: Hub, tmp_path: Path, monkeypatch:
     if request.param == "first":
         run_directory_of(mine, ["a", "b"])
         return Scene(None, mine, nothing, rows_of(mine), ("1.0.0",))
+    alone = run_directory_of(tmp_path / "alone", ["a", "b"])
+    first = Scene(None, alone, nothing, rows_of(alone), ("1.0.0",))
     publish(run_directory_of(mine, ["a", "b"]), NAME)
     publish(run_directory_of(theirs, ["c"], use_case="code generation"), NAME, token="hf_other")
     both = united(rows_of(mine), rows_of(theirs))
     run_directory_of(mine, ["a", "b", "d"])
     versions = ("1.0.0", "1.1.0", "1.2.0")
-    return Scene(hub.repos["datasets", NAME], mine, both, united(both, rows_of(mine)), versions)
+    return Scene(kept(hub.repos["datasets", NAME]), mine, both, united(both, rows_of(mine)), versions, first)
 
 
-def is_over(bench: Bench, scene: Scene) -> bool:
-    """Whether what is left is to read the version back, which a first publish does in just the same way."""
-    return scene.repo is not None and bench.repo is not None and f"v{scene.versions[-1]}" in bench.repo.tags
+def kinds(bench: Bench, scene: Scene) -> list[Kind]:
+    """Of the requests of a publish that nothing disturbs, each once; so a new kind is tested when it comes.
+
+    Of one that merges, those that change or upload something and those on routes that a first publish has no use for:
+    what else it asks, it asks in just the same way.
+    """
+
+    def of(scene: Scene) -> list[Kind]:
+        directory = bench.lay(scene)
+        check_done(bench, scene, directory, bench.publisher.publish(directory, NAME))
+        return list(dict.fromkeys(bench.hub.kinds))
+
+    found = of(scene)
+    if scene.first is None:
+        return found
+    usual = {(kind.method, kind.route) for kind in of(scene.first)}
+    return [kind for kind in found if kind.writes or (kind.method, kind.route) not in usual]
 
 
-def everywhere(benches: list[Bench], case: Callable[[Bench, int], bool]) -> int:
-    """Run the cases 0, 1, 2, … until there is none, on all benches at once; returns how many there were."""
+@pytest.mark.parametrize("scene", ["first", "merge"], indirect=True)
+def test_killed_at_any_kind_of_request(bench: Bench, scene: Scene) -> None:
+    """Whenever a publish is killed, the Hub shows the old or the new version, and the same publish again ends it.
 
-    def some(slot: int) -> int:
-        return next(n for n in range(slot, 1_000, SLOTS) if not case(benches[slot], n))
-
-    with ThreadPoolExecutor(SLOTS) as pool:
-        return min(pool.map(some, range(SLOTS)))
-
-
-def killed(bench: Bench, scene: Scene, at: int, ended: set[object], *, after: bool) -> bool:
-    """Kill a publish at one of its requests, look at the Hub, and publish again; whether it came to that request.
-
+    Killed before the Hub deals with the first request of each kind, and after that where it may change something.
     Where another kill left just the same, it is not published again: `ended` holds what kills left before.
     """
-    directory = bench.lay(scene)
-
-    def kill() -> None:
-        bench.publisher.started.wait()
-        os.kill(bench.publisher.pid, signal.SIGKILL)
-
-    bench.hub.left, bench.hub.after, bench.hub.kill = at, after, kill
-    told = bench.publisher.publish(directory, NAME)
-    bench.hub.kill = None
-    if told is not None:
-        check_done(bench, scene, directory, told)
-        return False
-    over = is_over(bench, scene)
-    check_whole(bench, scene)
-    if (left := bench.left(directory)) not in ended:
-        ended.add(left)
-        check_done(bench, scene, directory, bench.publisher.publish(directory, NAME))
-    return not over
-
-
-@pytest.mark.parametrize("scene", ["first", "merge"], indirect=True)
-def test_killed_at_any_request(benches: list[Bench], scene: Scene) -> None:
-    """Whenever a publish is killed, the Hub shows the old or the new version, and the same publish again ends it."""
     ended: set[object] = set()
-
-    def case(bench: Bench, at: int) -> bool:
-        if not killed(bench, scene, at, ended, after=False):
-            return False
-        return bench.hub.method in ("GET", "HEAD") or killed(bench, scene, at, ended, after=True)
-
-    assert everywhere(benches, case) > (40 if scene.repo is None else 20)
-    assert len(ended) > 12
+    found = kinds(bench, scene)
+    for kind, after in [*((kind, False) for kind in found), *((kind, True) for kind in found if kind.writes)]:
+        directory = bench.lay(scene)
+        bench.hub.fatal, bench.hub.after, bench.hub.kill = kind, after, bench.publisher.kill
+        assert bench.publisher.publish(directory, NAME) is None
+        bench.hub.kill = None
+        check_whole(bench, scene)
+        if (left := bench.left(directory)) not in ended:
+            ended.add(left)
+            check_done(bench, scene, directory, bench.publisher.publish(directory, NAME))
+    assert len(found) > (20 if scene.first is None else 10)
+    assert len(ended) > 8
 
 
 @pytest.mark.parametrize("scene", ["first", "merge"], indirect=True)
-def test_every_request_may_fail_once(benches: list[Bench], scene: Scene) -> None:
-    """A Hub that breaks at any one request, before or after it has dealt with it, costs a publish nothing."""
+def test_a_request_of_every_kind_may_fail_once(bench: Bench, scene: Scene) -> None:
+    """A Hub that breaks at one request, before or after it has dealt with it, costs a publish nothing.
 
-    def failing(bench: Bench, at: int, fault: Fault) -> str:
-        directory, asked = bench.lay(scene), ""
+    The first request of each kind meets one of the faults, and one that changes something meets all of them.
+    """
+    faults: tuple[Fault, ...] = ("drop-after", 500, "drop", 429)
+    found = kinds(bench, scene)
+    changes = [(kind, fault) for kind in found if kind.is_change for fault in faults]
+    rest = [kind for kind in found if not kind.is_change]
+    for kind, fault in [*changes, *zip(rest, itertools.cycle(faults))]:
+        directory, wanted = bench.lay(scene), [fault]
+        bench.hub.script = lambda seen, kind=kind, wanted=wanted: (
+            wanted.pop() if wanted and bench.hub.kind(seen.method, seen.path) == kind else None
+        )
+        told = bench.publisher.publish(directory, NAME)
+        check_done(bench, scene, directory, told)
+        assert told is not None and told["new"] and not wanted
+    assert len(changes) == len(faults) * (3 if scene.first is None else 2)
 
-        def script(seen: Seen) -> Fault:
-            nonlocal asked
-            if seen.index != at or is_over(bench, scene):
-                return None
-            asked = f"{seen.method} {seen.path}"
-            return fault
+
+@pytest.mark.parametrize("scene", ["first", "merge"], indirect=True)
+def test_the_network_may_go_for_good(bench: Bench, scene: Scene) -> None:
+    """Without a network, from a request of whichever kind on, a publish ends in a sentence and leaves the Hub whole."""
+    for kind in kinds(bench, scene):
+        directory, asked = bench.lay(scene), list[Kind]()
+
+        def script(seen: Seen, kind: Kind = kind, asked: list[Kind] = asked) -> Fault:
+            asked.append(bench.hub.kind(seen.method, seen.path))
+            return "drop" if kind in asked else None
 
         bench.hub.script = script
         told = bench.publisher.publish(directory, NAME)
-        check_done(bench, scene, directory, told)
-        assert told is not None and told["new"]
-        return asked
-
-    def case(bench: Bench, at: int) -> bool:
-        faults: tuple[Fault, ...] = ("drop-after", 500, "drop", 429)
-        asked = failing(bench, at, faults[at // SLOTS % 4])
-        changes = any(f"/{what}" in asked for what in ("commit/", "tag/", "create", "branch/"))
-        for fault in faults if changes else ():
-            failing(bench, at, fault)
-        return asked != ""
-
-    assert everywhere(benches, case) > (40 if scene.repo is None else 20)
-
-
-@pytest.mark.parametrize("scene", ["first", "merge"], indirect=True)
-def test_the_network_may_go_for_good(benches: list[Bench], scene: Scene) -> None:
-    """Without a network, from whichever request on, a publish ends in a sentence and leaves the Hub whole."""
-
-    def case(bench: Bench, at: int) -> bool:
-        directory = bench.lay(scene)
-        bench.hub.script = lambda seen: "drop" if seen.index >= at else None
-        told = bench.publisher.publish(directory, NAME)
-        assert told is not None
+        assert kind in asked and told is not None
         check_whole(bench, scene)
-        if "error" not in told:
-            return False
-        over = is_over(bench, scene)
         assert (told["error"], told["exit_code"]) == ("HubError", 3), told["text"]
         assert "\n" not in told["text"] and len(told["text"]) < 400
         assert "hf_write" not in told["text"]
-        return not over
-
-    assert everywhere(benches, case) > (40 if scene.repo is None else 20)

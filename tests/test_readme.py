@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import warm
 from test_judge_check import good, judging
 
 import readme
@@ -36,7 +37,10 @@ def test_what_is_not_run_is_there(begins: str) -> None:
 def test_every_block_runs_in_order(
     hub: Hub, token: None, serve: Callable[..., Any], seeds_file: Path, tmp_path: Path
 ) -> None:
-    """From seeds to a data set with versions: each block succeeds with what the blocks before it left."""
+    """From seeds to a data set with versions: each block succeeds with what the blocks before it left.
+
+    Its commands run in processes that have imported already; .ci/run types the demo with the one that is installed.
+    """
     strong = serve(answers(World(), "strong"))
     target = serve(answers(World(), "target"), tgi=False, model="meta-llama/Llama-3.1-8B-Instruct")
     judge = serve(judging(good), tgi=False, model="the-judge")
@@ -44,7 +48,9 @@ def test_every_block_runs_in_order(
     servers = {8080: strong, 8081: target, 8082: judge, 8083: tuned}
     here = {f"http://localhost:{port}": server.url for port, server in servers.items()}
     shutil.copy(seeds_file, tmp_path / "benchmark.jsonl")
-    used = set()
+    used, commands = set(), tmp_path / "bin"
+    commands.mkdir()
+    warm.command().script(commands / "codeclm-hf")
     for block in readme.blocks():
         if block.content.startswith(tuple(NOT_RUN)):
             continue
@@ -55,7 +61,7 @@ def test_every_block_runs_in_order(
         used |= {written for written in here if written in code}
         for written, found in here.items():
             code = code.replace(written, found)
-        readme.run(code, block.info, tmp_path)
+        readme.run(code, block.info, tmp_path, commands)
     assert used == set(here)
     assert sorted(hub.repos["datasets", "org/my-set"].tags) == ["v1.0.0", "v1.1.0", "v1.2.0", "v1.2.1"]
     assert "evaluations/after/README.md" in hub.repos["datasets", "org/my-set"].files("main")

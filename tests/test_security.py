@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import warm
 from aiohttp import web
 from datasets import Dataset
 
@@ -185,7 +186,7 @@ def test_the_hub_token_leaves_only_where_it_is_sent(
     """`HF_TOKEN` in the environment reaches no server of a run, but the one it is given to by its name."""
     words = [word for role, each in roles.items() for word in (f"--{role}", each.url)]
     words += ["--strong-key-env", "HF_TOKEN"] if asked_for else []
-    result = cli(*small, *words, HF_TOKEN="hf_s3cret")
+    result = warm.run([*small, *words], os.environ | {"HF_TOKEN": "hf_s3cret"})
     assert result.returncode == 0, result.stderr
     assert all(each.asked for each in roles.values())
     assert [role for role, each in roles.items() if each.saw("hf_s3cret")] == (["strong"] if asked_for else [])
