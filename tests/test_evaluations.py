@@ -42,11 +42,12 @@ def evaluated(serve: Serve, tmp_path: Path) -> Callable[..., Path]:
 
     judge = endpoint(serve(judging(rate), tgi=False, model="the-judge").url)
 
-    def make(name: str = "small", candidate: str = "good") -> Path:
+    def make(name: str = "small", candidate: str = "good", whose: str = "") -> Path:
         sides = [
             Dataset.from_dict({"instruction": ["One.", "Two."], "response": [first, second]})
             for first, second in ((candidate, "poor"), ("fair", "fair"))
         ]
+        sides[0].info.description = whose
         benchmark = Dataset.from_dict({"instruction": ["One.", "Two."], "use_case": ["a", "b"]})
         Evaluation(candidate=sides[0], reference=sides[1], judge=judge).run(benchmark, out=tmp_path / name)
         return tmp_path / name
@@ -116,11 +117,17 @@ def test_its_texts_are_searched_before_they_are_sent(
     hub: Hub, run: Path, evaluated: Callable[..., Path], cli: Cli
 ) -> None:
     """A secret stops it; personal data are counted, and replaced on request in the table and in the report."""
-    secret = evaluated("leak", "good hf_" + "Qx7aLr2Tn8WvYp3Zd6Mk9Bs4Cf1Hj5Ge0U")
+    secret_text = "hf_" + "Qx7aLr2Tn8WvYp3Zd6Mk9Bs4Cf1Hj5Ge0U"
+    secret = evaluated("leak", f"good {secret_text}")
     words = refused(cli("publish", run, REPO, "--evaluation", secret))
     assert "in evaluations/leak" in words and "Qx7aLr" not in words
     assert hub.repos == {}
-    said(cli("publish", run, REPO, "--evaluation", evaluated("mail", "good jane@corp.example.org.uk"), "--redact"))
+    assert "in evaluations/named" in refused(
+        cli("publish", run, REPO, "--evaluation", evaluated("named", "good", secret_text))
+    )
+    address = "jane@corp.example.org.uk"
+    said(cli("publish", run, REPO, "--evaluation", evaluated("mail", f"good {address}", address), "--redact"))
+    assert not [name for name, content in repo(hub).files("main").items() if address.encode() in content]
     address = f"hf://datasets/{REPO}/evaluations/mail/data/comparisons/*.parquet"
     assert load_dataset("parquet", data_files=address, split="train")["candidate_response"][0] == "good [EMAIL]"
 

@@ -74,8 +74,9 @@ class Evaluated:
             columns = pq.read_schema(file)
             (made,) = parquet.write(scratch / self.name / str(at), redacted(parquet.read([file]), columns), columns)
             files.append((scratch / self.name / str(at) / made).rename(scratch / self.name / file.name))
-        texts = pl.DataFrame({"text": list(self.texts.values())})
-        return replace(self, texts=dict(zip(self.texts, safety.redact(texts)["text"], strict=True)), comparisons=files)
+        told = safety.redact(pl.DataFrame({"text": list(self.texts.values())}))["text"]
+        texts = dict(zip(self.texts, told, strict=True))
+        return replace(self, results=json.loads(texts[report.RESULTS]), texts=texts, comparisons=files)
 
 
 def opened(folders: Collection[str | Path]) -> dict[str, Evaluated]:
