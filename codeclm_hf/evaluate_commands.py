@@ -34,7 +34,10 @@ LISTED = 3
 @app.command()
 def evaluate(
     benchmark: Annotated[
-        str, typer.Argument(help="Instructions: a file, a folder, a pattern, hf://…, or a Hub id; as the seeds of run.")
+        str,
+        typer.Argument(
+            metavar="BENCHMARK", help="Instructions: a file, a folder, a pattern, hf://…, or a Hub id; as run's seeds."
+        ),
     ],
     candidate: Annotated[
         str, typer.Option(metavar="ENDPOINT", help="The model to measure; or a file or Hub id of its responses.")
