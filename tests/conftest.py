@@ -30,7 +30,7 @@ import pytest
 from datasets import Dataset
 from huggingface_hub import file_download, utils
 
-from codeclm_hf import CodecLM, endpoint
+from codeclm_hf import CodecLM, Endpoint, endpoint
 from codeclm_hf.endpoints import journal, transport
 from codeclm_hf.hub import repository
 from published import dot, quick_cards
@@ -117,6 +117,14 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> str:
     tokenizer.chat_template = TEMPLATE
     tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Endpoint:
+    """The embedded model on one thread: where all cores are busy, threads that wait for each other cost twice."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "cpu_count", lambda: 1)
+        return endpoint("local:smollm2-135m-instruct")
 
 
 @pytest.fixture

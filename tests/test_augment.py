@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from datasets import Dataset
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeclm_hf import augment, schema, subsample
@@ -26,6 +26,7 @@ def table(rows: list[dict[str, Any]]) -> Dataset:
     return Dataset.from_list(rows, features=schema.METADATA)
 
 
+@settings(max_examples=40)
 @given(st.lists(rows, min_size=1, max_size=6), st.integers(1, 30), st.integers(0, 3))
 def test_augmented_metadata_is_mixed_from_what_there_was(
     given_rows: list[dict[str, Any]], size: int, seed: int

@@ -15,7 +15,7 @@ import yaml
 from datasets import Dataset
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard, DatasetCardData
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeclm_hf import CodecLM, about, schema
@@ -61,6 +61,7 @@ def test_the_body_shows_what_the_tables_hold(codec: CodecLM, seeds: Dataset, tmp
     assert f"strong model in {tables['default']['winner'][:].count('strong')} rows" in text
 
 
+@settings(max_examples=40)
 @given(st.text())
 def test_any_name_is_one_cell_of_a_table(name: str) -> None:
     """Whatever a model called a use case: one line, no cell more, no markup, never empty."""

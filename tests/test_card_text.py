@@ -66,7 +66,7 @@ def _filled(row: dict[str, Any], text: str) -> dict[str, Any]:
     return {**texts, **({"skills": [text, text]} if "skills" in row else {})}
 
 
-@settings(max_examples=40)
+@settings(max_examples=12)
 @given(TEXTS)
 @example("a|b`c`<script>alert(1)</script>![x](http://tracker/x.png)\n---\n# yes: [no]")
 @example("<!-- codeclm-hf:begin summary --><!-- codeclm-hf:end limits -->")

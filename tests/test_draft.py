@@ -104,7 +104,7 @@ def test_part_of_what_is_there_changes_nothing(tmp_path: Path) -> None:
     assert not made.new and rows(made.content) == [A, B]
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(version=VERSIONS)
 def test_manifest_and_card_tell_of_the_merged_rows(folder: Path, version: Any) -> None:
     """Counts, changes and card are those that the merged tables alone give, counted in plain Python."""
@@ -291,7 +291,7 @@ def test_a_version_that_cannot_be_had_is_told(asked: str, why: str, tmp_path: Pa
 @given(
     latest=st.none() | st.builds(Version, *[st.integers(0, 20)] * 3), bump=st.sampled_from(["auto", "major", "patch"])
 )
-@settings(max_examples=10)
+@settings(max_examples=6)
 def test_the_number_follows_the_latest_of_any_branch(folder: Path, latest: Version | None, bump: str) -> None:
     """Not the one that stands on this branch; what was asked for goes before what the changes call for."""
     theirs = first(folder, {"default": [A]})

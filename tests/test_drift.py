@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeclm_hf.metrics.drift import MOST_SHOWN, Drift, Share, drift
@@ -49,6 +49,7 @@ def divergence(before: Counter[str], after: Counter[str]) -> float:
     return total
 
 
+@settings(max_examples=40)
 @given(ROWS, ROWS)
 def test_the_divergence_is_the_textbooks(before: Rows, after: Rows) -> None:
     """It equals the plain formula, lies in [0, 1], and is the same in both directions."""
@@ -60,6 +61,7 @@ def test_the_divergence_is_the_textbooks(before: Rows, after: Rows) -> None:
         assert value == back[column].divergence
 
 
+@settings(max_examples=40)
 @given(ROWS, ROWS, st.integers(1, 3))
 def test_the_divergence_is_zero_for_equal_distributions_only(before: Rows, after: Rows, times: int) -> None:
     """A distribution has none to itself, however often it is repeated, and some to any other."""
@@ -70,6 +72,7 @@ def test_the_divergence_is_zero_for_equal_distributions_only(before: Rows, after
         assert (found.divergence == 0) == equal
 
 
+@settings(max_examples=40)
 @given(ROWS, ROWS)
 def test_every_name_is_new_vanished_moved_or_still(before: Rows, after: Rows) -> None:
     """The lists hold the largest of each kind with their shares, and the totals count all of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datasets import Dataset
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeclm_hf import inputs, schema
@@ -23,6 +23,7 @@ def test_seeds_are_drawn_by_content_alone(seeds: list[str], size: int, seed: int
     assert set(inputs.drawn(shuffled, "instruction", size, seed)["instruction"]) == set(drawn)
 
 
+@settings(max_examples=50)
 @given(texts, st.text(min_size=1).filter(str.strip), st.integers(1, 5))
 def test_a_new_seed_displaces_at_most_one(seeds: list[str], new: str, size: int) -> None:
     """A file that grows by a line keeps its draw, but for the one the new line may take the place of."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from test_hub_commands import Cli, cli, refused, said
 
-from codeclm_hf import CodecLMError, endpoint
+from codeclm_hf import CodecLMError, Endpoint, endpoint
 from codeclm_hf.judge_check import KINDS, JudgeReport, check_judge, needed, pairs
 from standin import StandIn
 
@@ -116,9 +116,9 @@ def test_the_pairs_are_what_they_are_said_to_be() -> None:
         assert pair["kind"] != "longer" or len(pair["worse"]) > 2 * len(pair["better"])
 
 
-def test_the_embedded_model_is_plainly_unfit() -> None:
+def test_the_embedded_model_is_plainly_unfit(embedded: Endpoint) -> None:
     """A 135M model does not tell a good answer from a bad one; the check says so."""
-    found = check_judge(endpoint("local:smollm2-135m-instruct"), of_each=1)
+    found = check_judge(embedded, of_each=1)
     assert not found.fit
     with pytest.raises(CodecLMError, match=r"^the judge smollm2.* is unfit: "):
         needed(found)

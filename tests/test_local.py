@@ -18,9 +18,9 @@ from codeclm_hf.stages.ask import array_of, object_of
 from codeclm_hf.stages.scores import expected_scores, scores
 
 
-@pytest.fixture(scope="module")
-def model() -> Endpoint:
-    return endpoint("local:smollm2-135m-instruct")
+@pytest.fixture
+def model(embedded: Endpoint) -> Endpoint:
+    return embedded
 
 
 def ask(model: Endpoint, **options: object) -> object:

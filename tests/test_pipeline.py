@@ -184,7 +184,7 @@ def test_a_share_of_the_metadata_makes_as_many_instructions(codec: CodecLM, seed
     assert set(basic.values()) == {4}
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(total=st.integers(1, 20), size=st.integers(1, 30))
 def test_every_metadata_makes_the_same_number_of_instructions(
     world_of: WorldOf, tmp_path_factory: pytest.TempPathFactory, total: int, size: int
