@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import warm
 
+import warm
 from conftest import tree
 from standin import StandIn
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import warm
 from datasets import load_dataset
 from test_hub_commands import Cli, Result
 from test_hub_commands import cli as in_process
 
+import warm
 from standin import StandIn
 
 __all__ = ["in_process"]

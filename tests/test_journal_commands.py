@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import warm
 from test_cli import cli, command, refused
 from test_journal import MANY, Counter, ask
 
+import warm
 from codeclm_hf.endpoints.journal import Journal
 from conftest import SEEDS
 

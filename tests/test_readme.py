@@ -9,10 +9,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-import warm
 from test_judge_check import good, judging
 
 import readme
+import warm
 from hub import Hub
 from world import World, answers
 

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import warm
 from aiohttp import web
 from datasets import Dataset
 
+import warm
 from codeclm_hf import BadInput, CodecLM, GenerationRequest, Message, endpoint
 from codeclm_hf.endpoints import client, transport
 from codeclm_hf.errors import AccessDenied, CodecLMError, UnreadableAnswer

@@ -14,10 +14,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 _SCRIPT = """#!{python} -IS
 import os, socket, sys
@@ -219,7 +220,22 @@ def _serve(program: Any, jobs: socket.socket, door: socket.socket) -> None:
     sys.argv = ["codeclm-hf", *given["words"]]
 
 
+def _end(main: Callable[[], Any]) -> NoReturn:
+    """Run it, and leave without what libraries do at the end: some join threads, which a child does not have."""
+    code: Any = 1
+    try:
+        main()
+        code = 0
+    except SystemExit as exc:
+        code = exc.code or 0
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     _program = importlib.import_module(sys.argv[1])
     _serve(_program, *(socket.socket(fileno=int(number)) for number in sys.argv[2:]))
-    _program.main()
+    _end(_program.main)
