@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,10 +144,8 @@ def _columns(names: Iterable[str]) -> dict[str, str]:
 def _names(value: Any) -> list[str]:
     """Names in a list, in JSON (which seeds have in place of lists), or with commas."""
     if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
+        with suppress(ValueError, RecursionError):  # no JSON: then it is a name like any other
             value = json.loads(value)
-        except ValueError:
-            return _names(value.strip(" []"))
     parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
     return [name for name in map(_name, parts) if name]
 
