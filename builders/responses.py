@@ -10,6 +10,7 @@ from typing import Any
 import datasets
 
 from codeclm_hf.errors import BadInput
+from codeclm_hf.hub import report
 
 from .dialogue import answered, turns_in
 from .reading import named
@@ -37,7 +38,7 @@ def load_responses(source: str, *, role: str | None = None) -> datasets.Dataset:
     Raises:
         BadInput: there is no such source, or no column with responses.
     """
-    comparisons = Path(source) / "data" / "comparisons"
+    comparisons = Path(source) / report.COMPARISONS
     here = "://" in source or Path(source).exists()
     name, _, revision = (source, "", "") if here else source.partition("@")
     table = load_seeds(str(comparisons) if comparisons.is_dir() else name, revision=revision or None)
@@ -46,7 +47,7 @@ def load_responses(source: str, *, role: str | None = None) -> datasets.Dataset:
     rows = [{"instruction": row["instruction"], "response": response(row)} for row in table]
     features = datasets.Features({"instruction": datasets.Value("string"), "response": datasets.Value("string")})
     made = datasets.Dataset.from_list(rows, features=features)
-    known = _evaluated(Path(source) / "results.json", role) or _whose(table, columns)
+    known = _evaluated(Path(source) / report.RESULTS, role) or _whose(table, columns)
     made.info.description = known or (Path(source).name if Path(source).exists() else source)
     return made
 

@@ -22,6 +22,7 @@ from codeclm_hf.endpoints.connect import endpoint, key_in
 from codeclm_hf.endpoints.pool import GIVE_UP_AFTER
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.metrics.distributions import VERDICTS
+from codeclm_hf.options import Concurrency, GiveUpAfter, MaxRequests, MaxTokens, PriceIn, PriceOut
 from codeclm_hf.pipeline import DEFAULT_SIZE, CodecLM
 from codeclm_hf.settings import check_settings
 
@@ -136,20 +137,12 @@ def run(
     prompts: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder whose NAME.jinja replace our prompts.")
     ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(metavar="N", help="Most requests in flight at each server.")
-    ] = None,
-    give_up_after: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Stop, with exit code 3, after so long without an answer.")
-    ] = GIVE_UP_AFTER,
-    max_requests: Annotated[
-        int | None, typer.Option(metavar="N", help="Stop, with exit code 4, at so many answers in all in --out.")
-    ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(metavar="N", help="The same for tokens, prompts and answers together.")
-    ] = None,
-    price_in: Annotated[float | None, typer.Option(help="Of a million prompt tokens; shows the cost.")] = None,
-    price_out: Annotated[float | None, typer.Option(help="Of a million tokens of answers.")] = None,
+    concurrency: Concurrency = None,
+    give_up_after: GiveUpAfter = GIVE_UP_AFTER,
+    max_requests: MaxRequests = None,
+    max_tokens: MaxTokens = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     config: Annotated[
         Path | None,
@@ -239,14 +232,8 @@ def _inputs(seeds: str | None, metadata: str | None, **reading: Any) -> dict[str
 
 
 def _run(codec: CodecLM, out: Path, **arguments: Any) -> None:
-    try:
-        with display.Live(_err) as live:
-            codec.run(out=out, on_progress=live, **arguments)
-    except KeyboardInterrupt:
-        _err.print(
-            f"stopped; every answer that came is kept in {out}; run the same command again to go on", soft_wrap=True
-        )
-        raise typer.Exit(130) from None
+    with display.running(_err, out) as live:
+        codec.run(out=out, on_progress=live, **arguments)
     manifest = run_directory.read_manifest(out)
     display.summary(_out, manifest)
     if not any(row[verdict] for row in manifest["counts"]["iterations"] for verdict in VERDICTS if verdict != "failed"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import typer
 from datasets import Dataset
 from rich.console import Console, RenderableType
 from rich.markup import escape
@@ -97,6 +99,18 @@ class Live:
             left = seconds / progress.done * (progress.total - progress.done) if progress.done else 0
             line = f"{progress.stage}: {progress.done}/{progress.total} rows"
             self._console.print(line + (f", {rates}, {left:.0f} s left" if progress.done else ""), soft_wrap=True)
+
+
+@contextmanager
+def running(console: Console, directory: Path) -> Iterator[Live]:
+    """While something runs that the same command resumes; Ctrl-C ends it with words and exit code 130."""
+    try:
+        with Live(console) as live:
+            yield live
+    except KeyboardInterrupt:
+        words = f"stopped; every answer that came is kept in {directory}; run the same command again to go on"
+        console.print(words, soft_wrap=True)
+        raise typer.Exit(130) from None
 
 
 def plan(console: Console, requests: Sequence[Requests], models: dict[str, str], directory: Path) -> None:

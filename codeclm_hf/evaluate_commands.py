@@ -22,6 +22,7 @@ from codeclm_hf.hub import report, words
 from codeclm_hf.hub.captions import ratio
 from codeclm_hf.judge_check import check_judge, needed
 from codeclm_hf.metrics.paired import Agreement
+from codeclm_hf.options import Concurrency, GiveUpAfter, MaxRequests, MaxTokens, PriceIn, PriceOut
 from codeclm_hf.settings import check_settings
 
 app = typer.Typer()
@@ -70,20 +71,12 @@ def evaluate(
     prompts: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder whose compare.jinja replaces our prompt.")
     ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(metavar="N", help="Most requests in flight at each server.")
-    ] = None,
-    give_up_after: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Stop, with exit code 3, after so long without an answer.")
-    ] = GIVE_UP_AFTER,
-    max_requests: Annotated[
-        int | None, typer.Option(metavar="N", help="Stop, with exit code 4, at so many answers in all in --out.")
-    ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(metavar="N", help="The same for tokens, prompts and answers together.")
-    ] = None,
-    price_in: Annotated[float | None, typer.Option(help="Of a million prompt tokens; shows the cost.")] = None,
-    price_out: Annotated[float | None, typer.Option(help="Of a million tokens of answers.")] = None,
+    concurrency: Concurrency = None,
+    give_up_after: GiveUpAfter = GIVE_UP_AFTER,
+    max_requests: MaxRequests = None,
+    max_tokens: MaxTokens = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
     seed: Annotated[int, typer.Option(help="Each request's own seed follows from it.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> None:
@@ -125,13 +118,8 @@ def evaluate(
     if dry_run:
         display.plan(_out, measured.plan(instructions), measured.models, out)
         return
-    try:
-        with display.Live(_err) as live:
-            results = measured.run(instructions, out=out, by=by, anyway=anyway, budget=budget, on_progress=live)
-    except KeyboardInterrupt:
-        kept = f"stopped; every answer that came is kept in {out}; run the same command again to go on"
-        _err.print(kept, soft_wrap=True)
-        raise typer.Exit(130) from None
+    with display.running(_err, out) as live:
+        results = measured.run(instructions, out=out, by=by, anyway=anyway, budget=budget, on_progress=live)
     _results(results)
     if not results["overall"]["comparisons"]:
         raise CodecLMError(f"nothing could be judged; {out / 'README.md'} shows why")
