@@ -13,7 +13,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from codeclm_hf.metrics.distributions import GAPS, READ, REASON, TOKENS, TOP
+from codeclm_hf.card.statistics import GAPS, READ, REASON, TOKENS, TOP
 
 TABLES = ("default", "trace", "metadata")
 ROWS_A_BATCH = 1_000
@@ -64,7 +64,10 @@ def _of_default(default: Any) -> Found:
             "mentions": mentions,
             "top": [{"name": name, "rows": n, "share": n / mentions} for name, n in _first(skills)],
         },
-        "pairs": {"total": len(pairs), "top": [{"use_case": u, "skill": s, "rows": n} for (u, s), n in _first(pairs)]},
+        "pairs": {
+            "total": len(pairs),
+            "top": [{"use_case": u, "skill": s, "rows": n} for (u, s), n in _first(pairs)],
+        },
         "winner": {name: counters["winner"][name] for name in ("strong", "target")},
         "lengths": {name: _lengths(counters[name]) for name in ("instruction", "response")},
         "duplicates": {"instructions": len(default) - len(seen)},
@@ -82,7 +85,9 @@ def _of_trace(trace: Any, names: dict[str, str]) -> Found:
             counter.update(value for value in batch[name] if value is not None)
         for (a, b), (c, d) in zip(batch["scores_strong_first"], batch["scores_target_first"], strict=True):
             order[abs((a - b) - (c - d)), (a > b) - (a < b) != (c > d) - (c < d)] += 1
-        for metadata_id, root_id, verdict in zip(batch["metadata_id"], batch["root_id"], batch["verdict"], strict=True):
+        for metadata_id, root_id, verdict in zip(
+            batch["metadata_id"], batch["root_id"], batch["verdict"], strict=True
+        ):
             if verdict != "failed":
                 judged[names[metadata_id]].add(root_id)
             if verdict.startswith("accept"):

@@ -30,8 +30,9 @@ from measure import Cost, alone, cost
 from polars.io.plugins import register_io_source
 from versions import columns, prose
 
-from codeclm_hf import parquet, schema
-from codeclm_hf.metrics.distributions import READ, distributions
+from codeclm_hf import files as parquet
+from codeclm_hf import schema
+from codeclm_hf.card.statistics import READ, distributions
 
 SECONDS, PEAK, FASTER, ROWS = 8, 1_500, 5, 1_000_000
 """Targets: seconds, MB (2²⁰ bytes), and times as fast as `datasets` and `Counter`, of so many rows of each table."""
@@ -53,7 +54,9 @@ def made_up(source: str, numbers: list[int], config: str) -> dict[str, list[Any]
         found["root_id"] = [f"{n // 4 * 0x9E3779B97F4A7C15 % 2**64:016x}" for n in numbers]
         found["metadata_id"] = [f"{(n // 4) ** 2 % 997 % USE_CASES:016x}" for n in numbers]
         found["verdict"] = [_verdict_of(n) for n in numbers]
-        found["error"] = [f"the judge's answer cannot be read: {n % 300}" if n % 50 == 7 else None for n in numbers]
+        found["error"] = [
+            f"the judge's answer cannot be read: {n % 300}" if n % 50 == 7 else None for n in numbers
+        ]
         found["scores_target_first"] = [[1.0 + n * 7 % 10, 1.0 + n % 9 / 3] for n in numbers]
     return found
 
@@ -118,7 +121,9 @@ def batched(folder: Path) -> Found:
 def _from_batches(paths: list[Path], read: list[str]) -> pl.LazyFrame:
     """A table that is read with pyarrow whenever polars asks for it, and then only the columns it asks for."""
 
-    def rows(wanted: list[str] | None, predicate: pl.Expr | None, n: int | None, _: int | None) -> Iterator[Any]:
+    def rows(
+        wanted: list[str] | None, predicate: pl.Expr | None, n: int | None, _: int | None
+    ) -> Iterator[Any]:
         assert n is None, "no number needs the first rows only"
         for batch in parquet.read(paths, wanted or read):
             frame = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
@@ -153,14 +158,18 @@ def measured(name: str, folder: Path) -> tuple[Cost, Found]:
 
 def compared(folder: Path, rows: int, repeat: int) -> None:
     size = alone(write, folder, rows)
-    print(f"{rows:,} rows of `default` and of `trace`, {size:.2f} GB of Parquet; medians of {repeat}, in turn")
+    print(
+        f"{rows:,} rows of `default` and of `trace`, {size:.2f} GB of Parquet; medians of {repeat}, in turn"
+    )
     runs: dict[str, list[Cost]] = {name: [] for name in WAYS}
     for turn in range(repeat):
         results = {}
         for name in sorted(WAYS, reverse=turn % 2 == 1):
             took, results[name] = alone(measured, name, folder)
             runs[name].append(took)
-            print(f"    {name:<18}{took.wall:7.2f} s  CPU {took.cpu:7.2f} s  peak {took.peak:6,.0f} MB", end="")
+            print(
+                f"    {name:<18}{took.wall:7.2f} s  CPU {took.cpu:7.2f} s  peak {took.peak:6,.0f} MB", end=""
+            )
             print(f"  load {os.getloadavg()[0]:.1f}", flush=True)
         first, *others = results.values()
         assert all(same(first, other) for other in others), "the numbers differ"
@@ -171,7 +180,9 @@ def compared(folder: Path, rows: int, repeat: int) -> None:
         print(name)
         print(f"    {walls[name]:.1f} s, target ≤ {SECONDS} s: {_ok(walls[name] <= SECONDS)}")
         print(f"    peak {peak:,.0f} MB, target ≤ {PEAK:,} MB: {_ok(peak <= PEAK)}")
-        print(f"    {times:.1f} x as fast as datasets and Counter, target ≥ {FASTER} x: {_ok(times >= FASTER)}")
+        print(
+            f"    {times:.1f} x as fast as datasets and Counter, target ≥ {FASTER} x: {_ok(times >= FASTER)}"
+        )
 
 
 def _ok(reached: bool) -> str:
@@ -181,7 +192,9 @@ def _ok(reached: bool) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=ROWS, help="of `default` and of `trace`")
-    parser.add_argument("--repeat", type=int, default=3, help="calls of each way, in turn; medians are printed")
+    parser.add_argument(
+        "--repeat", type=int, default=3, help="calls of each way, in turn; medians are printed"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
         compared(Path(name), options.rows, options.repeat)

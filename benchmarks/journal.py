@@ -28,9 +28,9 @@ from typing import Any
 
 from codeclm_hf import Completion, GenerationRequest, Message, ids
 from codeclm_hf.endpoints import transport
-from codeclm_hf.endpoints.base import InProcess, Sending
 from codeclm_hf.endpoints.journal import Journal, Journaled, _key
-from codeclm_hf.endpoints.journal_file import JournalFile, Row, as_json
+from codeclm_hf.endpoints.journal_db import JournalFile, Row, as_json
+from codeclm_hf.endpoints.protocol import InProcess, Sending
 
 MODEL = "org/model-7b@0123456789abcdef0123456789abcdef01234567"
 TEXT = hashlib.shake_256(b"words").hexdigest(10_000)
@@ -42,7 +42,9 @@ def request(n: int) -> GenerationRequest:
 
 
 def completion(n: int) -> Completion:
-    return Completion(text=TEXT[n % 17_000 :][:1950], finish_reason="stop", prompt_tokens=350, completion_tokens=500)
+    return Completion(
+        text=TEXT[n % 17_000 :][:1950], finish_reason="stop", prompt_tokens=350, completion_tokens=500
+    )
 
 
 def row(n: int) -> Row:
@@ -79,7 +81,9 @@ def plain(path: str, rows: list[Row], batch: int) -> float:
     """Seconds in which SQLite alone keeps rows in a table of the same columns."""
     db = sqlite3.connect(path, isolation_level=None)
     db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-    db.execute(f"CREATE TABLE a (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, {', '.join(Row._fields[1:])})")
+    db.execute(
+        f"CREATE TABLE a (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, {', '.join(Row._fields[1:])})"
+    )
     start = time.perf_counter()
     for at in range(0, len(rows), batch):
         db.execute("BEGIN")
@@ -141,7 +145,9 @@ def main() -> None:
         with closing(JournalFile(path, create=True)) as file:
             for at in range(0, answers, 512):
                 file.keep([row(n) for n in range(at, min(at + 512, answers))])
-        print(f"{answers:,} kept in {time.perf_counter() - start:.0f} s, {path.stat().st_size / 2**30:.2f} GiB")
+        print(
+            f"{answers:,} kept in {time.perf_counter() - start:.0f} s, {path.stat().st_size / 2**30:.2f} GiB"
+        )
         alone(look_up, path, answers)
         alone(commits, path, answers, 64)
 

@@ -92,7 +92,7 @@ class _Link:
 
 
 def _serve(folder: Path, mbit: float, pipe: Connection) -> None:
-    from hub import Hub
+    from support.hub_server import Hub
 
     up, down = _Link(mbit), _Link(mbit)
 

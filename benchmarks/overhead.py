@@ -57,7 +57,11 @@ def run_stage(way: str, url: str, slots: int, seeds: list[str]) -> Cost:
     dataset = Dataset.from_dict({"id": [ids.row_id("seed", seed) for seed in seeds], "instruction": seeds})
 
     def call() -> None:
-        made = stage.map(dataset) if way.startswith(ASYNC) else dataset.map(stage, batched=True, batch_size=BATCH)
+        made = (
+            stage.map(dataset)
+            if way.startswith(ASYNC)
+            else dataset.map(stage, batched=True, batch_size=BATCH)
+        )
         errors = [error for error in made["error"] if error]
         assert len(made) == len(seeds) and not errors, errors[:1]
 
@@ -71,7 +75,9 @@ def run_stage(way: str, url: str, slots: int, seeds: list[str]) -> Cost:
 
 def measure(slots: int, latency: str, options: argparse.Namespace) -> None:
     """Run every way against one server, and print."""
-    seeds = [f"Say in four lines why matter {simulated.number('seed', n)} matters." for n in range(options.rows)]
+    seeds = [
+        f"Say in four lines why matter {simulated.number('seed', n)} matters." for n in range(options.rows)
+    ]
     walls: dict[str, list[Cost]] = {way: [] for way in WAYS}
     asked = set()
     with simulated.started(slots=slots, mean=options.mean, latency=latency) as (server, _):
@@ -82,16 +88,23 @@ def measure(slots: int, latency: str, options: argparse.Namespace) -> None:
                 costs.append(alone(run_bare, *args) if way == BARE else alone(run_stage, way, *args))
                 books: dict[str, Any] = server.stats()
                 asked.add((books["requests"], books["bytes"], books["digest"]))
-    print(f"\n{options.rows} rows, {slots} slots, {options.mean:g} s mean ({latency}), medians of {options.repeat}")
+    print(
+        f"\n{options.rows} rows, {slots} slots, {options.mean:g} s mean ({latency}), medians of {options.repeat}"
+    )
     print(f"least possible {books['work'] / slots:45.2f} s")
     bare = statistics.median(took.wall for took in walls[BARE])
     for way, costs in walls.items():
         wall, cpu = (statistics.median(getattr(took, name) for took in costs) for name in ("wall", "cpu"))
         overhead, target = wall / bare - 1, WAYS[way]
-        verdict = "" if target is None else f"target ≤ {target:.0%}: {'ok' if overhead <= target else 'MISSED'}"
-        print(f"{way:<53} {wall:6.2f} s {overhead:+8.1%} {1000 * cpu / len(seeds):6.2f} ms CPU a request  {verdict}")
+        verdict = (
+            "" if target is None else f"target ≤ {target:.0%}: {'ok' if overhead <= target else 'MISSED'}"
+        )
+        print(
+            f"{way:<53} {wall:6.2f} s {overhead:+8.1%} {1000 * cpu / len(seeds):6.2f} ms CPU a request  {verdict}"
+        )
     print(
-        "the requests of all ways are " + ("the same, byte for byte" if len(asked) == 1 else "NOT THE SAME"), flush=True
+        "the requests of all ways are " + ("the same, byte for byte" if len(asked) == 1 else "NOT THE SAME"),
+        flush=True,
     )
 
 
@@ -100,8 +113,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2048)
     parser.add_argument("--mean", type=float, default=0.4, help="seconds of service")
     parser.add_argument("--slots", type=int, nargs="+", default=[64, 16])
-    parser.add_argument("--latency", nargs="+", choices=sorted(simulated.SHAPES), default=["gamma", "exponential"])
-    parser.add_argument("--repeat", type=int, default=1, help="runs of each way, in turn; medians are printed")
+    parser.add_argument(
+        "--latency", nargs="+", choices=sorted(simulated.SHAPES), default=["gamma", "exponential"]
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=1, help="runs of each way, in turn; medians are printed"
+    )
     parser.add_argument("--quick", action="store_true", help="512 rows of 0.1 s, 64 slots, gamma")
     options = parser.parse_args()
     if options.quick:

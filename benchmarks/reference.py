@@ -26,7 +26,9 @@ Chat = list[dict[str, str]]
 Of = tuple[str | int, ...]
 ITERATIONS, THETA, SEED = 4, 3.0, 0
 MOST_AT_ONCE = 10
-_jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+_jinja = jinja2.Environment(
+    undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+)
 
 
 @dataclass
@@ -48,7 +50,9 @@ class Endpoint:
         self.session, self.url, self.model = session, f"{url}/v1/chat/completions", f"simulated-{role}"
         self.slots = asyncio.Semaphore(slots)
 
-    async def ask(self, messages: Chat, of: Of, *, tokens: int = 1024, greedy: bool = False, **fields: Any) -> Any:
+    async def ask(
+        self, messages: Chat, of: Of, *, tokens: int = 1024, greedy: bool = False, **fields: Any
+    ) -> Any:
         """The answer's text; where JSON schemas of fields are given, the object.
 
         Args:
@@ -66,7 +70,12 @@ class Endpoint:
             "seed": ids.derive(SEED, *of),
         }
         if fields:
-            schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+            schema = {
+                "type": "object",
+                "properties": fields,
+                "required": list(fields),
+                "additionalProperties": False,
+            }
             answer = {"name": "answer", "schema": schema, "strict": True}
             body["response_format"] = {"type": "json_schema", "json_schema": answer}
         async with self.slots, self.session.post(self.url, json=body) as response:
@@ -81,7 +90,9 @@ class Template:
 
     def __init__(self, name: str) -> None:
         _, *parts = re.split(r"^--- (user|assistant)[ \t]*$", prompts.load(name).text, flags=re.M)
-        self.turns = [(role, _jinja.from_string(text)) for role, text in zip(parts[::2], parts[1::2], strict=True)]
+        self.turns = [
+            (role, _jinja.from_string(text)) for role, text in zip(parts[::2], parts[1::2], strict=True)
+        ]
 
     def fill(self, **values: Any) -> Chat:
         return [{"role": role, "content": turn.render(values).strip()} for role, turn in self.turns]
@@ -121,7 +132,9 @@ class Reference:
         id = metadata_id(*meta)
         rubrics = asyncio.create_task(self.rubrics(id, *meta))
         sizes = [min(MOST_AT_ONCE, n - start) for start in range(0, n, MOST_AT_ONCE)]
-        await asyncio.gather(rubrics, *(self.decode(id, *meta, size, part, rubrics) for part, size in enumerate(sizes)))
+        await asyncio.gather(
+            rubrics, *(self.decode(id, *meta, size, part, rubrics) for part, size in enumerate(sizes))
+        )
 
     async def rubrics(self, id: str, use_case: str, skills: list[str], n: int = 4) -> list[str]:
         filled = self.templates["rubrics"].fill(use_case=use_case, skills=skills, n=n)
@@ -153,7 +166,9 @@ class Reference:
     async def examine(self, id: str, instruction: str, *, last: bool) -> dict[str, Any]:
         strong, target = await asyncio.gather(
             *(
-                endpoint.ask([{"role": "user", "content": instruction}], ("respond", role, id, 0), tokens=2048)
+                endpoint.ask(
+                    [{"role": "user", "content": instruction}], ("respond", role, id, 0), tokens=2048
+                )
                 for role, endpoint in (("strong", self.strong), ("target", self.target))
             )
         )
@@ -163,11 +178,19 @@ class Reference:
         )
         gap = contrast.averages(one, other[::-1])["gap"]
         verdict = contrast.verdict(gap, THETA, last=last)
-        return {"instruction": instruction, "strong": strong, "target": target, "gap": gap, "verdict": verdict}
+        return {
+            "instruction": instruction,
+            "strong": strong,
+            "target": target,
+            "gap": gap,
+            "verdict": verdict,
+        }
 
     async def judge(self, order: str, id: str, instruction: str, first: str, second: str) -> list[float]:
         fence = ids.row_id(SEED, order, id, first, second)
-        filled = self.templates["judge"].fill(instruction=instruction, first=first, second=second, fence=fence)
+        filled = self.templates["judge"].fill(
+            instruction=instruction, first=first, second=second, fence=fence
+        )
         read = await self.strong.ask(filled, ("judge", order, id, 0), greedy=True, scores=_SCORES)
         return list(read["scores"])
 
@@ -195,7 +218,8 @@ async def run(job: Job) -> list[dict[str, Any]]:
     connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         strong, target = (
-            Endpoint(session, url, role, job.slots) for role, url in (("strong", job.strong), ("target", job.target))
+            Endpoint(session, url, role, job.slots)
+            for role, url in (("strong", job.strong), ("target", job.target))
         )
         reference = Reference(strong, target)
         await reference.run(job.seeds, job.num_metadata, job.num_instructions)

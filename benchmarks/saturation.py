@@ -154,18 +154,29 @@ def report(conf: Configuration, options: argparse.Namespace, runs: dict[str, lis
     again = [run.again[0].wall for run in runs["codeclm-hf"]]
     print(f"the same call again, all {every[0].requests} answers in the journal: {_median(again):.2f} s")
     same = len({run.asked for run in every}) == 1
-    print("the requests of all runs are " + ("the same, byte for byte" if same else "NOT THE SAME: compare nothing"))
+    print(
+        "the requests of all runs are "
+        + ("the same, byte for byte" if same else "NOT THE SAME: compare nothing")
+    )
     if conf.target:
-        ratio = _median(run.wall for run in runs["reference"]) / _median(run.wall for run in runs["codeclm-hf"])
+        ratio = _median(run.wall for run in runs["reference"]) / _median(
+            run.wall for run in runs["codeclm-hf"]
+        )
         cpu = _median(run.cpu for run in runs["codeclm-hf"])
-        print(f"reference ÷ codeclm-hf {ratio:.3f}, target ≥ {conf.target:.2f}: {_verdict(ratio >= conf.target)}")
-        print(f"CPU a request {cpu:.2f} ms, target ≤ {CPU_TARGET} ms: {_verdict(cpu <= CPU_TARGET)}", flush=True)
+        print(
+            f"reference ÷ codeclm-hf {ratio:.3f}, target ≥ {conf.target:.2f}: {_verdict(ratio >= conf.target)}"
+        )
+        print(
+            f"CPU a request {cpu:.2f} ms, target ≤ {CPU_TARGET} ms: {_verdict(cpu <= CPU_TARGET)}", flush=True
+        )
 
 
 def _print_spans(run: Run) -> None:
     for role, books in zip(("strong", "target"), run.books, strict=True):
         for kind, (count, first, last) in books["spans"].items():
-            print(f"    {role} {kind:<8} {count:6} requests from {first - run.first:6.2f} to {last - run.first:6.2f} s")
+            print(
+                f"    {role} {kind:<8} {count:6} requests from {first - run.first:6.2f} to {last - run.first:6.2f} s"
+            )
 
 
 def _median(values: Any) -> float:
@@ -178,14 +189,24 @@ def _verdict(reached: bool) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", type=int, choices=[conf.instructions for conf in CONFIGURATIONS], help="instructions")
+    parser.add_argument(
+        "--only", type=int, choices=[conf.instructions for conf in CONFIGURATIONS], help="instructions"
+    )
     parser.add_argument("--quick", action="store_true", help="one small job, no target")
-    parser.add_argument("--repeat", type=int, default=1, help="runs of each client, in turn; medians are printed")
-    parser.add_argument("--latency", choices=sorted(simulated.SHAPES), default="gamma", help="of the service times")
+    parser.add_argument(
+        "--repeat", type=int, default=1, help="runs of each client, in turn; medians are printed"
+    )
+    parser.add_argument(
+        "--latency", choices=sorted(simulated.SHAPES), default="gamma", help="of the service times"
+    )
     parser.add_argument("--spans", action="store_true", help="print when each kind of request was under way")
-    parser.add_argument("--profile", metavar="PREFIX", help="write PREFIX-*.prof, a profile of each of our threads")
+    parser.add_argument(
+        "--profile", metavar="PREFIX", help="write PREFIX-*.prof, a profile of each of our threads"
+    )
     options = parser.parse_args()
-    chosen = [QUICK] if options.quick else [c for c in CONFIGURATIONS if options.only in (None, c.instructions)]
+    chosen = (
+        [QUICK] if options.quick else [c for c in CONFIGURATIONS if options.only in (None, c.instructions)]
+    )
     for conf in chosen:
         report(conf, options, measure(conf, options))
 

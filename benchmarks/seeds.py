@@ -71,7 +71,9 @@ def first_row(path: Path, split: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--gigabytes", type=float, default=GIGABYTES)
     wanted = parser.parse_args()
     size = int(wanted.gigabytes * 1e9)
@@ -95,7 +97,9 @@ def main() -> None:
         for split in rows:
             seconds = alone(first_row, path, split)
             met = "met" if seconds < FIRST else "MISSED"
-            print(f"first row of the stream `{split}`: {seconds:.2f} s (target {FIRST:g} s: {met})", flush=True)
+            print(
+                f"first row of the stream `{split}`: {seconds:.2f} s (target {FIRST:g} s: {met})", flush=True
+            )
 
 
 if __name__ == "__main__":

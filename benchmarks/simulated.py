@@ -42,10 +42,17 @@ KINDS = {
 }
 """What a prompt opens with, and what it asks for."""
 USE_CASES = tuple(
-    f"{what} {of}" for what in ("writing", "planning", "explaining") for of in ("code", "trips", "tests", "law")
+    f"{what} {of}"
+    for what in ("writing", "planning", "explaining")
+    for of in ("code", "trips", "tests", "law")
 )
-SKILLS = tuple(f"{what} {how}" for what in ("SQL", "rhyme", "route", "tax", "proof") for how in ("basics", "limits"))
-_WORDS = "First take stock of what is given, then name what is wanted, and go from the one to the other by steps. " * 30
+SKILLS = tuple(
+    f"{what} {how}" for what in ("SQL", "rhyme", "route", "tax", "proof") for how in ("basics", "limits")
+)
+_WORDS = (
+    "First take stock of what is given, then name what is wanted, and go from the one to the other by steps. "
+    * 30
+)
 _ALSO = "; and also mind condition "
 _ANSWER = re.compile(r"The (strong|target) model on ([0-9a-f]{8}) in round ([0-9]):")
 _ABOUT = re.compile(r"Use case: (.*)\nSkills[^:]*: (.*)")
@@ -79,7 +86,9 @@ def answer(role: str, kind: str, messages: list[dict[str, str]], seed: int) -> s
         return json.dumps({"scores": [strong, target] if first == "strong" else [target, strong]})
     if kind == "encode":
         n = number(asked)
-        return json.dumps({"use_case": USE_CASES[n % 12], "skills": [SKILLS[n // 12 % 10], SKILLS[(n // 12 + 3) % 10]]})
+        return json.dumps(
+            {"use_case": USE_CASES[n % 12], "skills": [SKILLS[n // 12 % 10], SKILLS[(n // 12 + 3) % 10]]}
+        )
     if kind == "improve":
         return json.dumps({"instruction": f"{asked.split('Instruction:')[-1].strip()}{_ALSO}{seed}"})
     about, many = _ABOUT.search(asked), _MANY.search(asked)
@@ -87,7 +96,9 @@ def answer(role: str, kind: str, messages: list[dict[str, str]], seed: int) -> s
     name, n = f"{about[1]} with {about[2]}", int(many[1])
     if kind == "rubrics":
         rubrics = [f"How many of the {i + 2} sides of {name} an answer must weigh." for i in range(n)]
-        return json.dumps({"rubrics": rubrics, "actions": [f"Add {i + 2} sides of {name} to weigh." for i in range(n)]})
+        return json.dumps(
+            {"rubrics": rubrics, "actions": [f"Add {i + 2} sides of {name} to weigh." for i in range(n)]}
+        )
     what = f"a piece of {name}, for a reader who has a quarter of an hour and has not met the matter before"
     return json.dumps({"instructions": [f"Make number {number(seed, i)}, {what}" for i in range(n)]})
 
@@ -103,7 +114,14 @@ class Server:
         self.reset()
 
     def reset(self) -> None:
-        self.books: dict[str, Any] = {"requests": 0, "work": 0.0, "bytes": 0, "digest": 0, "first": None, "last": None}
+        self.books: dict[str, Any] = {
+            "requests": 0,
+            "work": 0.0,
+            "bytes": 0,
+            "digest": 0,
+            "first": None,
+            "last": None,
+        }
         self.spans: dict[str, list[Any]] = {}
 
     def handle(self, transport: asyncio.Transport, route: bytes, body: bytes) -> None:
@@ -116,13 +134,18 @@ class Server:
         if route == b"POST /reset":
             self.reset()
         replies: dict[bytes, Any] = {
-            b"GET /v1/models": {"object": "list", "data": [{"id": f"simulated-{self.role}", "object": "model"}]},
+            b"GET /v1/models": {
+                "object": "list",
+                "data": [{"id": f"simulated-{self.role}", "object": "model"}],
+            },
             b"GET /stats": {**self.books, "spans": self.spans},
             b"GET /health": {},
             b"POST /reset": {},
         }
         missing = route not in replies
-        transport.write(_reply({"detail": "Not Found"} if missing else replies[route], "404 " if missing else "200 OK"))
+        transport.write(
+            _reply({"detail": "Not Found"} if missing else replies[route], "404 " if missing else "200 OK")
+        )
 
     def arrive(self, transport: asyncio.Transport, asked: dict[str, Any], size: int) -> None:
         messages, seed, now = asked["messages"], asked["seed"], time.time()
@@ -192,7 +215,10 @@ class Connection(asyncio.Protocol):
 
 def _reply(value: Any, status: str = "200 OK") -> bytes:
     body = json.dumps(value).encode()
-    return f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    return (
+        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
 
 
 async def serve(role: str, slots: int, mean: float, latency: str) -> None:
@@ -220,8 +246,20 @@ class Running:
 @contextlib.contextmanager
 def started(*, slots: int, mean: float, latency: str) -> Iterator[tuple[Running, Running]]:
     """The servers of the strong and of the target model."""
-    command = [sys.executable, __file__, "--slots", str(slots), "--mean", str(mean), "--latency", latency, "--role"]
-    servers = [subprocess.Popen([*command, role], stdout=subprocess.PIPE, text=True) for role in ("strong", "target")]
+    command = [
+        sys.executable,
+        __file__,
+        "--slots",
+        str(slots),
+        "--mean",
+        str(mean),
+        "--latency",
+        latency,
+        "--role",
+    ]
+    servers = [
+        subprocess.Popen([*command, role], stdout=subprocess.PIPE, text=True) for role in ("strong", "target")
+    ]
     try:
         strong, target = (Running(f"http://127.0.0.1:{int(s.stdout.readline())}") for s in servers)  # type: ignore[union-attr]
         yield strong, target

@@ -33,7 +33,8 @@ import polars as pl
 import pyarrow as pa
 from measure import Cost, alone, cost
 
-from codeclm_hf import parquet, schema
+from codeclm_hf import files as parquet
+from codeclm_hf import schema
 
 SECONDS, PEAK, ROWS, RATIO = 60, 4_000, 1_000_000, 1.1
 """Targets: seconds and MB (2²⁰ bytes) of a diff of so many rows; publish ÷ create_commit."""
@@ -96,10 +97,15 @@ def write_versions(folder: Path, rows: int) -> float:
     """Two versions of both tables; returns the size of all files in GB."""
     source, first = prose(1 << 24), list(range(rows))
     second = [n for n in first if n % 100 != 3] + list(range(rows, rows + rows // 100))
-    for version, numbers, changed in (("before", first, set[int]()), ("after", second, set(range(7, rows, 100)))):
+    for version, numbers, changed in (
+        ("before", first, set[int]()),
+        ("after", second, set(range(7, rows, 100))),
+    ):
         for config in CONFIGS:
             fields = schema.TABLES[config].arrow_schema
-            parts = (numbers[at : at + parquet.ROWS_A_BATCH] for at in range(0, len(numbers), parquet.ROWS_A_BATCH))
+            parts = (
+                numbers[at : at + parquet.ROWS_A_BATCH] for at in range(0, len(numbers), parquet.ROWS_A_BATCH)
+            )
             batches = (pa.RecordBatch.from_pydict(columns(source, part, changed), fields) for part in parts)
             parquet.write(folder / version / config, batches, fields)
     return sum(file.stat().st_size for file in folder.rglob("*.parquet")) / 1e9
@@ -116,7 +122,9 @@ def compared(folder: Path, configs: list[str]) -> tuple[Cost, str]:
     found: list[Any] = []
     before, after = map(Snapshot, versions(folder, configs))
     took = cost(lambda: found.append(compare(before, after, ("1.0.0", "1.1.0"))))
-    return took, ", ".join(f"{name} +{t.added:,} -{t.removed:,} ~{t.changed:,}" for name, t in found[0].tables.items())
+    return took, ", ".join(
+        f"{name} +{t.added:,} -{t.removed:,} ~{t.changed:,}" for name, t in found[0].tables.items()
+    )
 
 
 def just_read(folder: Path, configs: list[str]) -> Cost:
@@ -141,7 +149,7 @@ def diff(folder: Path, rows: int) -> None:
 
 def write_run(folder: Path, megabytes: int) -> float:
     """A run directory; returns the size of what is published of it in MB."""
-    from published import run_directory_of
+    from support.run_directories import run_directory_of
 
     made = columns(prose(1 << 24), list(range(megabytes * 1_000_000 // IN_PARQUET)), set())
     run_directory_of(
@@ -169,7 +177,7 @@ def bare(folder: Path) -> tuple[Cost, dict[str, float]]:
 
 def published(folder: Path) -> tuple[Cost, dict[str, float]]:
     """Publish, with the seconds of each of `PHASES`."""
-    from codeclm_hf.hub import publish, release, repository
+    from codeclm_hf.hub import publish, release_check, repository
 
     spent, phase = dict.fromkeys(PHASES, 0.0), ["rest"]
 
@@ -191,7 +199,7 @@ def published(folder: Path) -> tuple[Cost, dict[str, float]]:
 
         setattr(owner, name, call)
 
-    timed(release, "checked", "safety scan")
+    timed(release_check, "checked", "safety scan")
     timed(publish, "verify", "read-back")
     for name, what in (("commit", "commit"), ("ask", "requests"), ("find", "requests")):
         timed(repository.Repository, name, what)
@@ -215,12 +223,16 @@ def measured(folder: Path, mbit: float, repeat: int) -> None:
     walls = {name: median(took.wall for took, _, _ in of_one) for name, of_one in runs.items()}
     for name, of_one in runs.items():
         (took, _, books), cpu = of_one[-1], median(took.cpu for took, _, _ in of_one)
-        print(f"    {name:<13}{walls[name]:6.2f} s  {cpu:6.2f} s {took.peak:5.0f} MB {books.requests:9}", end="")
+        print(
+            f"    {name:<13}{walls[name]:6.2f} s  {cpu:6.2f} s {took.peak:5.0f} MB {books.requests:9}", end=""
+        )
         print(f" {books.sent / 1e6:5.0f} MB {books.received / 1e6:6.0f} MB")
     parts = (f"{what} {median(spent[what] for _, spent, _ in runs['publish']):.2f} s" for what in PHASES)
     print(f"    of which {', '.join(parts)}")
     ratio = walls["publish"] / walls["create_commit"]
-    print(f"    publish ÷ create_commit {ratio:.2f}, target ≤ {RATIO}: {_verdict(ratio <= RATIO)}", flush=True)
+    print(
+        f"    publish ÷ create_commit {ratio:.2f}, target ≤ {RATIO}: {_verdict(ratio <= RATIO)}", flush=True
+    )
 
 
 def _verdict(reached: bool) -> str:
@@ -232,8 +244,12 @@ def main() -> None:
     parser.add_argument("--only", choices=("diff", "publish"))
     parser.add_argument("--rows", type=int, default=ROWS, help="of each table of each version")
     parser.add_argument("--megabytes", type=int, default=200, help="of Parquet to publish")
-    parser.add_argument("--mbit", type=float, nargs="+", default=[0], help="speeds of the link; 0 is no limit")
-    parser.add_argument("--repeat", type=int, default=3, help="publications by each, in turn; medians are printed")
+    parser.add_argument(
+        "--mbit", type=float, nargs="+", default=[0], help="speeds of the link; 0 is no limit"
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=3, help="publications by each, in turn; medians are printed"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
         folder = Path(name)

@@ -12,7 +12,7 @@ from datasets import Features, Value
 from codeclm_hf.schema import SEEDS
 
 from .layouts import Layout
-from .traffic import COLUMNS as TRAFFIC_COLUMNS
+from .request_logs import COLUMNS as TRAFFIC_COLUMNS
 
 MOST = 200
 """Columns that are kept; a row with thousands of keys is a table of its own."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .files import describe
+from .formats import describe
 
 _USER = {"user", "human", "prompter"}
 _SYSTEM = {"system", "developer"}

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .dialogue import Fault, asked, of_turns, turns_in
-from .files import describe
-from .traffic import is_traffic, request_of
+from .formats import describe
+from .request_logs import is_traffic, request_of
 
 Cells = Mapping[str, Any]
 

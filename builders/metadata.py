@@ -6,8 +6,8 @@ from typing import Any
 
 from codeclm_hf.errors import BadInput
 
-from . import files, places
-from .reading import text_fault
+from . import formats, sources
+from .seed_pass import text_fault
 
 METADATA_SUFFIXES = (".jsonl", ".json", ".csv", ".yaml", ".yml", ".parquet")
 
@@ -27,19 +27,19 @@ def load_metadata(path: str) -> list[dict[str, Any]]:
     Raises:
         BadInput: there is no such file, it holds no row, or a row lacks its use case or skills.
     """
-    if not (here := places.find(path, METADATA_SUFFIXES)):
+    if not (here := sources.find(path, METADATA_SUFFIXES)):
         raise BadInput(f"needs a file of use cases and skills; there is no file `{path}`; check the path")
     found = [
-        _metadata(row, f"{places.name_in(file)}, row {row.number}")
+        _metadata(row, f"{sources.name_in(file)}, row {row.number}")
         for file in here[1]
-        for row in files.rows(file, ("use_case", "skills"))
+        for row in formats.rows(file, ("use_case", "skills"))
     ]
     if not found:
         raise BadInput(f"needs at least one use case; `{path}` holds no row; {_METADATA_NEED}")
     return found
 
 
-def _metadata(row: files.Row, place: str) -> dict[str, Any]:
+def _metadata(row: formats.Row, place: str) -> dict[str, Any]:
     cells = row.cells or {}
     skills = cells.get("skills")
     if isinstance(skills, str):
@@ -48,7 +48,7 @@ def _metadata(row: files.Row, place: str) -> dict[str, Any]:
     if not fault and (use_case := text_fault(cells.get("use_case"))):
         fault = f"the use case {use_case}"
     if not fault and not isinstance(skills, list):
-        fault = "the skills are missing" if skills is None else f"the skills are {files.describe(skills)}"
+        fault = "the skills are missing" if skills is None else f"the skills are {formats.describe(skills)}"
     if not fault and not skills:
         fault = "there is no skill"
     if not fault:

@@ -10,10 +10,10 @@ from typing import Any
 import datasets
 
 from codeclm_hf.errors import BadInput
-from codeclm_hf.hub import report
+from codeclm_hf.evaluation import report
 
 from .dialogue import answered, turns_in
-from .reading import named
+from .seed_pass import named
 from .seeds import load_seeds
 
 COLUMNS = ("response", "output", "completion", "answer", "generation", "model_output", "text")
@@ -45,7 +45,9 @@ def load_responses(source: str, *, role: str | None = None) -> datasets.Dataset:
     columns = {column.lower(): column for column in table.column_names}
     response = _reader(columns, role, source)
     rows = [{"instruction": row["instruction"], "response": response(row)} for row in table]
-    features = datasets.Features({"instruction": datasets.Value("string"), "response": datasets.Value("string")})
+    features = datasets.Features(
+        {"instruction": datasets.Value("string"), "response": datasets.Value("string")}
+    )
     made = datasets.Dataset.from_list(rows, features=features)
     known = _evaluated(Path(source) / report.RESULTS, role) or _whose(table, columns)
     made.info.description = known or (Path(source).name if Path(source).exists() else source)

@@ -16,16 +16,37 @@ from datasets.exceptions import DatasetGenerationError
 
 from codeclm_hf import ids
 from codeclm_hf.errors import BadInput
-from codeclm_hf.hub.words import meant
+from codeclm_hf.text import meant
 
-from . import choosing, columns, dialogue, files, hub_seeds, layouts, places, reading, traffic
-from .choosing import AUTO
-from .places import SEED_SUFFIXES, File
-from .reading import Counts, Reading
+from . import (
+    columns,
+    dialogue,
+    formats,
+    hub_split,
+    layout_detection,
+    layouts,
+    request_logs,
+    seed_pass,
+    sources,
+)
+from .layout_detection import AUTO
+from .seed_pass import Counts, Reading
+from .sources import SEED_SUFFIXES, File
 
 VALIDATION = 0.2
 """The paper's share of a benchmark that metadata is extracted from (§5.1); the rest is evaluated on."""
-_MODULES = (choosing, columns, dialogue, files, hub_seeds, layouts, places, reading, traffic, sys.modules[__name__])
+_MODULES = (
+    layout_detection,
+    columns,
+    dialogue,
+    formats,
+    hub_split,
+    layouts,
+    sources,
+    seed_pass,
+    request_logs,
+    sys.modules[__name__],
+)
 _CODE = ids.digest([inspect.getsource(module) for module in _MODULES])
 
 
@@ -65,16 +86,20 @@ def load_seeds(
     Raises:
         BadInput: there is no such source, layout, column or split, rows are of several layouts, or it cannot be read.
     """
-    choosing.check(layout, column, turns)
-    here = places.find(source, SEED_SUFFIXES, logs=layout == "traffic")
+    layout_detection.check(layout, column, turns)
+    here = sources.find(source, SEED_SUFFIXES, logs=layout == "traffic")
     if not here and "://" not in source:
-        return hub_seeds.from_hub(
+        return hub_split.from_hub(
             source, split, revision, layout=layout, column=column, turns=turns, skip_bad=skip_bad, code=_CODE
         )
     if revision is not None:
         raise BadInput(
             f"needs a Hub data set for the revision `{revision}`; "
-            + (f"`{source}` is here; leave the revision out" if here else f"write org/name@{revision} into the address")
+            + (
+                f"`{source}` is here; leave the revision out"
+                if here
+                else f"write org/name@{revision} into the address"
+            )
         )
     parts = set(re.findall(r"[A-Za-z_]\w*(?=\s*(?:\[|\+|$))", split))
     if not parts <= {*SPLITS, "train", "all"}:
@@ -93,8 +118,8 @@ def load_seeds(
 
 def _by_contents(folder: str, paths: list[str], layout: str, options: dict[str, Any]) -> dict[str, Any]:
     """What names a builder by contents, not by paths and times: an edited file is read anew, a copied one is not."""
-    digests = [places.digest_of(path) for path in paths]
-    names = [places.name_in(path, folder) for path in paths]
+    digests = [sources.digest_of(path) for path in paths]
+    names = [sources.name_in(path, folder) for path in paths]
     return {
         "config_id": f"{layout}-{ids.row_id(options, names, digests)}",
         "data_dir": folder,
@@ -165,33 +190,43 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
     """The layout is told from the first rows."""
 
     def __init__(
-        self, config_name: str | None = None, *, data_files: Any = None, data_dir: str | None = None, **options: Any
+        self,
+        config_name: str | None = None,
+        *,
+        data_files: Any = None,
+        data_dir: str | None = None,
+        **options: Any,
     ) -> None:
         name = config_name or AUTO
-        choosing.check(name, options.get("column"), options.get("turns", "first"))
+        layout_detection.check(name, options.get("column"), options.get("turns", "first"))
         if not isinstance(data_files, DataFilesDict):
-            data_files, data_dir = places.resolved(data_files or data_dir, data_dir, name == "traffic")
+            data_files, data_dir = sources.resolved(data_files or data_dir, data_dir, name == "traffic")
         options.setdefault("hash", _CODE[:16])
         super().__init__(config_name=name, data_files=data_files, data_dir=data_dir, **options)
 
     def _info(self) -> datasets.DatasetInfo:
         if not 0 <= self.config.validation < 1:
-            raise BadInput(f"needs a share for validation, at least 0 and less than 1; came {self.config.validation}")
+            raise BadInput(
+                f"needs a share for validation, at least 0 and less than 1; came {self.config.validation}"
+            )
         return datasets.DatasetInfo()  # the features are known when the first rows are
 
     def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
         found = tuple(self._files(dl_manager))
-        rows = choosing.head(found)
+        rows = layout_detection.head(found)
         if not rows:
             some = ", ".join(file.name for file in found[:3])
             raise BadInput(f"needs at least one instruction; {some or 'no file'} holds no row")
-        self._layout = choosing.chosen(rows, layout=self.config.name, column=self.config.column)
+        self._layout = layout_detection.chosen(rows, layout=self.config.name, column=self.config.column)
         self._kept = columns.settled([row.cells for _, row in rows if row.cells is not None], self._layout)
         self._counts: list[Counts] = []
         self.info.features = columns.features(self._kept)
         # one shard, a tuple and no list: what came before is known in one pass over all files alone
         options = {"found": found, "strict": dl_manager.is_streaming}
-        return [datasets.SplitGenerator(name=name, gen_kwargs={**options, "split": name}) for name in self._splits()]
+        return [
+            datasets.SplitGenerator(name=name, gen_kwargs={**options, "split": name})
+            for name in self._splits()
+        ]
 
     def _splits(self) -> tuple[str, ...]:
         return SPLITS if self.config.validation else ("train",)
@@ -199,15 +234,17 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
     def _files(self, dl_manager: datasets.DownloadManager) -> Iterator[File]:
         for path in chain.from_iterable((self.config.data_files or {}).values()):
             if "://" not in path:
-                yield File(path, places.name_in(path, self.config.data_dir))
+                yield File(path, sources.name_in(path, self.config.data_dir))
                 continue
-            name = places.name_of(path)
+            name = sources.name_of(path)
             try:
                 yield File(str(dl_manager.download(path)), name)
-            except places.HUB_ERRORS as exc:
-                raise places.refusal(exc, name) from exc
+            except sources.HUB_ERRORS as exc:
+                raise sources.refusal(exc, name) from exc
 
-    def _generate_tables(self, found: tuple[File, ...], split: str, strict: bool) -> Iterator[tuple[Key, pa.Table]]:
+    def _generate_tables(
+        self, found: tuple[File, ...], split: str, strict: bool
+    ) -> Iterator[tuple[Key, pa.Table]]:
         border = int(self.config.validation * (1 << 64))
         one_pass = Reading(
             self._layout,
@@ -226,8 +263,12 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
             sum(getattr(counts, name) for counts in self._counts)
             for name in ("usable", "unusable", "with_tools_or_media", "repeated")
         )
-        total = replace(one_pass.counts, usable=usable, unusable=unusable, with_tools_or_media=media, repeated=repeated)
-        self.info.description = choosing.described(self._layout, self.config.turns == "all", total.told())
+        total = replace(
+            one_pass.counts, usable=usable, unusable=unusable, with_tools_or_media=media, repeated=repeated
+        )
+        self.info.description = layout_detection.described(
+            self._layout, self.config.turns == "all", total.told()
+        )
 
     def download_and_prepare(self, *args: Any, **options: Any) -> None:
         """As every builder's; what is wrong with the files is `BadInput`, and nothing is kept then."""
@@ -263,6 +304,8 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
 def _no_split(split: Any, names: Any, exc: BaseException | None = None) -> BadInput:
     there = ", ".join(f"`{name}`" for name in names)
     why = (
-        str(exc).strip().splitlines()[0].rstrip(".") if exc and "corresponds to no data" in str(exc) else "no such one"
+        str(exc).strip().splitlines()[0].rstrip(".")
+        if exc and "corresponds to no data" in str(exc)
+        else "no such one"
     )
     return BadInput(f"cannot read the split `{split}`: {why}; there are {there}{meant(str(split), names)}")

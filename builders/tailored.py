@@ -16,18 +16,18 @@ from datasets.exceptions import DatasetGenerationError
 from datasets.utils.py_utils import temporary_assignment
 
 from codeclm_hf import ids
-from codeclm_hf.endpoints.base import Endpoint
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.connect import endpoint
 from codeclm_hf.endpoints.journal import Journal
+from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import BadInput, CodecLMError
-from codeclm_hf.hub.words import meant
-from codeclm_hf.pipeline import DEFAULT_SIZE, CodecLM
-from codeclm_hf.progress import OnProgress
-from codeclm_hf.recipe import Recipe
-from codeclm_hf.run_directory import JOURNAL
+from codeclm_hf.run.directory import JOURNAL
+from codeclm_hf.run.pipeline import DEFAULT_SIZE, CodecLM
+from codeclm_hf.run.progress import OnProgress
+from codeclm_hf.run.recipe import Recipe
 from codeclm_hf.schema import TABLES
 from codeclm_hf.settings import check_settings
+from codeclm_hf.text import meant
 
 from .metadata import load_metadata
 from .seeds import load_seeds
@@ -129,7 +129,9 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         _check_names(settings)
         check_settings(**settings, **sizes)
         if cache_dir is not None and "://" in str(cache_dir):
-            raise BadInput(f"needs a cache folder on this machine; came {cache_dir}; answers are kept in a file there")
+            raise BadInput(
+                f"needs a cache folder on this machine; came {cache_dir}; answers are kept in a file there"
+            )
         table: Any = seeds
         if isinstance(seeds, (str, os.PathLike)):
             table, column = load_seeds(os.fspath(seeds), column=column), "instruction"
@@ -173,7 +175,9 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         finally:
             journal.close()
         self.info.download_checksums = {path.name: {}}
-        return [datasets.SplitGenerator(name=name, gen_kwargs={"table": table}) for name, table in tables.items()]
+        return [
+            datasets.SplitGenerator(name=name, gen_kwargs={"table": table}) for name, table in tables.items()
+        ]
 
     def _answers(self, *, anew: bool) -> Path:
         """The journal to use: the one of all data sets in the cache, or the latest that was begun for this one alone.
@@ -234,7 +238,9 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
             raise BadInput(f"cannot read `{split}` ({exc})") from exc
         fingerprint = self._get_dataset_fingerprint(split)
         if not files:  # which `datasets` takes for an error
-            return datasets.Dataset(info.features.arrow_schema.empty_table(), info, split, fingerprint=fingerprint)
+            return datasets.Dataset(
+                info.features.arrow_schema.empty_table(), info, split, fingerprint=fingerprint
+            )
         read = reader.read_files(files, original_instructions=split, in_memory=in_memory)
         return datasets.Dataset(fingerprint=fingerprint, **read)
 

@@ -14,10 +14,10 @@ benchmark ── Evaluation ──▶ capacity recovery, with intervals   whethe
 `CodecLM` runs them in order into a run directory; each stage also works alone with `Dataset.map`.
 """
 
-from codeclm_hf import about
-from codeclm_hf.endpoints.base import Completion, Endpoint, GenerationRequest, Message
+from codeclm_hf import package
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.connect import endpoint
+from codeclm_hf.endpoints.protocol import Completion, Endpoint, GenerationRequest, Message
 from codeclm_hf.errors import (
     BadInput,
     BudgetSpent,
@@ -27,13 +27,13 @@ from codeclm_hf.errors import (
     MergeConflict,
     RowError,
 )
-from codeclm_hf.evaluation import Evaluation
-from codeclm_hf.hub.export import export
+from codeclm_hf.evaluation.run import Evaluation
+from codeclm_hf.exports.export import export
 from codeclm_hf.hub.publish import Published, publish
 from codeclm_hf.hub.pull import pull, scan
-from codeclm_hf.hub.together import contribute
-from codeclm_hf.pipeline import CodecLM
-from codeclm_hf.progress import Progress
+from codeclm_hf.hub.pull_requests import contribute
+from codeclm_hf.run.pipeline import CodecLM
+from codeclm_hf.run.progress import Progress
 from codeclm_hf.stages.augment import augment, subsample
 from codeclm_hf.stages.chain import Chain
 from codeclm_hf.stages.contrast import tables
@@ -42,7 +42,7 @@ from codeclm_hf.stages.encode import Encode
 from codeclm_hf.stages.rubrics import Rubrics
 from codeclm_hf.stages.tailor import Tailor
 
-__version__ = about.VERSION
+__version__ = package.VERSION
 """The installed package's."""
 
 __all__ = [

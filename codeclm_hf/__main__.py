@@ -1,5 +1,5 @@
 """`python -m codeclm_hf` is the command line."""
 
-from codeclm_hf.cli import main
+from codeclm_hf.cli.main import main
 
 main()

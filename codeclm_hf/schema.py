@@ -103,7 +103,9 @@ COMPARISONS = Features(
         "reference_response": _TEXT,
         "scores_candidate_first": List(_SCORE),  # [candidate, reference], the candidate's answer shown first
         "scores_reference_first": List(_SCORE),  # [candidate, reference], the reference's answer shown first
-        "explanations": List(_TEXT),  # what the judge said after the scores: [candidate first, reference first]
+        "explanations": List(
+            _TEXT
+        ),  # what the judge said after the scores: [candidate first, reference first]
         "outcome": _TEXT,  # of the candidate: win | tie | loss; null where nothing could be judged
         "error": _TEXT,
     }

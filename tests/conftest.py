@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import tempfile
 import time
 
-from hub import Hub
+from support.hub_server import HUB, Hub
 
-HUB = Hub()
 # Read when datasets, huggingface_hub and evaluate are imported: no test may touch the user's caches or the network.
 os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="codeclm-hf-tests-")
 os.environ["HF_HUB_CACHE"] = tempfile.mkdtemp(prefix="codeclm-hf-tests-")
@@ -33,11 +31,15 @@ from huggingface_hub import file_download, utils
 from codeclm_hf import CodecLM, Endpoint, endpoint
 from codeclm_hf.endpoints import journal, transport
 from codeclm_hf.hub import repository
-from published import dot, quick_cards
-from standin import TEMPLATE, StandIn
-from world import World, answers
+from support.clock import FastClock
+from support.command_line import cli
+from support.inputs import SEEDS
+from support.model_server import TEMPLATE, StandIn
+from support.run_directories import dot, quick_cards
+from support.world import World, answers
 
-SEEDS = [f"Seed instruction number {n}" for n in range(6)]
+__all__ = ["cli"]
+
 
 datasets.disable_progress_bars()
 # No test depends on wall time, and what CI finds must be found again.
@@ -47,21 +49,9 @@ hypothesis.settings.load_profile("house")
 
 def pytest_configure(config: pytest.Config) -> None:
     # how huggingface_hub 2 itself uploads an LFS object
-    config.addinivalue_line("filterwarnings", "ignore:Use 'content=<...>' to upload raw:DeprecationWarning:httpx2")
-
-
-class FastClock(transport.Clock):
-    """Time passes when somebody waits for it, and no test does; like any clock it never goes back."""
-
-    time = 0.0
-
-    def now(self) -> float:
-        return FastClock.time
-
-    async def sleep(self, seconds: float) -> None:
-        until = self.now() + seconds
-        await asyncio.sleep(0)
-        FastClock.time = max(self.now(), until)
+    config.addinivalue_line(
+        "filterwarnings", "ignore:Use 'content=<...>' to upload raw:DeprecationWarning:httpx2"
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -146,9 +136,13 @@ def serve(tokenizer: str) -> Iterator[Callable[..., StandIn]]:
 def world_of(serve: Callable[..., StandIn]) -> Callable[..., tuple[StandIn, StandIn]]:
     """Start the strong and the target server of a world."""
 
-    def start(world: World | None = None, *, as_text: bool = False, **options: Any) -> tuple[StandIn, StandIn]:
+    def start(
+        world: World | None = None, *, as_text: bool = False, **options: Any
+    ) -> tuple[StandIn, StandIn]:
         world = world or World()
-        strong, target = (serve(answers(world, role, as_text=as_text), **options) for role in ("strong", "target"))
+        strong, target = (
+            serve(answers(world, role, as_text=as_text), **options) for role in ("strong", "target")
+        )
         return strong, target
 
     return start
@@ -171,8 +165,3 @@ def seeds_file(tmp_path: Path) -> Path:
     path = tmp_path / "seeds.jsonl"
     path.write_text("".join(json.dumps({"instruction": seed}) + "\n" for seed in SEEDS))
     return path
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every published file of a run directory."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}

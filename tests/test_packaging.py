@@ -23,7 +23,10 @@ def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"codeclm_hf"}
     shipped = {
-        **{path: f"codeclm_hf/{path.relative_to(ROOT / 'codeclm_hf')}" for path in (ROOT / "codeclm_hf").rglob("*")},
+        **{
+            path: f"codeclm_hf/{path.relative_to(ROOT / 'codeclm_hf')}"
+            for path in (ROOT / "codeclm_hf").rglob("*")
+        },
         **{path: f"codeclm_hf/builders/{path.name}" for path in (ROOT / "builders").iterdir()},
         **{path: f"codeclm_hf/cards/{path.name}" for path in (ROOT / "cards").iterdir()},
     }
@@ -36,5 +39,7 @@ def test_the_package_is_light_to_import(tmp_path: Path) -> None:
     """Importing it loads neither transformers nor evaluate, llama.cpp or the builders."""
     heavy = ("transformers", "evaluate", "xllamacpp", "torch", "text_generation", "codeclm_hf.builders")
     code = f"import sys, codeclm_hf; print([name for name in {heavy!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.stdout.strip() == "[]"

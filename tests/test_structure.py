@@ -110,7 +110,9 @@ def test_the_exports_are_the_namespace() -> None:
     assert codeclm_hf.__all__ == sorted(codeclm_hf.__all__)
 
 
-@pytest.mark.parametrize("path", [path for files in rooms().values() for path in files], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for files in rooms().values() for path in files], ids=lambda path: path.stem
+)
 def test_files_and_functions_stay_readable(path: Path) -> None:
     """No file above 300 lines and no function above 60, the command line's long signature aside."""
     text = path.read_text(encoding="utf-8")

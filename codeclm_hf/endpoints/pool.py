@@ -11,16 +11,18 @@ from dataclasses import dataclass, field
 import tenacity
 
 from codeclm_hf.endpoints import transport
-from codeclm_hf.endpoints.base import Completion, GenerationRequest, InProcess, Sending
 from codeclm_hf.endpoints.dialect import Dialect
-from codeclm_hf.endpoints.server import Sent, Server
+from codeclm_hf.endpoints.limiter import Sent, Server
+from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, InProcess, Sending
 from codeclm_hf.errors import BadInput, CodecLMError, EndpointDown, GenerationFailed, ModelChanged, RowError
 
 GIVE_UP_AFTER = 900.0
 """Seconds without any answer after which the run stops: longer than a server that scaled to zero takes to start."""
 TRIES = 8
 """How often a server may break on one request before the row is given up."""
-RETRY_WAIT: tenacity.wait.wait_base = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 1)
+RETRY_WAIT: tenacity.wait.wait_base = tenacity.wait_exponential(
+    multiplier=0.5, max=30
+) + tenacity.wait_random(0, 1)
 CHECK_EVERY = 60.0
 """Seconds after which a server is asked again which model it serves."""
 
@@ -92,7 +94,9 @@ class Pool(InProcess):
         BadInput: they serve different models.
     """
 
-    def __init__(self, replicas: Sequence[Replica], *, slots: int, give_up_after: float = GIVE_UP_AFTER) -> None:
+    def __init__(
+        self, replicas: Sequence[Replica], *, slots: int, give_up_after: float = GIVE_UP_AFTER
+    ) -> None:
         self.replicas = list(replicas)
         self.slots = slots
         self.identity = replicas[0].dialect.identity
@@ -132,7 +136,9 @@ class Pool(InProcess):
 
         try:
             async for attempt in tenacity.AsyncRetrying(
-                retry=tenacity.retry_if_exception(lambda exc: isinstance(exc, CodecLMError) and exc.retryable),
+                retry=tenacity.retry_if_exception(
+                    lambda exc: isinstance(exc, CodecLMError) and exc.retryable
+                ),
                 wait=_wait,
                 stop=over,
                 sleep=transport.clock.sleep,

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 from text_generation.types import Grammar, GrammarType, Parameters, Request, Response
 
-from codeclm_hf.endpoints.base import Completion, GenerationRequest
-from codeclm_hf.endpoints.client import Client
 from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
+from codeclm_hf.endpoints.http import Client
+from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.errors import BadInput, GenerationFailed
 
 PATH = "/generate"
@@ -41,7 +41,9 @@ class TGI(Dialect):
             top_n_tokens=min(request.top_logprobs, MOST_TOP_TOKENS) or None,
             grammar=Grammar(type=GrammarType.Json, value=dict(request.schema or {})) if structured else None,
         )
-        body = Request(inputs=self._prompt(request), parameters=parameters).model_dump(mode="json", exclude_none=True)
+        body = Request(inputs=self._prompt(request), parameters=parameters).model_dump(
+            mode="json", exclude_none=True
+        )
         reply, headers = await self.client.post(PATH, body)
         return _completion(reply, headers, self.client)
 
@@ -50,7 +52,11 @@ class TGI(Dialect):
         prompt: str = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         # TGI adds the special tokens itself, so a template that writes them would double the first one.
         bos = self.tokenizer.bos_token
-        if bos and prompt.startswith(bos) and self.tokenizer("").input_ids[:1] == [self.tokenizer.bos_token_id]:
+        if (
+            bos
+            and prompt.startswith(bos)
+            and self.tokenizer("").input_ids[:1] == [self.tokenizer.bos_token_id]
+        ):
             return prompt.removeprefix(bos)
         return prompt
 
@@ -67,7 +73,9 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
     """
     from transformers import AutoTokenizer  # takes over a second to import; only this dialect needs it
 
-    instead = "name one with --strong-model/--target-model, or let TGI apply its own template with chat+http://…"
+    instead = (
+        "name one with --strong-model/--target-model, or let TGI apply its own template with chat+http://…"
+    )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
     except (OSError, ValueError) as exc:
@@ -84,7 +92,9 @@ def _completion(reply: Any, headers: Mapping[str, str], client: Client) -> Compl
     try:
         response = Response.model_validate(reply)
     except ValidationError:  # which holds the reply
-        raise GenerationFailed(f"{client.shown} answered 200 with no generation: {client.quoted(reply)}") from None
+        raise GenerationFailed(
+            f"{client.shown} answered 200 with no generation: {client.quoted(reply)}"
+        ) from None
     details = response.details
     alternatives = None
     if details.top_tokens:

@@ -26,10 +26,13 @@ def write(path: Path, conflicts: Iterable[Conflict]) -> None:
         BadInput: the file cannot be written.
     """
     lines = [
-        {"config": one.config, "id": one.id, "ours": one.theirs, "theirs": one.ours, "take": None} for one in conflicts
+        {"config": one.config, "id": one.id, "ours": one.theirs, "theirs": one.ours, "take": None}
+        for one in conflicts
     ]
     try:
-        path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+        path.write_text(
+            "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8"
+        )
     except OSError as exc:
         raise BadInput(f"needs a file that can be written; {path} cannot ({exc.strerror})") from exc
 
@@ -61,7 +64,9 @@ def _line(text: str, where: str) -> dict[str, Any]:
     take, columns = line["take"], set(schema.TABLES.get(line["config"], ()))
     if isinstance(take, dict):
         if take.keys() != columns or take[schema.KEYS[line["config"]]] != line["id"]:
-            raise BadInput(f"needs a row with the columns of `{line['config']}` and the id {line['id']}; see {where}")
+            raise BadInput(
+                f"needs a row with the columns of `{line['config']}` and the id {line['id']}; see {where}"
+            )
     elif take is not None and take not in _ENDS:
         raise BadInput(f'needs a take of "ours", "theirs", "neither" or a row; {where} has {take!r}')
     return line
@@ -77,7 +82,9 @@ def ended(lines: Iterable[dict[str, Any]], conflicts: Iterable[Conflict]) -> dic
             continue
         if _same(line["ours"], conflict.theirs) and _same(line["theirs"], conflict.ours):
             chosen = line["take"]
-            take.setdefault(line["config"], {})[line["id"]] = chosen if isinstance(chosen, dict) else _ENDS[chosen]
+            take.setdefault(line["config"], {})[line["id"]] = (
+                chosen if isinstance(chosen, dict) else _ENDS[chosen]
+            )
     return take
 
 

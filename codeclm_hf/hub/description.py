@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from codeclm_hf.hub import card
+from codeclm_hf.card import render
+from codeclm_hf.card.drift import Drift
 from codeclm_hf.hub.diff import KINDS, Diff
-from codeclm_hf.hub.words import name
-from codeclm_hf.metrics.drift import Drift
+from codeclm_hf.text import name
 
 _DISTRIBUTIONS = {"use_case": "use cases", "skills": "skills"}
 _LINKING = re.compile(r"[@#$]|:(?=\S)|(?<=\w)\.(?=[^\W\d])|(?<=www)\.", re.I)
@@ -64,4 +64,4 @@ def _percent(share: float) -> str:
 
 def _cell(text: str) -> str:
     """Harmless Markdown: no site sees a mention, an issue, a link or a formula in it."""
-    return _LINKING.sub(rf"\g<0>{_WORD_JOINER}", card.escape(text))
+    return _LINKING.sub(rf"\g<0>{_WORD_JOINER}", render.escape(text))

@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from codeclm_hf.card.drift import Drift, drift
 from codeclm_hf.hub.snapshot import DIGESTS, Snapshot
-from codeclm_hf.metrics.drift import Drift, drift
 
 KINDS = ("added", "removed", "changed")
 """What can have become of a row."""
@@ -93,4 +93,6 @@ def _named(snapshot: Snapshot) -> pl.LazyFrame:
     types: dict[str, pl.DataType] = {"use_case": pl.String(), "skills": pl.List(pl.String)}
     if "default" not in snapshot.files or not types.keys() <= set(snapshot.schema("default").names):
         return pl.LazyFrame(schema=types)
-    return snapshot.frame("default", list(types)).select(pl.col(name).cast(kind) for name, kind in types.items())
+    return snapshot.frame("default", list(types)).select(
+        pl.col(name).cast(kind) for name, kind in types.items()
+    )

@@ -12,14 +12,14 @@ from typing import Any
 
 from huggingface_hub import GitCommitInfo
 
-from codeclm_hf import run_directory
+from codeclm_hf.card import render
 from codeclm_hf.errors import BadInput
-from codeclm_hf.hub import card
-from codeclm_hf.hub.landing import Landing, fetch
+from codeclm_hf.hub.commit import Landing, fetch
 from codeclm_hf.hub.publish import Published, onto, published, verify
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import Snapshot, key
 from codeclm_hf.hub.version import Version
+from codeclm_hf.run import directory
 
 AT_ONCE = 8
 """Manifests that are read at a time."""
@@ -115,7 +115,7 @@ def _versions(hub: Repository) -> dict[Version, GitCommitInfo]:
 
 def _manifest(hub: Repository, commit: str) -> dict[str, Any]:
     try:
-        found = json.loads(hub.read(run_directory.MANIFEST, commit) or "{}")
+        found = json.loads(hub.read(directory.MANIFEST, commit) or "{}")
     except ValueError:
         return {}  # a tag that is not ours, on something else
     return found if isinstance(found, dict) else {}
@@ -137,7 +137,7 @@ def blame(repo: str, id: str, *, token: str | None = None) -> Blame:
     first: Version | None = None
     found: tuple[Version, GitCommitInfo, Snapshot, str, dict[str, Any]] | None = None
     for version, commit in reversed(_versions(hub).items()):
-        if (head := hub.head(commit.commit_id)) is None or run_directory.MANIFEST not in head.files:
+        if (head := hub.head(commit.commit_id)) is None or directory.MANIFEST not in head.files:
             continue
         content = fetch(hub, head)
         for config, row in _row(content, id):
@@ -193,11 +193,13 @@ def rollback(repo: str, version: str, *, message: str | None = None, token: str 
     old, hub = Version.parse(version), Repository(repo, token=token)
     hub.check_access()
     if (head := hub.head(old.tag)) is None:
-        known = ", ".join(map(str, sorted(hub.tags()))) if hub.head("main") else "none; the data set is not there"
+        known = (
+            ", ".join(map(str, sorted(hub.tags()))) if hub.head("main") else "none; the data set is not there"
+        )
         raise BadInput(f"needs a version of {hub.id}; came {old}; there are {known or 'none'}")
     ours = fetch(hub, head)
     with tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
         landing = Landing(hub=hub, scratch=Path(scratch), message=message or f"back to {old}")
-        landed = landing.land(onto(ours, None, card.words(ours.card)))
+        landed = landing.land(onto(ours, None, render.words(ours.card)))
         verify(hub, landed, Path(scratch))
     return published(hub, landed)

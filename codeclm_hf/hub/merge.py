@@ -92,7 +92,9 @@ def merge(
     other, ancestor = theirs.digests.get(config, _NOTHING), _NOTHING if base is None else base
     if other.is_empty() and ancestor.is_empty():  # nothing to compare ours with
         height = ours.height(config)
-        return Merged(pl.Series(dtype=pl.Boolean), pl.repeat(True, height, eager=True), changes=Counts(added=height))
+        return Merged(
+            pl.Series(dtype=pl.Boolean), pl.repeat(True, height, eager=True), changes=Counts(added=height)
+        )
     mine = ours.digests.get(config, _NOTHING)
     rows = (
         other.lazy()
@@ -100,14 +102,18 @@ def merge(
         .join(ancestor.lazy(), on="id", how="left", suffix="_base")
         .rename({"digest": "theirs", "digest_ours": "ours", "digest_base": "base"})
         .with_columns(
-            side=pl.when(pl.col("ours").eq_missing(pl.col("theirs")) | pl.col("theirs").eq_missing(pl.col("base")))
+            side=pl.when(
+                pl.col("ours").eq_missing(pl.col("theirs")) | pl.col("theirs").eq_missing(pl.col("base"))
+            )
             .then(pl.lit("ours"))
             .when(pl.col("ours").eq_missing(pl.col("base")))
             .then(pl.lit("theirs"))
         )
         .collect()
     )
-    settled = _settle(config, rows.filter(pl.col("side").is_null())["id"].sort().to_list(), ours, theirs, take)
+    settled = _settle(
+        config, rows.filter(pl.col("side").is_null())["id"].sort().to_list(), ours, theirs, take
+    )
     rows = rows.with_columns(
         side=pl.when(pl.col("id").is_in(settled.to_ours))
         .then(pl.lit("ours"))
@@ -187,7 +193,9 @@ def _united(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any] | No
     return row if all(row[name] == ours[name] for name in ours.keys() - grown) else None
 
 
-def rows(config: str, merged: Merged, ours: Snapshot, theirs: Snapshot, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def rows(
+    config: str, merged: Merged, ours: Snapshot, theirs: Snapshot, schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
     """The rows of a merged config: theirs that stay, then ours, then those made of both.
 
     Raises:
@@ -200,7 +208,9 @@ def rows(config: str, merged: Merged, ours: Snapshot, theirs: Snapshot, schema: 
         raise BadInput(f"needs rows that fit the columns of `{config}`; one does not ({words})") from exc
 
 
-def _rows(config: str, merged: Merged, ours: Snapshot, theirs: Snapshot, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _rows(
+    config: str, merged: Merged, ours: Snapshot, theirs: Snapshot, schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
     for snapshot, wanted in ((theirs, merged.from_theirs), (ours, merged.from_ours)):
         start = 0
         for batch in snapshot.batches(config):

@@ -14,20 +14,21 @@ import polars as pl
 import pyarrow as pa
 from datasets import Dataset, Features, load_dataset
 
-from codeclm_hf import run_directory
+from codeclm_hf.card import render
+from codeclm_hf.card.card_keys import is_language
+from codeclm_hf.card.charts import pictures
 from codeclm_hf.errors import BadInput, CodecLMError, MergeConflict
-from codeclm_hf.hub import base as bases
-from codeclm_hf.hub import card, release
-from codeclm_hf.hub.base import Base
-from codeclm_hf.hub.card_keys import is_language
-from codeclm_hf.hub.draft import Sides, Wish
-from codeclm_hf.hub.evaluations import opened
-from codeclm_hf.hub.landing import Landed, Landing
+from codeclm_hf.evaluation.bundle import opened
+from codeclm_hf.hub import merge_base as bases
+from codeclm_hf.hub import release_check
+from codeclm_hf.hub.commit import Landed, Landing
 from codeclm_hf.hub.merge import Counts
-from codeclm_hf.hub.pictures import pictures
+from codeclm_hf.hub.merge_base import Base
+from codeclm_hf.hub.next_version import Sides, Wish
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import Snapshot, digests, held, key
 from codeclm_hf.hub.version import LEVELS, Version
+from codeclm_hf.run import directory as run_directory
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,9 @@ def publish(
         hub = Repository(repo, token=token)
         hub.check_access()
         base = last_agreed(hub, folder, branch)
-        ours, personal = release.checked(whole, Path(scratch), allow_secrets=allow_secrets, redact=redact)
+        ours, personal = release_check.checked(
+            whole, Path(scratch), allow_secrets=allow_secrets, redact=redact
+        )
         if not dry_run:
             _ready(hub, branch, private=private)
         landing = Landing(
@@ -131,13 +134,15 @@ def publish(
             verify(hub, landed, Path(scratch))
             version, alone = str(landed.draft.version), landed.draft.whole
             text = _caught_up(folder, here, landed.draft.content.card)
-            bases.save(folder, Base(hub.id, branch, landed.commit, version, alone, card.words(text), ours.digests))
+            bases.save(
+                folder, Base(hub.id, branch, landed.commit, version, alone, render.words(text), ours.digests)
+            )
     return published(hub, landed, personal)
 
 
 def _caught_up(folder: Path, here: Snapshot, there: str) -> str:
     """Bring what people wrote on the Hub into the folder's card, so that both go on from the same words."""
-    text = card.render(here.manifest, run_directory.described(here.files), there)
+    text = render.render(here.manifest, run_directory.described(here.files), there)
     if text != here.card:
         found = here.manifest.get("distributions")
         run_directory.put_card(folder, text, pictures(found, there=here.figures) if found else here.figures)
@@ -165,7 +170,9 @@ def _ready(hub: Repository, branch: str, *, private: bool) -> None:
         hub.branch(branch)
 
 
-def onto(ours: Snapshot, rows: Mapping[str, pl.DataFrame] | None, words: str | None) -> Callable[[Snapshot], Sides]:
+def onto(
+    ours: Snapshot, rows: Mapping[str, pl.DataFrame] | None, words: str | None
+) -> Callable[[Snapshot], Sides]:
     """What to merge with what stands on the Hub.
 
     Args:
@@ -178,7 +185,9 @@ def onto(ours: Snapshot, rows: Mapping[str, pl.DataFrame] | None, words: str | N
 
     def sides(theirs: Snapshot) -> Sides:
         first.append(theirs)
-        return Sides(ours=ours, theirs=theirs, base=first[0].digests if rows is None else rows, base_words=words)
+        return Sides(
+            ours=ours, theirs=theirs, base=first[0].digests if rows is None else rows, base_words=words
+        )
 
     return sides
 
@@ -205,7 +214,9 @@ def complete(ours: Snapshot, folder: Path, *, allow_incomplete: bool) -> None:
         BadInput: its run is not finished, or accepted nothing.
     """
     if ours.manifest["status"] != "complete" or not ours.files:
-        raise BadInput(f"needs a finished run; that in {folder} has no tables yet; the same codeclm-hf run finishes it")
+        raise BadInput(
+            f"needs a finished run; that in {folder} has no tables yet; the same codeclm-hf run finishes it"
+        )
     if "default" not in ours.files and not allow_incomplete:
         raise BadInput(
             f"needs a run that accepted something; the table `default` of {folder} is empty; pass --allow-incomplete "
@@ -236,7 +247,9 @@ def verify(hub: Repository, landed: Landed, scratch: Path) -> None:
 
 def _same(table: Dataset, content: Snapshot, config: str) -> bool:
     features = Features.from_arrow_schema(content.schema(config))
-    return table.features == features and (_equal(table, content, config) or _same_digests(table, content, config))
+    return table.features == features and (
+        _equal(table, content, config) or _same_digests(table, content, config)
+    )
 
 
 def _equal(table: Dataset, content: Snapshot, config: str) -> bool:
@@ -251,13 +264,17 @@ def _equal(table: Dataset, content: Snapshot, config: str) -> bool:
 
 def _same_digests(table: Dataset, content: Snapshot, config: str) -> bool:
     """The same, slower, where a number that is none equals itself."""
-    return digests(iter(table.data.table.to_batches(5_000)), key(config, content)).equals(content.digests[config])
+    return digests(iter(table.data.table.to_batches(5_000)), key(config, content)).equals(
+        content.digests[config]
+    )
 
 
 def _loaded(hub: Repository, config: str, revision: str | None, scratch: Path) -> Dataset:
     # Every try has a cache of its own: without an answer load_dataset takes what it finds in the cache instead.
     cache = tempfile.mkdtemp(prefix="read-back-", dir=scratch)
-    return load_dataset(hub.id, config, split="train", revision=revision, cache_dir=cache, token=hub.api.token)
+    return load_dataset(
+        hub.id, config, split="train", revision=revision, cache_dir=cache, token=hub.api.token
+    )
 
 
 def _told(exc: MergeConflict, hub: Repository, branch: str, base: Base | None, folder: Path) -> MergeConflict:
@@ -273,7 +290,9 @@ def _told(exc: MergeConflict, hub: Repository, branch: str, base: Base | None, f
     )
 
 
-def published(hub: Repository, landed: Landed, personal: Mapping[str, int] = MappingProxyType({})) -> Published:
+def published(
+    hub: Repository, landed: Landed, personal: Mapping[str, int] = MappingProxyType({})
+) -> Published:
     """What came of it, for the caller."""
     made = landed.draft
     return Published(

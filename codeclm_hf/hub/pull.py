@@ -10,18 +10,23 @@ from pathlib import Path
 import datasets
 import polars as pl
 
-from codeclm_hf import parquet, run_directory, schema
+from codeclm_hf import files as parquet
+from codeclm_hf import schema
+from codeclm_hf import text as words
+from codeclm_hf.card import render
 from codeclm_hf.errors import BadInput
-from codeclm_hf.hub import base as bases
-from codeclm_hf.hub import card, words
-from codeclm_hf.hub.base import Base
-from codeclm_hf.hub.landing import fetch
+from codeclm_hf.hub import merge_base as bases
+from codeclm_hf.hub.commit import fetch
+from codeclm_hf.hub.merge_base import Base
 from codeclm_hf.hub.repository import Head, Repository
 from codeclm_hf.hub.snapshot import Snapshot, local
 from codeclm_hf.hub.version import Version
+from codeclm_hf.run import directory as run_directory
 
 
-def pull(repo: str, directory: str | Path, *, revision: str | None = None, token: str | None = None) -> Snapshot:
+def pull(
+    repo: str, directory: str | Path, *, revision: str | None = None, token: str | None = None
+) -> Snapshot:
     """Make a run directory of a version: a run in it adds to its rows, and publishing it again adds to the version.
 
     A data set that codeclm-hf did not make becomes a folder of Parquet files, one folder a config.
@@ -49,13 +54,15 @@ def pull(repo: str, directory: str | Path, *, revision: str | None = None, token
             _fill(fresh, content)
             if content.manifest:
                 branch = revision if revision and revision in hub.branches() else "main"
-                version, said = str(content.manifest.get("version")), card.words(content.card)
+                version, said = str(content.manifest.get("version")), render.words(content.card)
                 bases.save(fresh, Base(hub.id, branch, head.commit, version, True, said, content.digests))
             if folder.exists():
                 folder.rmdir()
             os.rename(fresh, folder)
     except OSError as exc:
-        raise BadInput(f"needs a folder that can be written; {folder} cannot ({exc.strerror or exc})") from exc
+        raise BadInput(
+            f"needs a folder that can be written; {folder} cannot ({exc.strerror or exc})"
+        ) from exc
     return content
 
 
@@ -85,7 +92,9 @@ def named(revision: str) -> str:
     return version.tag if version else revision
 
 
-def scan(repo: str, config: str = "default", *, revision: str | None = None, token: str | None = None) -> pl.LazyFrame:
+def scan(
+    repo: str, config: str = "default", *, revision: str | None = None, token: str | None = None
+) -> pl.LazyFrame:
     """A table of a version for polars; its files are downloaded now, into the Hub's cache, and read when needed.
 
     Args:
@@ -147,9 +156,13 @@ def read(hub: Repository, head: Head, scratch: Path) -> Snapshot:
             splits = hub.ask(datasets.load_dataset, hub.id, config, cache_dir=str(scratch / "cache"), **where)
             for split, table in splits.items():
                 name = config if len(splits) == 1 else f"{config}/{split}"
-                rows = (batch for part in table.with_format("arrow").iter(5_000) for batch in part.to_batches())
+                rows = (
+                    batch for part in table.with_format("arrow").iter(5_000) for batch in part.to_batches()
+                )
                 folder = scratch / name
-                files[name] = [folder / file for file in parquet.write(folder, rows, table.features.arrow_schema)]
+                files[name] = [
+                    folder / file for file in parquet.write(folder, rows, table.features.arrow_schema)
+                ]
     except (datasets.exceptions.DatasetsError, ValueError) as exc:
         words = " ".join(str(exc).split())
         raise BadInput(f"needs a data set that `datasets` can load; {hub.id} is none ({words})") from exc

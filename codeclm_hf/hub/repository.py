@@ -26,7 +26,7 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # it is public, not re-exported
 
 from codeclm_hf.errors import BadInput, HubError
-from codeclm_hf.hub.refusals import means_later, status, translated, words
+from codeclm_hf.hub.errors import means_later, status, translated, words
 from codeclm_hf.hub.version import Version
 
 T = TypeVar("T")
@@ -118,7 +118,9 @@ class Repository:
             BadInput: there is none.
         """
         if (head := self.head(revision)) is None:
-            raise BadInput(f"needs a data set on the Hub that this token may read; {self.id}@{revision} is none")
+            raise BadInput(
+                f"needs a data set on the Hub that this token may read; {self.id}@{revision} is none"
+            )
         return head
 
     def create(self, *, private: bool) -> None:
@@ -136,7 +138,9 @@ class Repository:
 
     def keep(self, operations: Iterable[Operation]) -> None:
         """Copy files that are sent to where `download` and `load_dataset` put them; what cannot be is fetched then."""
-        folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=self.id, repo_type="dataset") / "blobs"
+        folder = (
+            Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=self.id, repo_type="dataset") / "blobs"
+        )
         for one in operations:
             if isinstance(one, CommitOperationAdd) and isinstance(one.path_or_fileobj, str | Path):
                 with suppress(OSError):
@@ -166,7 +170,14 @@ class Repository:
         return list(self.ask(self.api.list_repo_commits, self.id, repo_type="dataset", revision=revision))
 
     def commit(
-        self, operations: Sequence[Operation], *, parent: str, branch: str, title: str, text: str = "", pr: bool = False
+        self,
+        operations: Sequence[Operation],
+        *,
+        parent: str,
+        branch: str,
+        title: str,
+        text: str = "",
+        pr: bool = False,
     ) -> huggingface_hub.CommitInfo:
         """One commit on top of `parent`; it is sent once.
 

@@ -17,10 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from polars.io.plugins import register_io_source
 
-from codeclm_hf import parquet, run_directory, schema
+from codeclm_hf import files as parquet
+from codeclm_hf import schema
+from codeclm_hf.card.captions import PICTURES
 from codeclm_hf.errors import BadInput
-from codeclm_hf.hub.captions import PICTURES
-from codeclm_hf.hub.evaluations import Evaluated
+from codeclm_hf.evaluation.bundle import Evaluated
+from codeclm_hf.run import directory as run_directory
 
 DIGESTS = {"id": pl.String, "digest": pl.String}
 
@@ -60,7 +62,9 @@ class Snapshot:
             wanted: list[str] | None, predicate: pl.Expr | None, rows: int | None, _size: int | None
         ) -> Iterator[pl.DataFrame]:
             for batch in parquet.read(self.files.get(config, []), wanted or columns):
-                frame = rows_of(batch).select(wanted or columns).head(batch.num_rows if rows is None else rows)
+                frame = (
+                    rows_of(batch).select(wanted or columns).head(batch.num_rows if rows is None else rows)
+                )
                 rows = None if rows is None else rows - frame.height
                 yield frame if predicate is None else frame.filter(predicate)
 
@@ -86,7 +90,9 @@ class Snapshot:
         """By config, the `id` and the `digest` of every row, in order."""
         if self.known is not None:
             return self.known()
-        return {config: digests(parquet.read(files), key(config, self)) for config, files in self.files.items()}
+        return {
+            config: digests(parquet.read(files), key(config, self)) for config, files in self.files.items()
+        }
 
     def rows(self, config: str, wanted: list[str]) -> dict[str, dict[str, Any]]:
         """Some rows by their ids."""
@@ -148,7 +154,9 @@ def _check(config: str, files: list[Path]) -> None:
         try:
             missing = set(schema.TABLES[config]) - set(pq.read_schema(file).names)
         except (pa.ArrowException, OSError) as exc:
-            raise BadInput(f"needs Parquet files; {file} cannot be read ({' '.join(str(exc).split())})") from exc
+            raise BadInput(
+                f"needs Parquet files; {file} cannot be read ({' '.join(str(exc).split())})"
+            ) from exc
         if missing:
             raise BadInput(f"needs the columns of `{config}`; {file} lacks {', '.join(sorted(missing))}")
 
@@ -173,9 +181,12 @@ def digests(batches: Iterator[pa.RecordBatch], key: str | None) -> pl.DataFrame:
     parts = [pl.DataFrame(schema=DIGESTS)]
     for batch in batches:
         frame = rows_of(batch)
-        texts = frame.select(pl.concat_str(map(_text, sorted(frame.columns), repeat(frame.schema)), ignore_nulls=True))
+        texts = frame.select(
+            pl.concat_str(map(_text, sorted(frame.columns), repeat(frame.schema)), ignore_nulls=True)
+        )
         hashes = pl.Series(
-            "digest", [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts.to_series()]
+            "digest",
+            [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts.to_series()],
         )
         names = hashes if key is None else frame[key].cast(pl.String).fill_null("null")
         parts.append(pl.DataFrame({"id": names, "digest": hashes}))
@@ -194,7 +205,9 @@ def rows_of(batch: pa.RecordBatch) -> pl.DataFrame:
 def _text(name: str, columns: Mapping[str, pl.DataType]) -> pl.Expr:
     """A column as JSON, null where it is null."""
     column = pl.col(name)
-    return pl.when(column.is_not_null()).then(pl.struct(column.cast(_exact(columns[name]))).struct.json_encode())
+    return pl.when(column.is_not_null()).then(
+        pl.struct(column.cast(_exact(columns[name]))).struct.json_encode()
+    )
 
 
 def _exact(kind: pl.DataType) -> pl.DataType:

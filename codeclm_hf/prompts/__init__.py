@@ -17,7 +17,7 @@ import jinja2
 import jinja2.meta
 
 from codeclm_hf import ids
-from codeclm_hf.endpoints.base import Message
+from codeclm_hf.endpoints.protocol import Message
 from codeclm_hf.errors import BadInput
 
 GIVEN = {
@@ -32,7 +32,9 @@ GIVEN = {
 MAKING = ("encode", "rubrics", "decode", "improve", "judge")
 """Those that shape a data set; `compare` evaluates models."""
 _TURN = re.compile(r"^--- (user|assistant)[ \t]*$", re.M)
-_jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+_jinja = jinja2.Environment(
+    undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ class Prompt:
 
     def __post_init__(self) -> None:
         if not _turns(self.text):
-            raise BadInput(f"needs a line `--- user` before the text of the prompt `{self.name}`; it has none")
+            raise BadInput(
+                f"needs a line `--- user` before the text of the prompt `{self.name}`; it has none"
+            )
         for _, template in _turns(self.text):
             try:
                 used = _used(template)
@@ -58,7 +62,9 @@ class Prompt:
                 raise BadInput(f"needs a Jinja template in the prompt `{self.name}`; {exc}") from exc
             if unknown := used - GIVEN[self.name]:
                 given = ", ".join(sorted(GIVEN[self.name]))
-                raise BadInput(f"the prompt `{self.name}` uses {', '.join(sorted(unknown))}; its stage gives {given}")
+                raise BadInput(
+                    f"the prompt `{self.name}` uses {', '.join(sorted(unknown))}; its stage gives {given}"
+                )
 
     def messages(self, **values: Any) -> tuple[Message, ...]:
         """The filled-in chat.
@@ -68,7 +74,8 @@ class Prompt:
         """
         try:
             return tuple(
-                Message(role, _compiled(template).render(values).strip()) for role, template in _turns(self.text)
+                Message(role, _compiled(template).render(values).strip())
+                for role, template in _turns(self.text)
             )
         except (jinja2.TemplateError, TypeError) as exc:
             raise BadInput(f"the prompt `{self.name}` cannot be filled in ({exc})") from exc
@@ -117,6 +124,8 @@ def check(folder: str | Path | None) -> None:
     """
     for own in sorted(Path(folder).glob("*.jinja")) if folder is not None else ():
         if own.stem not in GIVEN:
-            raise BadInput(f"needs prompts named {', '.join(f'{name}.jinja' for name in GIVEN)}; {own} is none of them")
+            raise BadInput(
+                f"needs prompts named {', '.join(f'{name}.jinja' for name in GIVEN)}; {own} is none of them"
+            )
     for name in GIVEN:
         load(name, folder)

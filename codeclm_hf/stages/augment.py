@@ -39,7 +39,10 @@ def augment(metadata: Dataset, size: int, *, seed: int = 0) -> Dataset:
         drawn = draw.sample(list(skills), draw.randint(1, min(MOST_SKILLS, len(skills))))
         sources = [use_cases[use_case], *(skills[skill] for skill in drawn)]
         new = metadata_row(
-            use_case, drawn, origin="augmented", seed_ids=list(dict.fromkeys(seed for seed in sources if seed))
+            use_case,
+            drawn,
+            origin="augmented",
+            seed_ids=list(dict.fromkeys(seed for seed in sources if seed)),
         )
         misses = misses + 1 if new["metadata_id"] in known else 0
         known.setdefault(new["metadata_id"], new)

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from datasets import Dataset, Features, List
 
 from codeclm_hf import schema
-from codeclm_hf.stages.ask import together
 from codeclm_hf.stages.decode import Decode
 from codeclm_hf.stages.rubrics import Rubrics
 from codeclm_hf.stages.stage import OnRows, Row, Stage
+from codeclm_hf.stages.structured import together
 from codeclm_hf.stages.tailor import Tailor
 
 MOST_IN_THE_LOOP = 4096

@@ -8,16 +8,16 @@ from typing import ClassVar
 from datasets import Features
 
 from codeclm_hf import ids, schema
-from codeclm_hf.endpoints.base import Endpoint
+from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import RowError, UnreadableAnswer
-from codeclm_hf.metrics.outcomes import outcome
+from codeclm_hf.evaluation.outcomes import outcome
 from codeclm_hf.prompts import Prompt, load
-from codeclm_hf.stages import parse
-from codeclm_hf.stages.ask import object_of, respond, together
 from codeclm_hf.stages.encode import unusable
-from codeclm_hf.stages.judge import SCORES, SCORES_ALONE, by_answer, in_both_orders
-from codeclm_hf.stages.scores import leading_scores
+from codeclm_hf.stages.judging import SCORES, SCORES_ALONE, by_answer, in_both_orders
+from codeclm_hf.stages.parsing import answers
+from codeclm_hf.stages.parsing.scores import leading_scores
 from codeclm_hf.stages.stage import Row, Stage
+from codeclm_hf.stages.structured import object_of, respond, together
 
 EXPLAINED_TOKENS = 512
 """Most tokens of a judgement with its explanation."""
@@ -53,7 +53,10 @@ class Compare(Stage):
 
     async def rows(self, row: Row) -> list[Row]:
         """One comparison; one that cannot be made has no `outcome` and says why in `error`."""
-        made: Row = {**dict.fromkeys(schema.COMPARISONS), **{name: row.get(name) for name in schema.COMPARISONS}}
+        made: Row = {
+            **dict.fromkeys(schema.COMPARISONS),
+            **{name: row.get(name) for name in schema.COMPARISONS},
+        }
         made |= dict.fromkeys(_MADE)
         if error := unusable(row["instruction"]):
             return [{**made, "error": row.get("error") or error}]
@@ -63,7 +66,9 @@ class Compare(Stage):
             what = f"no {' and no '.join(missing)} response to this instruction"
             return [{**made, "error": f"there is {what}, and no endpoint to ask for one"}]
         try:
-            candidate, reference = await together(*(self._response(role, getattr(self, role), made) for role in ROLES))
+            candidate, reference = await together(
+                *(self._response(role, getattr(self, role), made) for role in ROLES)
+            )
             made |= {"candidate_response": candidate, "reference_response": reference}
             judgements = await in_both_orders(
                 self.judge,
@@ -102,6 +107,6 @@ class Compare(Stage):
 
 def _explanation(text: str) -> str | None:
     """What a judge says after its scores; None where it says nothing, or its JSON was cut off."""
-    value = parse.json_value(text)
+    value = answers.json_value(text)
     said = value.get("explanation") if isinstance(value, dict) else text.strip().partition("\n")[2]
     return said.strip() or None if isinstance(said, str) else None

@@ -62,7 +62,10 @@ def tables(trace: Dataset, metadata: Dataset) -> dict[str, Dataset]:
     default = won.join(source, on="metadata_id", how="left", maintain_order="left").with_columns(
         messages=pl.concat_list(_turn("user", "instruction"), _turn("assistant", "response"))
     )
-    best, worst = pl.max_horizontal("strong_score", "target_score"), pl.min_horizontal("strong_score", "target_score")
+    best, worst = (
+        pl.max_horizontal("strong_score", "target_score"),
+        pl.min_horizontal("strong_score", "target_score"),
+    )
     preference = won.filter(pl.col("other").is_not_null()).select(
         "id",
         prompt=pl.concat_list(_turn("user", "instruction")),

@@ -8,12 +8,12 @@ from typing import ClassVar
 from datasets import Dataset, Features
 
 from codeclm_hf import ids, schema
-from codeclm_hf.endpoints.base import Endpoint
+from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import RowError
 from codeclm_hf.prompts import Prompt, load
-from codeclm_hf.stages import parse
-from codeclm_hf.stages.ask import AGAIN_TEMPERATURE, ASKED_AGAIN, array_of, ask, object_of, together
+from codeclm_hf.stages.parsing import answers
 from codeclm_hf.stages.stage import Row, Stage
+from codeclm_hf.stages.structured import AGAIN_TEMPERATURE, ASKED_AGAIN, array_of, ask, object_of, together
 
 MOST_AT_ONCE = 10
 """Instructions one request asks for: a longer list outgrows what a structured answer may hold."""
@@ -56,7 +56,9 @@ class Decode(Stage):
             found = list(dict.fromkeys(found))[:wanted]
         made = [_instruction(row, instruction=instruction) for instruction in found]
         lost = range(len(found), wanted)
-        return made + [_instruction(row, error=f"decode: instruction {n + 1} of {wanted}: {error}", n=n) for n in lost]
+        return made + [
+            _instruction(row, error=f"decode: instruction {n + 1} of {wanted}: {error}", n=n) for n in lost
+        ]
 
     def wanted(self, dataset: Dataset) -> int:
         """Instructions that a table of metadata is to give."""
@@ -73,7 +75,7 @@ class Decode(Stage):
             return await ask(
                 self.strong,
                 self.prompt.messages(use_case=row["use_case"], skills=row["skills"], n=n),
-                lambda completion: parse.instructions(completion.text, n),
+                lambda completion: answers.instructions(completion.text, n),
                 schema=object_of(instructions=array_of(_SENTENCE, n)),
                 seed=self.seed,
                 of=("decode", row["metadata_id"], *map(str, part)),

@@ -8,12 +8,12 @@ from typing import ClassVar
 from datasets import Features
 
 from codeclm_hf import ids, schema
-from codeclm_hf.endpoints.base import Endpoint
+from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import RowError
 from codeclm_hf.prompts import Prompt, load
-from codeclm_hf.stages import parse
-from codeclm_hf.stages.ask import ask, object_of
+from codeclm_hf.stages.parsing import answers
 from codeclm_hf.stages.stage import Row, Stage
+from codeclm_hf.stages.structured import ask, object_of
 
 MOST_SKILLS = 3
 _SHORT = {"type": "string", "minLength": 1, "maxLength": 60}
@@ -47,7 +47,7 @@ class Encode(Stage):
             read = await ask(
                 self.strong,
                 self.prompt.messages(instruction=instruction, use_cases=self.use_cases),
-                lambda completion: parse.metadata(completion.text, use_cases=self.use_cases),
+                lambda completion: answers.metadata(completion.text, use_cases=self.use_cases),
                 schema=object_of(
                     use_case=use_case,
                     skills={"type": "array", "items": _SHORT, "minItems": 1, "maxItems": MOST_SKILLS},

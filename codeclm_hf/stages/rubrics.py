@@ -8,12 +8,12 @@ from typing import ClassVar
 from datasets import Features
 
 from codeclm_hf import schema
-from codeclm_hf.endpoints.base import Endpoint
+from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import RowError
 from codeclm_hf.prompts import Prompt, load
-from codeclm_hf.stages import parse
-from codeclm_hf.stages.ask import array_of, ask, object_of
+from codeclm_hf.stages.parsing import answers
 from codeclm_hf.stages.stage import Row, Stage
+from codeclm_hf.stages.structured import array_of, ask, object_of
 
 TOKENS_A_SENTENCE = 96
 _SENTENCE = {"type": "string", "minLength": 1}
@@ -44,7 +44,7 @@ class Rubrics(Stage):
             rubrics, actions = await ask(
                 self.strong,
                 self.prompt.messages(use_case=row["use_case"], skills=row["skills"], n=n),
-                lambda completion: parse.rubrics(completion.text, n),
+                lambda completion: answers.rubrics(completion.text, n),
                 schema=object_of(rubrics=array_of(_SENTENCE, n), actions=array_of(_SENTENCE, n)),
                 seed=self.seed,
                 of=("rubrics", row["metadata_id"]),

@@ -15,10 +15,10 @@ import pyarrow as pa
 from datasets import Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict
 
 from codeclm_hf import ids, schema
-from codeclm_hf.about import VERSION
 from codeclm_hf.endpoints import transport
-from codeclm_hf.endpoints.base import Elsewhere, Endpoint
+from codeclm_hf.endpoints.protocol import Elsewhere, Endpoint
 from codeclm_hf.errors import BadInput
+from codeclm_hf.package import VERSION
 from codeclm_hf.prompts import Prompt
 from codeclm_hf.stages import elsewhere
 
@@ -82,7 +82,8 @@ class Stage:
         made = self._made(batch, None)
         carried = [{**row, **new} for row, rows in zip(_rows(batch), made, strict=True) for new in rows]
         return {
-            name: [row.get(name) for row in carried] for name in [*batch, *(f for f in self.features if f not in batch)]
+            name: [row.get(name) for row in carried]
+            for name in [*batch, *(f for f in self.features if f not in batch)]
         }
 
     def map(self, dataset: AnyDataset, *, on_rows: OnRows | None = None) -> AnyDataset:
@@ -110,7 +111,9 @@ class Stage:
         return self._table(dataset.with_format(None), self.fingerprint(dataset), on_rows).with_format(kind)
 
     def _stream(self, dataset: IterableDataset, on_rows: OnRows | None) -> IterableDataset:
-        names = dataset.column_names or list(next(iter(dataset), {}))  # a generator's columns show in its first row
+        names = dataset.column_names or list(
+            next(iter(dataset), {})
+        )  # a generator's columns show in its first row
         _require(self.needs, names)
 
         # from now on the endpoints are found by their names, when a worker of a DataLoader asks for a batch
@@ -178,7 +181,9 @@ class Stage:
                 task.cancel()
 
     def _made(self, batch: Mapping[str, Sequence[Any]], on_rows: OnRows | None) -> list[list[Row]]:
-        return elsewhere.ask(self, batch) if elsewhere.away() else transport.result(self.begun(batch, on_rows))
+        return (
+            elsewhere.ask(self, batch) if elsewhere.away() else transport.result(self.begun(batch, on_rows))
+        )
 
     def begun(
         self, batch: Mapping[str, Sequence[Any]], on_rows: OnRows | None = None

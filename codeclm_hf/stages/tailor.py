@@ -12,16 +12,17 @@ from typing import Any, ClassVar
 from datasets import Features
 
 from codeclm_hf import ids, schema
-from codeclm_hf.endpoints.base import Completion, Endpoint
+from codeclm_hf.endpoints.protocol import Completion, Endpoint
 from codeclm_hf.errors import RequestRejected, RowError
 from codeclm_hf.prompts import Prompt, load
-from codeclm_hf.stages import contrast, parse
-from codeclm_hf.stages.ask import ask, object_of, respond, together
+from codeclm_hf.stages import contrast
 from codeclm_hf.stages.decode import TOKENS_AN_INSTRUCTION, instruction_id
 from codeclm_hf.stages.encode import unusable
-from codeclm_hf.stages.judge import by_answer, in_both_orders
-from codeclm_hf.stages.scores import expected_scores, scores
+from codeclm_hf.stages.judging import by_answer, in_both_orders
+from codeclm_hf.stages.parsing import answers
+from codeclm_hf.stages.parsing.scores import expected_scores, scores
 from codeclm_hf.stages.stage import Row, Stage
+from codeclm_hf.stages.structured import ask, object_of, respond, together
 
 MOST_ITERATIONS = 4
 TOP_LOGPROBS = 10
@@ -133,7 +134,9 @@ class Tailor(Stage):
         if self.scoring == "discrete":
             return scores(completion.text)
         if completion.top_logprobs is None:
-            raise RequestRejected("scoring `expected` needs token log-probabilities; the judge's server gives none")
+            raise RequestRejected(
+                "scoring `expected` needs token log-probabilities; the judge's server gives none"
+            )
         return expected_scores(completion.top_logprobs, completion.text)
 
     async def _improve(self, candidate: Row, actions: list[str]) -> Row:
@@ -143,7 +146,7 @@ class Tailor(Stage):
         instruction = await ask(
             self.strong,
             self.improve_prompt.messages(instruction=candidate["instruction"], action=action),
-            lambda completion: parse.improved(completion.text, candidate["instruction"]),
+            lambda completion: answers.improved(completion.text, candidate["instruction"]),
             schema=_IMPROVED,
             seed=self.seed,
             of=("improve", candidate["id"]),

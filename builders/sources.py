@@ -1,0 +1,258 @@
+"""Finds the files that rows are read from, here, on the Hub or where fsspec reaches, and opens them, compressed or not.
+
+`datasets` replaces `open`, `Path` and `os.path` inside a builder's own module, so this module holds no builder.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import glob
+import gzip
+import hashlib
+import io
+import lzma
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from datasets import DownloadConfig
+from datasets.data_files import DataFilesDict, DataFilesList
+from datasets.utils.file_utils import xopen
+from huggingface_hub import HfApi, constants
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+
+from codeclm_hf.errors import BadInput
+
+SEED_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".ndjson", ".log")
+"""What seeds are read from, also with .gz, .bz2, .xz or .zst after it, and with a number as rotated logs have it."""
+CHUNK = 1 << 20
+HUB_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, RuntimeError, HfHubHTTPError.__mro__[1])
+"""What the Hub's clients raise: the last is requests.HTTPError or httpx2.HTTPError, whichever is installed."""
+_COMPRESSED: dict[str, Callable[[BinaryIO], Any]] = {
+    ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+    ".zst": lambda raw: io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")),
+}
+_ROTATED = re.compile(r"(?<=[^.])[.-]\d[\d-]*$", re.ASCII)  # requests.jsonl.2, access.log-20240131
+_SAME = {".ndjson": ".jsonl", ".log": ".jsonl"}
+_SECRET = re.compile(
+    r"(?<=://)[^/\s@]*@|\?[^\s'\"]+"
+)  # a user, a signature: what an address may hold beside the place
+_ON_THE_HUB = re.compile(
+    r"hf://datasets/([^/@*?\[]+/[^/@*?\[]+)(?:@(refs/[^/]+/[^/]+|[^/]+))?(/.*)?", re.DOTALL
+)
+
+
+class File(NamedTuple):
+    """A file to read."""
+
+    path: str
+    """A path here, or an address that fsspec opens."""
+    name: str
+    """What a row's `source` calls it."""
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """The bytes of the file, decompressed; at most a chunk of them is in memory."""
+        raw = xopen(self.path, "rb") if "://" in self.path else open(self.path, "rb")
+        with raw, contextlib.ExitStack() as stack:
+            if unpack := _COMPRESSED.get(Path(self.name).suffix.lower()):
+                yield stack.enter_context(unpack(raw))
+            else:
+                yield cast(
+                    BinaryIO, raw if hasattr(raw, "peek") else stack.enter_context(io.BufferedReader(raw))
+                )
+
+
+def format_of(name: str) -> str:
+    """The suffix that says how a file is read: ".jsonl" of `a.jsonl`, `a.jsonl.2.gz` and `a.log-20240131.xz`."""
+    suffix = suffix_of(name)
+    return _SAME.get(suffix, suffix)
+
+
+def suffix_of(name: str) -> str:
+    """A name's suffix in lower case, whatever compression and rotation add after it."""
+    name = name.lower()
+    for packed in _COMPRESSED:
+        name = name.removesuffix(packed)
+    return Path(_ROTATED.sub("", name)).suffix or Path(name).suffix
+
+
+def find(source: str, suffixes: Sequence[str], *, logs: bool = False) -> tuple[str, list[str]] | None:
+    """The folder that names are relative to, and the readable files, sorted, none hidden; None when nothing is there.
+
+    Args:
+        source: a file, a folder, or a pattern with `*`, `?` or `**`; a file called like a pattern is that file.
+        suffixes: what can be read.
+        logs: whether .log files of a folder count beside the others; they always do where it has nothing else.
+
+    Raises:
+        BadInput: the file has another suffix, or the folder or the pattern gives no readable file.
+    """
+    readable = ", ".join(suffixes)
+    # "" must not pass, which Path takes for the working directory
+    if not os.path.exists(source):
+        return _matching(source, suffixes) if glob.has_magic(source) and "://" not in source else None
+    path = Path(source)
+    if path.is_dir():
+        found = sorted(
+            file for file in path.rglob("*") if suffix_of(file.name) in suffixes and file.is_file()
+        )
+        shown = [
+            str(file) for file in found if not any(part[0] == "." for part in file.relative_to(path).parts)
+        ]
+        others = [file for file in shown if suffix_of(file) != ".log"]
+        if not shown:
+            raise BadInput(f"needs a folder with {readable} files; `{source}` holds none; check the path")
+        return str(path), shown if logs or not others else others
+    if not path.is_file() or suffix_of(path.name) not in suffixes:
+        raise BadInput(
+            f"needs a file that ends in one of {readable}; `{source}` is none; convert or rename it"
+        )
+    return str(path.parent), [str(path)]
+
+
+def _matching(pattern: str, suffixes: Sequence[str]) -> tuple[str, list[str]] | None:
+    found = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+    shown = [path for path in found if suffix_of(path) in suffixes]
+    if not shown:
+        came = f"matches {len(found)} others" if found else "matches nothing"
+        raise BadInput(
+            f"needs files that end in one of {', '.join(suffixes)}; `{pattern}` {came}; check the pattern"
+        )
+    fixed: list[str] = []
+    for part in Path(pattern).parts[:-1]:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    return str(Path(*fixed)), shown
+
+
+def resolved(given: Any, folder: str | None, logs: bool) -> tuple[DataFilesDict, str | None]:
+    """The files of seeds in what a caller names, and the folder that their names are relative to.
+
+    Args:
+        given: a file, a folder, a pattern or an address, or several, or splits of these.
+        folder: the folder, where the caller knows it.
+        logs: as `find` takes it.
+
+    Raises:
+        BadInput: there is no such thing.
+    """
+    if isinstance(given, dict):  # whoever made splits of files gets ours
+        given = list(
+            chain.from_iterable([of] if isinstance(of, (str, os.PathLike)) else of for of in given.values())
+        )
+    sources: Sequence[Any] = [given] if isinstance(given, (str, os.PathLike)) else list(given or ())
+    paths: list[str] = []
+    marks: list[tuple[str, ...]] = []
+    for source in map(os.fspath, sources):
+        if here := find(source, SEED_SUFFIXES, logs=logs):
+            paths += here[1]
+            marks += [(str(os.stat(path).st_mtime_ns), str(os.stat(path).st_size)) for path in here[1]]
+            if len(sources) == 1 and here[1] != [source]:
+                folder = folder or here[0]
+        elif "://" in source:
+            found = _elsewhere(source)
+            paths += found
+            marks += found.origin_metadata
+        else:
+            raise BadInput(
+                f"needs a file, a folder, a pattern or an address; there is no `{source}`; check the path"
+            )
+    return DataFilesDict(train=DataFilesList(paths, marks)), folder
+
+
+def _elsewhere(address: str) -> DataFilesList:
+    pattern = pinned(address, SEED_SUFFIXES)
+    try:
+        found = DataFilesList.from_patterns([pattern], download_config=DownloadConfig())
+    except HUB_ERRORS as exc:
+        raise refusal(exc, name_of(pattern)) from exc
+    kept = [at for at, path in enumerate(found) if suffix_of(path) in SEED_SUFFIXES]
+    if not kept:
+        raise BadInput(
+            f"needs files that end in one of {', '.join(SEED_SUFFIXES)}; {name_of(address)} has none"
+        )
+    return DataFilesList([found[at] for at in kept], [found.origin_metadata[at] for at in kept])
+
+
+def pinned(address: str, suffixes: Sequence[str]) -> str:
+    """An address as a pattern that names its commit, so that what is read later is what was found now.
+
+    Raises:
+        BadInput: the data set on the Hub is not there, or not for everybody.
+    """
+    if not (match := _ON_THE_HUB.fullmatch(address)):
+        return address
+    repo, revision, path = match[1], match[2], (match[3] or "").rstrip("/")
+    try:
+        commit = HfApi().dataset_info(repo, revision=revision and revision.replace("%2F", "/")).sha
+    except HUB_ERRORS as exc:
+        raise refusal(exc, repo) from exc
+    folder = not glob.has_magic(path) and suffix_of(path) not in suffixes
+    return f"hf://datasets/{repo}@{commit}{path}{'/**' if folder else ''}"
+
+
+def name_of(address: str) -> str:
+    """What a `source` calls a file that is elsewhere: `org/name@commit/path`, or host and path.
+
+    What may hold a secret in an address (user, query) is left out.
+    """
+    if address.startswith("hf://"):
+        return address.removeprefix("hf://").removeprefix("datasets/")
+    parts = urlsplit(address)
+    return f"{parts.hostname or parts.scheme}{parts.path}"
+
+
+def name_in(path: str, folder: str | None = None) -> str:
+    """A file's name relative to a folder (its bare name without one), as text that every table can hold."""
+    name = Path(os.path.relpath(path, folder)).as_posix() if folder else Path(path).name
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def digest_of(path: str) -> str:
+    """The SHA-256 of a file's bytes; `BadInput` when it cannot be read."""
+    sha = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while chunk := file.read(CHUNK):
+                sha.update(chunk)
+    except OSError as exc:
+        raise refusal(exc, name_in(path)) from exc
+    return sha.hexdigest()
+
+
+def caused_by(exc: BaseException, kind: type[BaseException]) -> bool:
+    """Whether an error is of a kind, or comes from one that is."""
+    link: BaseException | None = exc
+    for _ in range(20):
+        if link is None or isinstance(link, kind):
+            break
+        link = link.__cause__ or link.__context__
+    return isinstance(link, kind)
+
+
+def refusal(exc: BaseException, name: str) -> BadInput:
+    """Why a file or a data set called `name` cannot be read, in one sentence."""
+    if caused_by(exc, GatedRepoError):
+        return no_access("/".join(name.split("@")[0].split("/")[:2]))
+    text = str(getattr(exc, "strerror", None) or exc).strip()
+    reason = _SECRET.sub("", text.splitlines()[0].rstrip(".")) if text else type(exc).__name__
+    hint = "if it is private: hf auth login" if isinstance(exc, HfHubHTTPError) else ""
+    return BadInput(f"cannot read {name}: {' '.join(reason.split())}", hint=hint)
+
+
+def no_access(repo: str) -> BadInput:
+    """What to do about a data set on the Hub that is not for everybody."""
+    return BadInput(
+        f"needs access to the gated data set `{repo}`, which this machine's token does not have",
+        hint=f"ask for it on {constants.ENDPOINT}/datasets/{repo}, then log in with: hf auth login",
+    )

@@ -1,0 +1,264 @@
+"""What a data set holds, as pictures for its card; `captions` has the same in words."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from codeclm_hf.card.captions import (
+    DRIFT,
+    ITERATIONS,
+    KINDS,
+    MOST_BARS,
+    MOST_MOVED,
+    beyond,
+    captions,
+    heading,
+    moving,
+    percent,
+    ranked,
+    rankings,
+)
+from codeclm_hf.card.captions import GAP as GAPS
+from codeclm_hf.card.lettering import DPI, GAP, INK, LINE, MARGIN, PANEL, QUIET, SMALL, WIDTH, Pen
+
+if TYPE_CHECKING:  # importing it takes a second
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_LABEL = 225.0
+"""Points that a name before its bar may be wide."""
+PALE, GRID, SKY, BLUE = "#c9ced4", "#e4e8ec", "#56B4E9", "#0072B2"
+"""The last two are Okabe and Ito's, which colour-blind people tell apart."""
+_ONE_AT_A_TIME = threading.Lock()  # matplotlib's settings and the filters of warnings belong to the process
+
+
+class _Bar(NamedTuple):
+    label: str
+    share: float
+    value: str
+
+
+def pictures(
+    distributions: Mapping[str, Any],
+    drift: Mapping[str, Any] | None = None,
+    *,
+    there: Mapping[str, bytes] = MappingProxyType({}),
+) -> dict[str, bytes]:
+    """The pictures of a data set's card as PNG files of 1440 pixels' width, to be shown at 720, by file name.
+
+    They are those of which `captions` tells. The same input gives the same bytes where the same fonts and matplotlib
+    are installed.
+
+    Args:
+        distributions: what `codeclm_hf.card.statistics.distributions` found.
+        drift: the manifest's `drift`: how far the names moved since an earlier version.
+        there: pictures that need not be drawn; they are returned too.
+    """
+    wanted = [file for file in captions(distributions, drift) if file not in there]
+    if not wanted:
+        return dict(there)
+    with styled():
+        return {**there} | {file: png(figure) for file, figure in drawn(distributions, drift, wanted)}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """While pictures are drawn: by one thread at a time, in the same style whatever the user's is."""
+    from matplotlib import style
+
+    with _ONE_AT_A_TIME, style.context("default"):
+        yield
+
+
+def drawn(
+    distributions: Mapping[str, Any], drift: Mapping[str, Any] | None, wanted: Collection[str]
+) -> Iterator[tuple[str, Figure]]:
+    """(file name, figure) of the pictures that are wanted."""
+    ranked = rankings(distributions)
+    moved = drift["use_case"] if drift else {}
+    groups = [
+        *(found["top"][:MOST_BARS] for _, _, found, _ in ranked),
+        *(moved.get(kind, []) for kind in KINDS),
+    ]
+    pen = Pen("".join(entry["name"] for group in groups for entry in group))
+    for file, noun, found, of in ranked:
+        if file in wanted:
+            yield file, _ranking(pen, noun, found, of)
+    if GAPS in wanted:
+        accepted = sum(row["accepted"] for row in distributions["iterations"])
+        yield GAPS, _gap(pen, distributions["gap"], accepted)
+    if ITERATIONS in wanted:
+        yield ITERATIONS, _iterations(pen, distributions["iterations"])
+    if drift and DRIFT in wanted:
+        yield DRIFT, _drift(pen, drift)
+
+
+def _label(pen: Pen, name: str, number: int) -> str:
+    return pen.spelled(name) or f"No. {number}"
+
+
+def _ranking(pen: Pen, noun: str, found: Mapping[str, Any], of: str) -> Figure:
+    top = found["top"][:MOST_BARS]
+    axes, y = pen.sheet(f"{noun.capitalize()}s", ranked(noun, found, f"n = {of}"))
+    bars = [
+        _Bar(
+            _label(pen, entry["name"], at), entry["share"], f"{percent(entry['share'])}  ({entry['rows']:,})"
+        )
+        for at, entry in enumerate(top, 1)
+    ]
+    return pen.finish(
+        axes, _bars(pen, axes, y, bars), note=any(pen.spelled(entry["name"]) is None for entry in top)
+    )
+
+
+def _iterations(pen: Pen, rows: list[Mapping[str, Any]]) -> Figure:
+    accepted = sum(row["accepted"] for row in rows)
+    axes, y = pen.sheet(
+        "Accepted instructions by iteration",
+        f"Share of all that were accepted, n = {accepted:,}; an instruction is improved until it is accepted",
+    )
+    bars = [
+        _Bar(
+            f"Iteration {row['iteration']}",
+            row["share"],
+            f"{percent(row['share'])}  ({row['accepted']:,} of {row['judged']:,} judged)",
+        )
+        for row in rows
+    ]
+    return pen.finish(axes, _bars(pen, axes, y, bars))
+
+
+def _bars(pen: Pen, axes: Axes, y: float, bars: list[_Bar]) -> float:
+    """Horizontal bars with a label before and a value after each; where they end."""
+    lines = [pen.lines(bar.label, MOST_LABEL) for bar in bars]
+    left = MARGIN + max(pen.width(line) for label in lines for line in label) + GAP
+    room = WIDTH - MARGIN - left - GAP - max(pen.width(bar.value) for bar in bars)
+    most = max(bar.share for bar in bars) or 1.0
+    for label, bar in zip(lines, bars, strict=True):
+        height = len(label) * LINE + GAP
+        middle, length = y + height / 2, room * bar.share / most
+        pen.write(axes, left - GAP, middle, *label, align="right")
+        axes.barh(middle, length, height=11, left=left, color=BLUE)
+        pen.write(axes, left + length + GAP * 0.7, middle, bar.value)
+        y += height
+    return y
+
+
+def _gap(pen: Pen, gap: Mapping[str, Any], accepted: int) -> Figure:
+    theta, judged, edges = gap["threshold"], gap["judged"], gap["edges"]
+    sheet, y = pen.sheet(
+        "How far apart the judge saw the two answers",
+        f"n = {judged:,} judged, {beyond(gap, accepted)}; accepted strictly beyond ±{theta:g}, hatched",
+    )
+    height, plot = 150.0, y + 2 * LINE + 4
+    figure = pen.finish(sheet, plot + height + 2.6 * LINE)
+    left = MARGIN + pen.width(f"{max(gap['counts']):,}", SMALL) + GAP
+    axes = _plot(figure, left, plot, height)
+    for low, high, count in _pieces(edges, gap["counts"], theta):
+        zone = min(abs(low), abs(high)) >= theta
+        looks: dict[str, Any] = (
+            {"color": BLUE, "hatch": "////", "edgecolor": PANEL} if zone else {"color": PALE}
+        )
+        axes.bar(low, count, width=high - low, align="edge", linewidth=0, **looks)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(0, (max(gap["counts"]) or 1) * 1.04)
+    for side, align in ((-theta, "right"), (theta, "left")):
+        if abs(side) <= edges[-1]:
+            axes.axvline(side, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), clip_on=False)
+            x = left + (WIDTH - MARGIN - left) * (side - edges[0]) / (edges[-1] - edges[0])
+            inner = {"right": "left", "left": "right"}[align] if theta > edges[-1] / 2 else align
+            x += -2 if inner == "right" else 2
+            pen.write(
+                sheet, x, plot - 7, f"{'−' if align == 'right' else '+'}{theta:g}", align=inner, size=SMALL
+            )
+    pen.write(sheet, left, plot - LINE - 7, "← target's answer better, kept", size=SMALL, colour=QUIET)
+    pen.write(
+        sheet,
+        WIDTH - MARGIN,
+        plot - LINE - 7,
+        "strong answer better, kept →",
+        align="right",
+        size=SMALL,
+        colour=QUIET,
+    )
+    pen.write(
+        sheet, (left + WIDTH - MARGIN) / 2, plot + height + 2.1 * LINE, "strong answer's score minus the target's",
+        align="center", size=SMALL, colour=QUIET,
+    )  # fmt: skip
+    return figure
+
+
+def _plot(figure: Figure, left: float, top: float, height: float) -> Axes:
+    """Axes on a panel, up to its right margin, with whole counts at the left."""
+    from matplotlib.ticker import MaxNLocator
+
+    whole = figure.get_figheight() * 72
+    axes = figure.add_axes(
+        (left / WIDTH, 1 - (top + height) / whole, (WIDTH - MARGIN - left) / WIDTH, height / whole)
+    )
+    axes.patch.set_alpha(0)
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    axes.spines["bottom"].set_color(QUIET)
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=[3, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.tick_params(labelsize=SMALL, colors=QUIET, length=0, pad=GAP)
+    axes.grid(axis="y", color=GRID)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def _pieces(edges: list[float], counts: list[int], theta: float) -> Iterator[tuple[float, float, int]]:
+    """(from, to, count) of the bins, cut where a threshold lies inside of one."""
+    for (low, high), count in zip(pairwise(edges), counts, strict=True):
+        cuts = [low, *(cut for cut in (-theta, theta) if low < cut < high), high]
+        yield from ((start, end, count) for start, end in pairwise(cuts) if count)
+
+
+def _drift(pen: Pen, drift: Mapping[str, Any]) -> Figure:
+    moved, since = drift["use_case"], drift["since"]
+    axes, y = pen.sheet(
+        "How the use cases moved",
+        f"Share of the rows in {pen.spelled(since) or 'the version before'} (○) and now (●); "
+        f"Jensen–Shannon divergence {moved['divergence']:.3f}, where 1 is nothing in common",
+    )
+    rows = [(kind, at, share) for kind in KINDS for at, share in enumerate(moved[kind][:MOST_MOVED], 1)]
+    labels = [pen.lines(_label(pen, share["name"], at), MOST_LABEL) for _, at, share in rows]
+    values = [moving(kind, share, "→") for kind, _, share in rows]
+    left = MARGIN + max(pen.width(line) for label in labels for line in label) + 2 * GAP
+    right = WIDTH - MARGIN - max(map(pen.width, values)) - 2 * GAP
+    scale = (right - left) / (max(max(share["before"], share["after"]) for _, _, share in rows) or 1.0)
+    for (kind, at, share), label, value in zip(rows, labels, values, strict=True):
+        if at == 1:
+            pen.write(axes, MARGIN, y + LINE, heading(kind, moved), weight="bold", size=SMALL, colour=QUIET)
+            y += 1.8 * LINE
+        height = len(label) * LINE + GAP
+        middle, ends = y + height / 2, {side: left + scale * share[side] for side in ("before", "after")}
+        pen.write(axes, left - 2 * GAP, middle, *label, align="right")
+        axes.plot([left, right], [middle, middle], color=GRID, linewidth=0.8, zorder=1)
+        axes.plot([ends["before"], ends["after"]], [middle, middle], color=SKY, linewidth=2.5, zorder=2)
+        for side, face in (("before", PANEL), ("after", BLUE)):
+            if kind != {"before": "new", "after": "vanished"}[side]:
+                axes.plot(
+                    [ends[side]], [middle], "o", color=BLUE, markerfacecolor=face, markersize=6.5, zorder=3
+                )
+        pen.write(axes, WIDTH - MARGIN, middle, value, align="right")
+        y += height
+    return pen.finish(axes, y, note=any(pen.spelled(share["name"]) is None for _, _, share in rows))
+
+
+def png(figure: Figure) -> bytes:
+    """The picture in 256 colours, which are a third of the bytes; without a date, or who wrote it."""
+    from PIL import Image
+
+    drawing, file = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawing, format="png", facecolor="none")
+    palette = Image.open(drawing).quantize(256, method=Image.Quantize.FASTOCTREE)
+    palette.save(file, format="png", optimize=True, dpi=(DPI, DPI))
+    return file.getvalue()

@@ -1,0 +1,133 @@
+"""How far the use cases and skills of one version of a data set lie from another's, with polars."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+NAMES = ("use_case", "skills")
+"""The columns of `default` that a drift is made from."""
+DIGITS = 6
+"""Of a fraction, where it is told."""
+MOST_SHOWN = 10
+"""Names of each kind that a drift lists."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """A name's share before and after, in [0, 1]: of the rows (use cases) or of all mentions (skills)."""
+
+    name: str
+    """The use case or the skill."""
+    before: float
+    """In [0, 1]."""
+    after: float
+    """In [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What moved between two distributions of names."""
+
+    divergence: float
+    """Jensen–Shannon, base 2, in [0, 1]: 0 for equal distributions, 1 where no name is shared."""
+    movers: tuple[Share, ...]
+    """The names of both sides whose share changed, the largest change first."""
+    new: tuple[Share, ...]
+    """The names that were not there before, the largest share first."""
+    vanished: tuple[Share, ...]
+    """The names that are not there any more, the largest share first."""
+    new_total: int
+    """How many names are new; `new` lists the first `MOST_SHOWN`."""
+    vanished_total: int
+    """How many names vanished; `vanished` lists the first `MOST_SHOWN`."""
+
+
+def drift(before: pl.LazyFrame, after: pl.LazyFrame) -> dict[str, Drift]:
+    """How the use cases and the skills are distributed in two versions of the table `default`.
+
+    Memory grows with the number of distinct names, not with the rows. Names are compared exactly; nulls are left out.
+
+    Args:
+        before: columns `use_case` (text) and `skills` (list of texts), one row a published row.
+        after: the same of the later version.
+
+    Returns:
+        `use_case` and `skills`: the drift of each.
+    """
+    names = {
+        "use_case": pl.col("use_case").cast(pl.String),
+        "skills": pl.col("skills").cast(pl.List(pl.String)).explode(),
+    }
+    counts = [_counts(before.select(name=name), after.select(name=name)) for name in names.values()]
+    return dict(zip(names, map(_drift, pl.collect_all(counts, engine="streaming")), strict=True))
+
+
+def moved(before: pl.LazyFrame, after: pl.LazyFrame) -> dict[str, Any]:
+    """What `drift` gives, as plain JSON with fractions of `DIGITS` digits."""
+    return {name: _rounded(asdict(one)) for name, one in drift(before, after).items()}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(inner) for inner in value]
+    return round(value, DIGITS) if isinstance(value, float) else value
+
+
+def _counts(before: pl.LazyFrame, after: pl.LazyFrame) -> pl.LazyFrame:
+    """How often each name is there: `name`, `before`, `after`."""
+    sides = pl.concat([before.with_columns(after=pl.lit(False)), after.with_columns(after=pl.lit(True))])
+    is_after = pl.col("after")
+    return (
+        sides.drop_nulls("name")
+        .group_by("name")
+        .agg(before=(~is_after).sum().cast(pl.Int64), after=is_after.sum().cast(pl.Int64))
+    )
+
+
+def _drift(counts: pl.DataFrame) -> Drift:
+    totals = int(counts["before"].sum()), int(counts["after"].sum())
+    shared = counts.filter((pl.col("before") > 0) & (pl.col("after") > 0))
+    new, vanished = counts.filter(pl.col("before") == 0), counts.filter(pl.col("after") == 0)
+    # in whole numbers, where equal changes are equal
+    change = (pl.col("after") * totals[0] - pl.col("before") * totals[1]).abs()
+    return Drift(
+        divergence=_divergence(shared, int(vanished["before"].sum()), int(new["after"].sum()), totals),
+        movers=_largest(shared.filter(change > 0), change, totals),
+        new=_largest(new, pl.col("after"), totals),
+        vanished=_largest(vanished, pl.col("before"), totals),
+        new_total=new.height,
+        vanished_total=vanished.height,
+    )
+
+
+def _largest(counts: pl.DataFrame, by: pl.Expr, totals: tuple[int, int]) -> tuple[Share, ...]:
+    rows = counts.sort(by, "name", descending=[True, False]).head(MOST_SHOWN)
+    before, after = (total or 1 for total in totals)
+    return tuple(
+        Share(name, b / before, a / after)
+        for name, b, a in rows.select("name", "before", "after").iter_rows()
+    )
+
+
+def _divergence(shared: pl.DataFrame, vanished: int, new: int, totals: tuple[int, int]) -> float:
+    """Jensen–Shannon, base 2.
+
+    With m the mean of two shares and d half their distance in units of m, a shared name adds
+    m/2 · ((1-d) log(1-d) + (1+d) log(1+d)), which is the same as m/2 · (log(1-d²) + 2d artanh d): the second form
+    keeps its digits where the shares nearly agree, and is 0 only where they do.
+    """
+    if not all(totals):
+        return float(any(totals))
+    # d from whole numbers: polars rounds a share of 6/15 otherwise than one of 2/5
+    before, after = pl.col("before") * totals[1], pl.col("after") * totals[0]
+    m, d = (before + after) / (2 * totals[0] * totals[1]), (after - before).abs() / (after + before)
+    terms = shared.select(m / 2 * ((-d * d).log1p() + 2 * d * d.arctanh())).to_series()
+    # fsum, because the order of the groups differs from run to run
+    divergence = math.fsum(terms) / math.log(2) + (vanished / totals[0] + new / totals[1]) / 2
+    return min(1.0, divergence)

@@ -1,0 +1,180 @@
+"""The front matter of a dataset card: what the Hub, `datasets` and programs read before anybody loads a row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+from datasets import DatasetInfo, SplitDict, SplitInfo
+from datasets.info import DatasetInfosDict
+from huggingface_hub import DatasetCardData
+
+from codeclm_hf import schema, text
+from codeclm_hf.card.languages import spoken
+from codeclm_hf.run.directory import Table
+
+_LISTS: dict[str, list[str]] = {
+    "annotations_creators": ["machine-generated"],
+    "language_creators": ["machine-generated"],
+    "task_categories": ["text-generation"],
+    "tags": ["synthetic", "codeclm", "codeclm-hf", "sft", "dpo"],
+}
+"""Front matter that people may add to."""
+_TO_TRAIN_ON = ("sft", "dpo")
+"""Tags of a data set that has rows to train on."""
+_OURS = ("size_categories", "configs", "dataset_info", "codeclm")
+_UNLESS_WRITTEN = ("pretty_name", "language", "source_datasets")
+"""Front matter that is ours until somebody writes another; `codeclm` says what we gave last."""
+_MOST_NAMES = 10
+"""Use cases and skills that the front matter lists."""
+_SIZES = (("n<1K", 1_000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000), ("100K<n<1M", 1_000_000))
+_HUB_SOURCE = re.compile(r"([\w.-]+(?:/[\w.-]+)?)@[0-9a-f]{40}")
+
+
+def front_matter(
+    old: dict[str, Any], manifest: Mapping[str, Any], tables: Mapping[str, Table]
+) -> dict[str, Any]:
+    """The front matter of a card.
+
+    Args:
+        old: that of the card as it was; what people wrote there stays, at its place.
+        manifest: the manifest of a run directory, or of a version.
+        tables: what the files of each table hold; a table without rows has none, and is no config.
+    """
+    rows = manifest["counts"]["rows"]["default"]
+    more = added(old)
+    configs = more.pop("configs")
+    if "default" in tables:  # two defaults would make load_dataset refuse them all
+        configs = [{name: value for name, value in config.items() if name != "default"} for config in configs]
+    foreign = {config.get("config_name") for config in configs}
+    ours: dict[str, Any] = {
+        "pretty_name": f"Instructions tailored to {text.name(str(manifest['models'].get('target', 'a model')))}",
+        "language": spoken(manifest.get("languages", {})) or None,
+        "source_datasets": sources(manifest),
+    }
+    lists: dict[str, Any] = {
+        name: [*(one for one in values if rows or one not in _TO_TRAIN_ON), *more[name]]
+        for name, values in _LISTS.items()
+    }
+    data = DatasetCardData(
+        **{
+            name: value if (written := _written(old, name)) is None else written
+            for name, value in ours.items()
+        },
+        **lists,
+        size_categories=[next((name for name, below in _SIZES if rows < below), "n>1M")],
+        configs=[*map(_config, tables, tables.values()), *configs],
+        dataset_info=[
+            *_infos(manifest, tables),
+            *(info for info in _infos_of(old) if info["config_name"] in foreign),
+        ],
+        codeclm={
+            **{name: deepcopy(value) for name, value in ours.items() if value},
+            **_for_machines(manifest),
+        },
+    )
+    new: dict[str, Any] = data.to_dict()  # type: ignore[no-untyped-call]
+    return {**{name: value for name, value in old.items() if name in new or name not in _OURS}, **new}
+
+
+def _config(name: str, table: Table) -> dict[str, Any]:
+    default = {"default": True} if name == "default" else {}
+    return {"config_name": name, "data_files": [{"split": "train", "path": table.pattern}], **default}
+
+
+def _infos(manifest: Mapping[str, Any], tables: Mapping[str, Table]) -> list[dict[str, Any]]:
+    """The features and sizes of our configs."""
+    told = DatasetCardData()
+    DatasetInfosDict(
+        {
+            name: DatasetInfo(
+                features=table.features,
+                splits=SplitDict(
+                    {"train": SplitInfo("train", table.nbytes, manifest["counts"]["rows"][name])}
+                ),
+                download_size=table.size,
+                dataset_size=table.nbytes,
+            )
+            for name, table in tables.items()
+        }
+    ).to_dataset_card_data(told)
+    infos = {info["config_name"]: info for info in _infos_of(vars(told))}
+    return [infos[name] for name in tables]
+
+
+def _infos_of(front: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for info in _list(front, "dataset_info"):
+        if isinstance(info, dict):
+            yield {"config_name": info.get("config_name", "default"), **info}
+
+
+def sources(manifest: Mapping[str, Any]) -> list[str] | None:
+    """The data sets on the Hub that seeds came from, and `original` where some, or metadata, came from elsewhere.
+
+    None where the manifest does not tell.
+    """
+    inputs = [one["seeds"] for one in manifest.get("contributions") or [manifest] if "seeds" in one]
+    found = [_HUB_SOURCE.fullmatch(source) for seeds in inputs for source in seeds["sources"]]
+    elsewhere = any(seeds["given"] or not seeds["sources"] for seeds in inputs) or None in found
+    return [*(["original"] if elsewhere else []), *sorted({match[1] for match in found if match})] or None
+
+
+def _for_machines(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What programs want to know of a data set before they load it; `codeclm.json` has it in full."""
+    told: dict[str, Any] = {
+        "version": manifest.get("version"),
+        "models": {str(role): str(model) for role, model in manifest["models"].items()},
+        "threshold": manifest["config"].get("threshold"),
+        "rows": dict(manifest["counts"]["rows"]),
+    }
+    if found := manifest.get("distributions"):
+        told["distributions"] = {
+            **{
+                name: [{**one, "name": text.name(one["name"])} for one in found[name]["top"][:_MOST_NAMES]]
+                for name in ("use_cases", "skills")
+            },
+            "accepted_by_iteration": [one["accepted"] for one in found["iterations"]],
+            "winner": dict(found["winner"]),
+            "mean_gap": found["gap"]["mean"],
+            "mean_tokens": {name: found["lengths"][name]["mean"] for name in ("instruction", "response")},
+        }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def theirs(front: dict[str, Any]) -> list[dict[str, Any]]:
+    """What people wrote in a front matter: keys of their own, and what they added to lists of ours."""
+    ours = {*_LISTS, *_OURS, *(name for name in _UNLESS_WRITTEN if _written(front, name) is None)}
+    more = added(front)
+    for config in more["configs"]:
+        config.pop("default", None)
+    return [
+        {name: value for name, value in front.items() if name not in ours},
+        {name: values for name, values in more.items() if values},
+    ]
+
+
+def added(front: dict[str, Any]) -> dict[str, list[Any]]:
+    """What people added to the lists that are ours, and their own configs."""
+    configs = [dict(config) for config in _list(front, "configs") if isinstance(config, dict)]
+    return {
+        **{
+            name: [value for value in _list(front, name) if value not in ours]
+            for name, ours in _LISTS.items()
+        },
+        "configs": [config for config in configs if config.get("config_name") not in list(schema.TABLES)],
+    }
+
+
+def _written(front: Mapping[str, Any], name: str) -> Any:
+    """What somebody wrote instead of what we gave; None where nobody did."""
+    ours = front.get("codeclm")
+    return (
+        None if front.get(name) == (ours.get(name) if isinstance(ours, dict) else None) else front.get(name)
+    )
+
+
+def _list(front: Mapping[str, Any], name: str) -> list[Any]:
+    value = front.get(name)
+    return value if isinstance(value, list) else [] if value is None else [value]

@@ -1,0 +1,210 @@
+"""The dataset card: front matter in YAML, generated blocks from a template.
+
+What stands outside the generated blocks, and front matter that is not ours, belongs to people: it stays.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+import yaml
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from codeclm_hf import package
+from codeclm_hf import text as shown
+from codeclm_hf.card import blocks, front_matter
+from codeclm_hf.card.captions import MOST_BARS, captions, gap_bins, ratio
+from codeclm_hf.card.languages import spoken
+from codeclm_hf.errors import BadInput
+from codeclm_hf.run import directory
+from codeclm_hf.run.directory import Table
+
+TITLE = "# A data set tailored with CodecLM"
+_SLIPS = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
+"""What PyYAML lets through of values that are not what their tags say, and of depth."""
+_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The same in C, six times as fast, where PyYAML has it."""
+_FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.S | re.M)
+
+
+def render(
+    manifest: Mapping[str, Any],
+    tables: Mapping[str, Table],
+    onto: str = "",
+    *,
+    name: str = "PATH_OR_REPO",
+    front: Mapping[str, Any] | None = None,
+) -> str:
+    """The card of a run directory or of a version.
+
+    Args:
+        manifest: the manifest.
+        tables: what the files of each table hold; a table without rows has none, since `load_dataset` cannot load it.
+        onto: the card as it was; what people wrote there stays.
+        name: what `load_dataset` is to be called with.
+        front: front matter that was asked for.
+
+    Raises:
+        BadInput: the front matter of `onto` cannot be read, or the manifest's template cannot be rendered.
+    """
+    old, body = parted(onto)
+    about_it = {**front_matter.front_matter(old, manifest, tables), **(front or {})}
+    fresh = blocks.signed(
+        _rendered(manifest.get(directory.TEMPLATE), {**_told(manifest), "front": about_it, "name": name})
+    )
+    known = {key: value for key, value in about_it.items() if value is not None}
+    text = yaml.dump(known, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return f"---\n{text}---\n{blocks.put(fresh, body) if onto else chr(10) + fresh}"
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML writes line separators of Unicode so that it reads them back as other characters, unless in quotes."""
+
+
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if re.search("[\x85\u2028\u2029]", text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _quoted)
+
+
+def _told(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a template may speak of."""
+    made = [{"models": manifest["models"]}, *manifest.get("contributions", [])]
+    models = dict.fromkeys(
+        (role, str(model)) for each in made for role, model in each.get("models", {}).items()
+    )
+    roles = list(dict.fromkeys(role for role, _ in models))
+    brought = manifest.get("contributions") or [manifest]
+    config, found = manifest["config"], manifest.get("distributions")
+    return {
+        "title": Markup(TITLE),
+        "version": manifest.get("version"),
+        "before": manifest.get("parent", {}).get("version"),
+        "counts": manifest["counts"],
+        "config": config,
+        "rows": manifest["counts"]["rows"],
+        "models": sorted(models, key=lambda one: (roles.index(one[0]), one[1])),
+        "trained": manifest["models"].get("target", "the target"),
+        "unlike": [
+            (name, config[name], usual)
+            for name, usual in package.PAPER.items()
+            if config.get(name, usual) != usual
+        ],
+        "prompts": manifest.get("prompts", {}),
+        "texts": manifest.get("prompt_texts", {}),
+        "changes": {name: one for name, one in manifest.get("changes", {}).items() if any(one.values())},
+        "incomplete": manifest.get("incomplete", False),
+        "found": found,
+        "most": MOST_BARS,
+        "gaps": gap_bins(found["gap"]) if found else [],
+        "pictures": captions(found, manifest.get("drift")) if found else {},
+        "evaluations": manifest.get("evaluations", {}),
+        "ratio": lambda one: Markup(ratio(one)),
+        "languages": manifest.get("languages"),
+        "spoken": spoken(manifest.get("languages", {})),
+        "seeds": [one["seeds"] for one in brought if "seeds" in one],
+        "scans": [(one.get("version"), one["scan"]) for one in brought if "scan" in one],
+    }
+
+
+def _rendered(template: str | None, told: Mapping[str, Any]) -> str:
+    """The body from our template, or from one that somebody gave; that is one block where it marks none."""
+    if not template:
+        return templates.get_template("dataset_card.md.jinja").render(told)
+    try:
+        text = templates.from_string(template).render(told)
+    except Exception as exc:  # whatever an expression raises
+        line = _line(exc)
+        raise BadInput(
+            f"needs a card template that can be rendered; this one cannot{f', line {line}' if line else ''} "
+            f"({shown.short(str(exc))}); the templates in codeclm_hf/cards show what there is"
+        ) from exc
+    return text if blocks.marked(text) else blocks.whole("card", text)
+
+
+def _line(exc: BaseException) -> int | None:
+    """The line of a template that an error is about."""
+    if isinstance(exc, jinja2.TemplateSyntaxError):
+        return exc.lineno
+    places, line = exc.__traceback__, None
+    while places:
+        line = places.tb_lineno if places.tb_frame.f_code.co_filename == "<template>" else line
+        places = places.tb_next
+    return line
+
+
+def parted(card: str) -> tuple[dict[str, Any], str]:
+    """A card's front matter and its body.
+
+    Raises:
+        BadInput: the front matter is no YAML mapping.
+    """
+    match = _FRONT.match(card)
+    if match is None:
+        return {}, card.removeprefix("\ufeff")
+    try:
+        front = yaml.load(match[1], Loader=_Loader) or {}
+        if not isinstance(front, dict):
+            raise ValueError(f"it is a {type(front).__name__}")
+    except (yaml.YAMLError, *_SLIPS) as exc:
+        words = " ".join(str(exc).split())
+        raise BadInput(
+            f"needs a card with YAML front matter; the one that is there cannot be read ({words})"
+        ) from exc
+    return {str(name): value for name, value in front.items()}, card[match.end() :]
+
+
+def words(card: str) -> str:
+    """What people wrote in a card: the same text for every card they did not touch."""
+    front, body = parted(card)
+    told = [*front_matter.theirs(front), blocks.around(body)]
+    return str(yaml.safe_dump([*told, *filter(None, [blocks.edits(body)])]))
+
+
+def escape(text: object) -> str:
+    """Text of a model or a server as one harmless Markdown line."""
+    line = " ".join(str(text).split())
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|&~-])", r"\\\1", line)
+
+
+def named(text: object) -> str:
+    """A name or a reason as one short, harmless line of what can be seen."""
+    return escape(shown.name(str(text)))
+
+
+def fenced(text: str) -> str:
+    """A long text as a fenced block that it cannot end, and that holds no markers of ours."""
+    inside = shown.visible(text).replace("<!-- codeclm-hf:", "<!-- codeclm-hf ").strip("\n")
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", inside)), default=0))
+    return f"{fence}text\n{inside}\n{fence}"
+
+
+def _shown(value: object) -> object:
+    """What a template's expression becomes: all text is escaped that no filter of ours made harmless."""
+    return value if isinstance(value, (Markup, int, float)) else escape(value)
+
+
+templates = ImmutableSandboxedEnvironment(  # a template may come from a stranger's version
+    loader=jinja2.PackageLoader("codeclm_hf.cards", ""),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    autoescape=False,  # that is for HTML; `finalize` escapes for Markdown
+    finalize=_shown,
+)
+"""The cards' templates, with filters that make text of a model harmless."""
+templates.filters |= {
+    "named": lambda text: Markup(named(text)),
+    "fenced": lambda text: Markup(fenced(text)),
+    "quoted": lambda text: Markup(json.dumps(text, ensure_ascii=False)),
+}
+PLAIN = words(TITLE)
+"""What people wrote in a card that they did not touch."""

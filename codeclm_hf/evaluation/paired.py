@@ -1,0 +1,165 @@
+"""Two sets of outcomes on the same instructions: two candidates that are compared, or two judges that agree or not."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from codeclm_hf.errors import BadInput
+from codeclm_hf.evaluation.outcomes import OUTCOMES, TAILS, quantile, resampled
+
+_SHOWN = 3
+"""Instructions that an error names."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the Capacity Recovery Ratios of two candidates differ on the instructions on which both were judged."""
+
+    instructions: int
+    """On which both have a readable outcome."""
+    unreadable: int
+    """Instructions left out, because one of the two has no readable outcome there."""
+    first_ratio: float
+    """The Capacity Recovery Ratio of the first, in [0, 1]."""
+    second_ratio: float
+    """That of the second."""
+    difference: float
+    """First less second."""
+    low: float
+    """Of the difference's 95 % interval, by resampling the instructions; not a number where all are alike."""
+    high: float
+    """The interval's other end."""
+    only_first: int
+    """Instructions on which the first alone recovers the reference (a win or a tie)."""
+    only_second: int
+    """Those on which the second alone does."""
+    p_value: float
+    """Of the exact two-sided sign test on the instructions that one alone recovers; 1 where there is none."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two judges agree on win, tie or loss, beyond what chance would give."""
+
+    comparisons: int
+    """With a readable outcome of both judges."""
+    unreadable: int
+    """Comparisons left out, because one of the two gave no readable outcome there."""
+    agreed: int
+    """Comparisons of which both say the same."""
+    kappa: float
+    """Cohen's; 1 for full agreement, 0 for that of chance, not a number where both know only one outcome."""
+    low: float
+    """Of its 95 % interval, for large numbers; not a number where the judges agree on everything."""
+    high: float
+    """The interval's other end."""
+
+
+def compare(first: Mapping[str, str | None], second: Mapping[str, str | None]) -> Comparison:
+    """Whether one candidate recovers the reference more often than another, on the same instructions (§5.3).
+
+    The sign test decides; with few instructions that tell the two apart the interval is the more hopeful of the two.
+
+    Args:
+        first: by instruction, "win", "tie" or "loss" of the first candidate against the reference; None where the
+            judge could not be read.
+        second: the same of the second candidate, against the same reference.
+
+    Raises:
+        BadInput: the instructions are not the same, an outcome is none, or no instruction has two.
+    """
+    pairs, unreadable = _paired(first, second)
+    recovered = Counter((one != "loss", other != "loss") for one, other in pairs)
+    only_first, only_second, n = recovered[True, False], recovered[False, True], len(pairs)
+    steps = [only_second, n - only_first - only_second, only_first]
+    low = high = math.nan
+    if max(steps) < n:
+        chance = resampled(steps)
+        low, high = ((quantile(chance, level) - n) / n for level in TAILS)
+    return Comparison(
+        instructions=n,
+        unreadable=unreadable,
+        first_ratio=(recovered[True, True] + only_first) / n,
+        second_ratio=(recovered[True, True] + only_second) / n,
+        difference=(only_first - only_second) / n,
+        low=low,
+        high=high,
+        only_first=only_first,
+        only_second=only_second,
+        p_value=sign_test(only_first, only_second),
+    )
+
+
+def sign_test(first: int, second: int) -> float:
+    """The exact two-sided p-value of so many signs of each kind, if both kinds are equally likely."""
+    n = first + second
+    term = ways = 1
+    for successes in range(min(first, second)):
+        term = term * (n - successes) // (successes + 1)
+        ways += term
+    return min(1.0, ways / 2 ** (n - 1)) if n else 1.0
+
+
+def agreement(first: Mapping[str, str | None], second: Mapping[str, str | None]) -> Agreement:
+    """Cohen's κ of two judges, or of a judge and a person.
+
+    Args:
+        first: by comparison, "win", "tie" or "loss" as the first judge sees it; None where it could not be read.
+        second: the same of the second judge.
+
+    Raises:
+        BadInput: the comparisons are not the same, an outcome is none, or no comparison has two.
+    """
+    pairs, unreadable = _paired(first, second)
+    n, cells = len(pairs), Counter(pairs)
+    agreed = sum(cells[name, name] for name in OUTCOMES)
+    rows = {name: sum(cells[name, other] for other in OUTCOMES) / n for name in OUTCOMES}
+    columns = {name: sum(cells[other, name] for other in OUTCOMES) / n for name in OUTCOMES}
+    observed, expected = agreed / n, sum(rows[name] * columns[name] for name in OUTCOMES)
+    if len(cells) == 1 and agreed:
+        return Agreement(n, unreadable, agreed, math.nan, math.nan, math.nan)
+    kappa = (observed - expected) / (1 - expected)
+    if agreed == n:
+        return Agreement(n, unreadable, agreed, kappa, math.nan, math.nan)
+    # Fleiss, Cohen and Everitt 1969, Large sample standard errors of kappa and weighted kappa
+    spread = sum(
+        count / n * ((i == j) * (1 - expected) - (columns[i] + rows[j]) * (1 - observed)) ** 2
+        for (i, j), count in cells.items()
+    )
+    variance = (spread - (observed * expected - 2 * expected + observed) ** 2) / (n * (1 - expected) ** 4)
+    half = NormalDist().inv_cdf(TAILS[1]) * math.sqrt(max(0.0, variance))
+    return Agreement(n, unreadable, agreed, kappa, max(-1.0, kappa - half), min(1.0, kappa + half))
+
+
+def _paired(
+    first: Mapping[str, str | None], second: Mapping[str, str | None]
+) -> tuple[list[tuple[str, str]], int]:
+    """The two outcomes of each instruction that has both, and how many have not."""
+    if first.keys() != second.keys():
+        missing, more = _named(first.keys() - second.keys()), _named(second.keys() - first.keys())
+        raise BadInput(
+            f"needs the same instructions on both sides; only the first has {missing}, only the second has {more}; "
+            "judge both on the same file"
+        )
+    for name, one in (*first.items(), *second.items()):
+        if one is not None and one not in OUTCOMES:
+            raise BadInput(
+                f'needs "win", "tie" or "loss", or None where it is unreadable; {name!r} has {one!r}'
+            )
+    both = [(one, other) for name, one in first.items() if one and (other := second[name])]
+    if not both:
+        raise BadInput(
+            f"needs an instruction with two readable outcomes; of {len(first)} instructions none has"
+        )
+    return both, len(first) - len(both)
+
+
+def _named(names: set[str]) -> str:
+    if not names:
+        return "none"
+    shown = ", ".join(map(repr, sorted(names)[:_SHOWN]))
+    return f"{len(names)} ({shown}{', …' if len(names) > _SHOWN else ''})"

@@ -1,1 +1,0 @@
-"""What a run's tables say. Reads tables, never calls a stage."""

@@ -1,0 +1,54 @@
+"""What a run will ask, counted before anything is spent."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import NamedTuple
+
+from codeclm_hf.stages.decode import MOST_AT_ONCE
+from codeclm_hf.stages.structured import ASKED_AGAIN
+from codeclm_hf.stages.tailor import Tailor
+
+TRIES = 1 + ASKED_AGAIN
+"""Most requests for one structured answer."""
+
+
+class Requests(NamedTuple):
+    """Requests of one stage."""
+
+    stage: str
+    least: int
+    """When every answer can be read, all seeds mean the same, and every instruction is decided as it is."""
+    most: int
+    """When every answer is asked for again and every instruction goes through all iterations."""
+
+
+def plan(tailor: Tailor, *, seeds: int, metadata: int, instructions: int) -> list[Requests]:
+    """The requests of each stage; resent ones, after a failed connection, are not counted.
+
+    Args:
+        tailor: the loop's settings.
+        seeds: seed instructions that are encoded.
+        metadata: metadata that are decoded, if all are different and none fails.
+        instructions: basic instructions.
+    """
+    more, rest = instructions % metadata, metadata - instructions % metadata
+    share = instructions // metadata
+    decode = more * ceil((share + 1) / MOST_AT_ONCE) + rest * ceil(share / MOST_AT_ONCE)
+    improvements = tailor.iterations - 1
+    responses = 2 if tailor.contrastive_filter else 1
+    judged = 2 if tailor.contrastive_filter else 0
+    rounds = tailor.iterations if tailor.contrastive_filter else 1
+    rubrics = metadata if improvements else 0
+    return [
+        Requests("encode", seeds, seeds * TRIES),
+        Requests("rubrics", min(rubrics, 1), rubrics * TRIES),
+        Requests("decode", ceil(instructions / MOST_AT_ONCE), decode * TRIES),
+        Requests("respond", instructions * responses, instructions * responses * rounds),
+        Requests("judge", instructions * judged, instructions * judged * rounds * TRIES),
+        Requests(
+            "improve",
+            0 if tailor.contrastive_filter else instructions * improvements,
+            instructions * improvements * TRIES,
+        ),
+    ]

@@ -1,0 +1,287 @@
+"""CodecLM: the stages in order, into a run directory that the same call resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from datasets import Dataset, DatasetDict
+
+from codeclm_hf import package, prompts, schema
+from codeclm_hf.card import render
+from codeclm_hf.card.charts import pictures
+from codeclm_hf.card.contents import contents
+from codeclm_hf.endpoints.budget import Budget
+from codeclm_hf.endpoints.journal import Journal
+from codeclm_hf.endpoints.protocol import Endpoint
+from codeclm_hf.errors import BadInput
+from codeclm_hf.prompts import Prompt
+from codeclm_hf.run import directory as run_directory
+from codeclm_hf.run import inputs
+from codeclm_hf.run.estimate import Requests, plan
+from codeclm_hf.run.progress import OnProgress
+from codeclm_hf.run.recipe import Recipe
+from codeclm_hf.settings import check_settings
+from codeclm_hf.stages.chain import Chain
+from codeclm_hf.stages.decode import Decode
+from codeclm_hf.stages.encode import Encode
+from codeclm_hf.stages.rubrics import Rubrics
+from codeclm_hf.stages.tailor import MOST_ITERATIONS, Tailor
+
+DEFAULT_SIZE = 200
+"""Metadata after augmentation in the paper, and instructions unless more are asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecLM:
+    """The method, with the models and settings of one data set.
+
+    The defaults are the paper's. Each stage is an attribute, for use alone.
+
+    Raises:
+        BadInput: a setting is out of range.
+    """
+
+    strong: Endpoint
+    """Encodes, writes, improves, and gives the answers to learn from."""
+    target: Endpoint
+    """The model that the data set is for; it answers every instruction as well."""
+    judge: Endpoint | None = None
+    """Who scores the answers; the strong model, unless another is given."""
+    num_rubrics: int = 4
+    """Rubrics, and so actions, a metadata: 1 to 20."""
+    iterations: int = MOST_ITERATIONS
+    """Most versions of an instruction that are judged, the basic one included: 1 to 4."""
+    threshold: float = 3.0
+    """θ, 0 to 9 on the judge's 10-point scale: an instruction is kept when the gap lies strictly beyond it."""
+    self_rubrics: bool = True
+    """False is the paper's ablation: every instruction is judged once, as it is (table 3)."""
+    contrastive_filter: bool = True
+    """False is the paper's ablation: every instruction is improved to the end and kept (table 3)."""
+    scoring: str = "discrete"
+    """`discrete`, the numbers that the judge writes, or `expected`, the means of their distributions."""
+    temperature: float = 0.7
+    """Of every answer but the judge's, who is greedy: 0 (greedy) to 2."""
+    max_new_tokens: int = 2048
+    """Most tokens of a response."""
+    use_cases: tuple[str, ...] = ()
+    """If given, every seed is encoded as one of these."""
+    prompts: str | Path | None = None
+    """A folder whose `NAME.jinja` files replace our prompts of the same name."""
+    seed: int = 0
+    """Everything random follows from it: the seeds drawn, the metadata mixed, and each request's own seed."""
+
+    def __post_init__(self) -> None:
+        check_settings(**self._settings(), prompts=self.prompts)
+        prompts.check(self.prompts)
+        for name in ("threshold", "temperature"):
+            # 3 and 3.0 are one setting, also where they are hashed
+            object.__setattr__(self, name, float(getattr(self, name)))
+
+    @property
+    def encode(self) -> Encode:
+        """Seed instructions → metadata."""
+        return Encode(prompt=self._prompt("encode"), use_cases=self.use_cases, **self._strong())
+
+    @property
+    def rubrics(self) -> Rubrics:
+        """Metadata → rubrics and actions."""
+        return Rubrics(prompt=self._prompt("rubrics"), num_rubrics=self.num_rubrics, **self._strong())
+
+    @property
+    def decode(self) -> Decode:
+        """Metadata → basic instructions."""
+        return Decode(prompt=self._prompt("decode"), **self._strong())
+
+    @property
+    def tailor(self) -> Tailor:
+        """Basic instructions → trace."""
+        return Tailor(
+            target=self.target,
+            judge=self.judge or self.strong,
+            judge_prompt=self._prompt("judge"),
+            improve_prompt=self._prompt("improve"),
+            iterations=self.iterations if self.self_rubrics else 1,
+            threshold=self.threshold,
+            contrastive_filter=self.contrastive_filter,
+            max_new_tokens=self.max_new_tokens,
+            scoring=self.scoring,
+            **self._strong(),
+        )
+
+    @property
+    def chain(self) -> Chain:
+        """Metadata → rubrics, basic instructions and their trace, without a barrier between the stages."""
+        improves = self.tailor.iterations > 1
+        return Chain(
+            rubrics=self.rubrics if improves else None, decode=self.decode, tailor=self.tailor, seed=self.seed
+        )
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Which model plays which role."""
+        judge = self.judge or self.strong
+        return {"strong": self.strong.identity, "target": self.target.identity, "judge": judge.identity}
+
+    def _settings(self) -> dict[str, Any]:
+        roles = ("strong", "target", "judge", "prompts")
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in roles}
+
+    def _prompt(self, name: str) -> Prompt:
+        return prompts.load(name, self.prompts)
+
+    def _strong(self) -> dict[str, Any]:
+        return {
+            "strong": self.strong,
+            "temperature": self.temperature,
+            "seed": self.seed,
+        }
+
+    def run(
+        self,
+        seeds: Dataset | None = None,
+        *,
+        out: str | Path,
+        metadata: Sequence[Mapping[str, Any]] | Dataset | None = None,
+        column: str = "instruction",
+        num_instructions: int = DEFAULT_SIZE,
+        num_metadata: int = DEFAULT_SIZE,
+        metadata_fraction: float = 1.0,
+        budget: Budget | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> DatasetDict:
+        """Make the data set, or go on making it: what a run directory's journal holds is not asked for again.
+
+        Args:
+            seeds: a table with instructions of the target distribution.
+            out: the run directory.
+            metadata: rows with a `use_case` and `skills` written by hand, instead of seeds or beside them.
+            column: the seeds' column that holds the instruction.
+            num_instructions: basic instructions to make, in all; exactly so many are judged.
+            num_metadata: metadata to have after mixing and matching, at most one an instruction.
+            metadata_fraction: share of them to use, with the number of instructions held constant (fig. 4).
+            budget: how much may be asked for in all, what the run directory's journal holds included.
+            on_progress: called, on another thread, when a row is done.
+
+        Returns:
+            The tables `default`, `preference`, `trace` and `metadata`.
+
+        Raises:
+            BadInput: something given cannot be used; nothing was written.
+            EndpointError: an endpoint cannot serve now; call again to go on.
+            BudgetSpent: call again with a larger one to go on.
+        """
+        recipe = self.recipe(
+            seeds,
+            metadata=metadata,
+            column=column,
+            num_instructions=num_instructions,
+            num_metadata=num_metadata,
+            metadata_fraction=metadata_fraction,
+        )
+        manifest = self._manifest(num_instructions, num_metadata, metadata_fraction)
+        manifest["seeds"] = inputs.provenance(seeds, metadata)
+        directory = run_directory.claim(out, manifest)
+        budget = budget or Budget()
+        journal = Journal(directory / run_directory.JOURNAL, budget)
+        try:
+            made, usage = recipe.make(journal, on_progress)
+            journal.complete()
+        finally:
+            journal.close()
+        tables = run_directory.with_pulled(directory, made)
+        frames = {
+            name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in tables.items()
+        }
+        manifest |= {**contents(frames, threshold=self.threshold), "usage": usage}
+        if budget.cost is not None:
+            manifest["cost"] = {
+                "price_in": budget.price_in,
+                "price_out": budget.price_out,
+                "all": budget.cost,
+            }
+        run_directory.write(directory, tables, manifest, render.render, pictures(manifest["distributions"]))
+        return DatasetDict(tables)
+
+    def plan(
+        self,
+        seeds: Dataset | None = None,
+        *,
+        metadata: Sequence[Mapping[str, Any]] | Dataset | None = None,
+        column: str = "instruction",
+        num_instructions: int = DEFAULT_SIZE,
+        num_metadata: int = DEFAULT_SIZE,
+        metadata_fraction: float = 1.0,
+    ) -> list[Requests]:
+        """What `run` with the same arguments would ask, at the least and at the most; nothing is asked or written."""
+        recipe = self.recipe(
+            seeds,
+            metadata=metadata,
+            column=column,
+            num_instructions=num_instructions,
+            num_metadata=num_metadata,
+            metadata_fraction=metadata_fraction,
+        )
+        return plan(
+            self.tailor,
+            seeds=recipe.seeds["error"].count(None),
+            metadata=max(1, round(metadata_fraction * recipe.num_metadata)),
+            instructions=num_instructions,
+        )
+
+    def recipe(
+        self,
+        seeds: Dataset | None = None,
+        *,
+        metadata: Sequence[Mapping[str, Any]] | Dataset | None = None,
+        column: str = "instruction",
+        num_instructions: int = DEFAULT_SIZE,
+        num_metadata: int = DEFAULT_SIZE,
+        metadata_fraction: float = 1.0,
+    ) -> Recipe:
+        """What `run` with the same arguments makes its tables of; nothing is asked or written.
+
+        Raises:
+            BadInput: something given cannot be used.
+        """
+        check_settings(
+            num_instructions=num_instructions, num_metadata=num_metadata, metadata_fraction=metadata_fraction
+        )
+        if seeds is None and metadata is None:
+            raise BadInput("needs seed instructions, or metadata written by hand; came neither")
+        if seeds is not None and not isinstance(seeds, Dataset):
+            raise BadInput(
+                f"needs the seeds as a datasets.Dataset (one split); came a {type(seeds).__name__}"
+            )
+        size = min(num_metadata, num_instructions)
+        given = inputs.given(metadata if metadata is not None else [], size, self.seed)
+        drawn = schema.table([], schema.SEEDS)
+        if seeds is not None:
+            drawn = inputs.drawn(seeds, column, size - len(given), self.seed)
+        return Recipe(
+            encode=self.encode,
+            chain=self.chain,
+            seeds=drawn,
+            given=given,
+            num_instructions=num_instructions,
+            num_metadata=size,
+            metadata_fraction=float(metadata_fraction),
+        )
+
+    def _manifest(self, num_instructions: int, num_metadata: int, metadata_fraction: float) -> dict[str, Any]:
+        return {
+            "codeclm_hf": package.VERSION,
+            "models": self.models,
+            "config": {
+                "num_instructions": num_instructions,
+                "num_metadata": num_metadata,
+                "metadata_fraction": metadata_fraction,
+                **self._settings(),
+            },
+            "prompts": {name: self._prompt(name).hash for name in prompts.MAKING},
+            "prompt_texts": {name: self._prompt(name).text for name in prompts.MAKING},
+            "versions": package.versions(),
+        }

@@ -1,0 +1,138 @@
+"""How far a run is, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from datasets import Dataset
+
+from codeclm_hf.endpoints.budget import Budget
+from codeclm_hf.endpoints.journal import Journaled
+from codeclm_hf.stages import contrast
+from codeclm_hf.stages.chain import Chain
+from codeclm_hf.stages.stage import Row, Stage
+from codeclm_hf.stages.tailor import Tailor
+
+STAGES = ("encode", "rubrics", "decode", "respond", "judge", "improve")
+"""Who asks, in the order of the flow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a stage is."""
+
+    stage: str
+    """Of `encode`, `rubrics`, `decode` and `tailor`."""
+    done: int
+    """Input rows that are done; of `tailor`, instructions."""
+    total: int
+    """Rows there are."""
+    accepted: int
+    """Instructions accepted so far."""
+    requests: int
+    """Requests sent and answered, in the whole run."""
+    tokens: int
+    """Tokens of those requests and answers, in the whole run."""
+    cost: float | None = None
+    """What all answers so far cost, where the budget has prices."""
+    projected: float | None = None
+    """What they will have cost in the end, as far as the answers so far tell."""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Report:
+    """Maps the stages of one run and tells how far they are.
+
+    Args:
+        endpoints: the run's endpoints by role.
+        budget: what the run may ask for, and has.
+        tell: called on the transport's thread when a row is done.
+    """
+
+    def __init__(self, endpoints: Mapping[str, Journaled], budget: Budget, tell: OnProgress | None) -> None:
+        self._endpoints = endpoints
+        self._budget = budget
+        self._tell = tell
+        self._accepted = 0
+        self._kept = budget.tokens
+
+    def map(self, stage: Stage, dataset: Dataset) -> Dataset:
+        """`stage.map`, with reports."""
+        if self._tell is None:
+            return stage.map(dataset)
+        tell, totals = self._tell, stage.totals(dataset)
+        done = dict.fromkeys(totals, 0)
+
+        def on_rows(name: str, rows: list[Row]) -> None:
+            done[name] += 1
+            self._accepted += sum(row.get("verdict") in contrast.ACCEPTED for row in rows)
+            tell(self._progress(stage, name, done[name], totals))
+
+        for name in totals:
+            tell(self._progress(stage, name, 0, totals))
+        return stage.map(dataset, on_rows=on_rows)
+
+    def _progress(self, stage: Stage, name: str, done: int, totals: Mapping[str, int]) -> Progress:
+        usages = [usage for endpoint in self._endpoints.values() for usage in endpoint.usage.values()]
+        early = 20 * done < totals[name]
+        return Progress(
+            stage=name,
+            done=done,
+            total=totals[name],
+            accepted=self._accepted,
+            requests=sum(usage.requests for usage in usages),
+            tokens=self._budget.tokens - self._kept,
+            cost=self._budget.cost,
+            projected=self._projected(stage.tailor, totals)
+            if isinstance(stage, Chain) and not early
+            else None,
+        )
+
+    def _projected(self, tailor: Tailor, totals: Mapping[str, int]) -> float | None:
+        if (cost := self._budget.cost) is None:
+            return None
+        answers = dict.fromkeys(STAGES, 0)
+        for endpoint in self._endpoints.values():
+            for name, usage in endpoint.usage.items():
+                answers[name] += usage.requests + usage.replayed
+        instructions = totals[tailor.name]
+        if tailor.contrastive_filter and answers["judge"] < 2 * instructions:
+            return None  # the first round has not told yet how many go on
+        # A share of the judged instructions is improved and judged once more, a share of those again, and so on.
+        again = (
+            min(1.0, 2 * answers["improve"] / max(answers["judge"], 1)) if tailor.contrastive_filter else 1.0
+        )
+        rounds = sum(again**n for n in range(tailor.iterations))
+        expected = {
+            "rubrics": totals.get("rubrics", 0),
+            "decode": totals["decode"],
+            "respond": 2 * instructions * rounds if tailor.contrastive_filter else instructions,
+            "judge": 2 * instructions * rounds,
+            "improve": instructions * (rounds - 1),
+        }
+        made_of = 0.0
+        for endpoint in self._endpoints.values():
+            for name, usage in endpoint.usage.items():
+                price = self._budget.price(usage.prompt_tokens, usage.completion_tokens) or 0.0
+                made_of += price * max(1.0, expected.get(name, 0) / max(answers[name], 1))
+        return max(cost, made_of)
+
+    def usage(self) -> list[dict[str, Any]]:
+        """Answers and tokens that the data set is made of, by stage and model: asked now or replayed, the same."""
+        return [
+            {
+                "stage": stage,
+                "role": role,
+                "model": endpoint.identity,
+                "answers": usage.requests + usage.replayed,
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
+            }
+            for stage in STAGES
+            for role, endpoint in self._endpoints.items()
+            if (usage := endpoint.usage.get(stage)) is not None
+        ]

@@ -1,0 +1,71 @@
+"""Recipe: all that the tables of one data set are made of, and the making."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from datasets import Dataset, concatenate_datasets
+
+from codeclm_hf.endpoints.journal import Journal, Journaled
+from codeclm_hf.run import inputs
+from codeclm_hf.run.progress import OnProgress, Report
+from codeclm_hf.stages import contrast
+from codeclm_hf.stages.augment import augment, subsample
+from codeclm_hf.stages.chain import Chain, parted
+from codeclm_hf.stages.encode import Encode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The stages, their inputs as they were drawn, and the sizes."""
+
+    encode: Encode
+    chain: Chain
+    seeds: Dataset
+    """Those to encode, and those that cannot be used."""
+    given: Dataset
+    """Metadata written by hand."""
+    num_instructions: int
+    num_metadata: int
+    """After mixing and matching."""
+    metadata_fraction: float
+
+    def spec(self) -> dict[str, Any]:
+        """What shapes the rows, as plain data: contents, models' identities, settings and prompts; see `Stage.spec`."""
+        return {
+            "seeds": self.seeds.to_list(),
+            "given": self.given.to_list(),
+            "sizes": [self.num_instructions, self.num_metadata, self.metadata_fraction],
+            "encode": self.encode.spec() if None in self.seeds["error"] else None,
+            "chain": self.chain.spec(),
+        }
+
+    def make(
+        self, journal: Journal, on_progress: OnProgress | None = None
+    ) -> tuple[dict[str, Dataset], list[dict[str, Any]]]:
+        """Make the tables of the answers that a journal holds, and of new ones that it then holds.
+
+        Returns:
+            The tables `default`, `preference`, `trace` and `metadata`, and the answers and tokens they are made of.
+
+        Raises:
+            EndpointError: an endpoint cannot serve now.
+            BudgetSpent: the journal's budget is used up.
+        """
+        tailor, rubrics, seed = self.chain.tailor, self.chain.rubrics, self.chain.seed
+        roles = {"strong": tailor.strong, "target": tailor.target, "judge": tailor.judge}
+        kept = {role: Journaled(endpoint, journal) for role, endpoint in roles.items()}
+        report, strong = Report(kept, journal.budget, on_progress), kept["strong"]
+        chain = replace(
+            self.chain,
+            rubrics=replace(rubrics, strong=strong) if rubrics is not None else None,
+            decode=replace(self.chain.decode, strong=strong),
+            tailor=replace(tailor, strong=strong, target=kept["target"], judge=kept["judge"]),
+        )
+        table = concatenate_datasets(
+            [self.given, report.map(replace(self.encode, strong=strong), self.seeds)]
+        )
+        table = subsample(augment(table, self.num_metadata, seed=seed), self.metadata_fraction, seed=seed)
+        trace, table = parted(report.map(chain, inputs.shared_out(table, self.num_instructions)))
+        return contrast.tables(trace, table), report.usage()

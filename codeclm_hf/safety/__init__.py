@@ -1,0 +1,1 @@
+"""What must not be released: secrets and personal data in texts."""

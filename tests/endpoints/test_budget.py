@@ -1,0 +1,135 @@
+"""The budget: a run stops cleanly at its limit, goes on with a larger one, and says what it costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeclm_hf import BadInput, Budget, BudgetSpent, CodecLM, Completion, Progress, endpoint
+from codeclm_hf.endpoints.journal import Journal
+from support.inputs import tree
+from support.model_server import StandIn
+
+WorldOf = Callable[..., tuple[StandIn, StandIn]]
+SMALL: dict[str, Any] = {"num_instructions": 10, "num_metadata": 4}
+
+
+def codec_of(servers: tuple[StandIn, StandIn], **options: Any) -> CodecLM:
+    strong, target = (endpoint(server.url, **options) for server in servers)
+    return CodecLM(strong=strong, target=target)
+
+
+def answer(tokens: int) -> Completion:
+    return Completion(text="", finish_reason="stop", prompt_tokens=tokens, completion_tokens=tokens)
+
+
+@given(st.lists(st.sampled_from(["send", "answer", "fail"])), st.integers(1, 5))
+def test_no_more_is_ever_sent_than_may_be_answered(steps: list[str], most: int) -> None:
+    """Answers and requests on the wire together never pass the limit; one that fails gives its place back."""
+    budget, wire = Budget(max_requests=most), []
+    for step in steps:
+        if step == "send":
+            sending = budget.sending()
+            if budget.requests + len(wire) >= most:
+                with pytest.raises(BudgetSpent, match=f"the budget of {most} requests is spent"):
+                    sending.__enter__()
+            else:
+                sending.__enter__()
+                wire.append(sending)
+        elif wire and step == "answer":
+            wire.pop().__exit__(None, None, None)
+            budget.spend(answer(1))
+        elif wire:
+            assert not wire.pop().__exit__(OSError, OSError("gone"), None)
+    assert budget.requests + len(wire) <= most
+
+
+def test_tokens_on_the_wire_count_as_the_mean_so_far() -> None:
+    """A token budget stops before the answers that are on their way can overrun it by much."""
+    budget = Budget(max_tokens=100)
+    for _ in range(2):
+        with budget.sending():
+            pass
+        budget.spend(answer(10))
+    wire = [budget.sending() for _ in range(3)]
+    for sending in wire:
+        sending.__enter__()
+    with pytest.raises(BudgetSpent, match="--max-tokens"):
+        budget.sending().__enter__()
+
+
+@pytest.mark.parametrize(
+    "limit", [{"max_requests": 0}, {"max_tokens": -1}, {"price_in": -1}, {"price_out": float("inf")}]
+)
+def test_a_limit_that_is_none_is_refused(limit: dict[str, Any]) -> None:
+    """The error names the option and what came."""
+    (name,) = limit
+    with pytest.raises(BadInput, match=f"needs .*{name.replace('_', '-')}.* came {limit[name]}"):
+        Budget(**limit)
+
+
+@pytest.mark.parametrize("limit", [{"max_requests": 30}, {"max_tokens": 2000}])
+def test_a_run_stops_at_its_limit_and_goes_on_with_a_larger_one(
+    world_of: WorldOf, seeds: Dataset, tmp_path: Path, limit: dict[str, int]
+) -> None:
+    """All that was paid for is kept, the same limit again asks nothing, and in the end nothing was asked twice."""
+    whole = world_of()
+    codec_of(whole).run(seeds, out=tmp_path / "whole", **SMALL)
+    servers = world_of()
+    for _ in range(2):
+        with pytest.raises(BudgetSpent, match="run the same command again"):
+            codec_of(servers).run(seeds, out=tmp_path / "out", budget=Budget(**limit), **SMALL)
+        budget = Budget()
+        journal = Journal(tmp_path / "out" / "journal.sqlite", budget)
+        journal.close()
+        assert budget.requests == sum(len(server.asked) for server in servers)
+    if "max_requests" in limit:
+        assert budget.requests == limit["max_requests"]
+    else:
+        assert budget.tokens == pytest.approx(limit["max_tokens"], rel=0.15)
+    codec_of(servers).run(seeds, out=tmp_path / "out", budget=Budget(max_requests=10_000), **SMALL)
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+    assert [len(server.asked) for server in servers] == [len(server.asked) for server in whole]
+
+
+def test_what_it_costs_is_shown_while_it_runs_and_kept(
+    world_of: WorldOf, seeds: Dataset, tmp_path: Path
+) -> None:
+    """With prices, every progress has the cost so far, later ones what it will be, and the manifest what it was."""
+    told: list[Progress] = []
+    budget = Budget(price_in=2.0, price_out=10.0)
+    codec_of(world_of()).run(seeds, out=tmp_path, budget=budget, on_progress=told.append, **SMALL)
+    assert budget.cost == pytest.approx((2 * budget.prompt_tokens + 10 * budget.completion_tokens) / 1e6)
+    assert told[0].cost == 0
+    assert told[-1].cost == told[-1].projected == budget.cost
+    manifest = json.loads((tmp_path / "codeclm.json").read_text())
+    assert manifest["cost"] == {"price_in": 2.0, "price_out": 10.0, "all": budget.cost}
+
+
+def test_the_manifest_has_totals_by_stage_and_model(
+    world_of: WorldOf, seeds: Dataset, tmp_path: Path
+) -> None:
+    """Every stage's answers and tokens, by the model that gave them, add up to what the servers gave."""
+    servers = world_of()
+    codec = codec_of(servers)
+    codec.run(seeds, out=tmp_path, **SMALL)
+    usage = json.loads((tmp_path / "codeclm.json").read_text())["usage"]
+    assert [(row["stage"], row["role"]) for row in usage] == [
+        ("encode", "strong"),
+        ("rubrics", "strong"),
+        ("decode", "strong"),
+        ("respond", "strong"),
+        ("respond", "target"),
+        ("judge", "judge"),
+        ("improve", "strong"),
+    ]
+    assert {row["model"] for row in usage} == {codec.strong.identity, codec.target.identity}
+    assert sum(row["answers"] for row in usage) == sum(len(server.asked) for server in servers)
+    assert all(row["prompt_tokens"] > 0 and row["completion_tokens"] > 0 for row in usage)

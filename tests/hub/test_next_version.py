@@ -1,0 +1,349 @@
+"""The next version: its tables, its number, its manifest and its card, before anything is sent."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from huggingface_hub import DatasetCard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codeclm_hf import schema
+from codeclm_hf.card import render
+from codeclm_hf.card.statistics import READ, counts
+from codeclm_hf.errors import BadInput, MergeConflict
+from codeclm_hf.hub.merge import Counts
+from codeclm_hf.hub.next_version import Draft, Sides, Wish, draft
+from codeclm_hf.hub.snapshot import Snapshot
+from codeclm_hf.hub.version import FIRST, Version
+from codeclm_hf.run.directory import described
+from support.tables import MANIFEST, VERSIONS, Row, default_row, metadata_row, snapshot, table, written
+
+REPO = "me/data"
+A, B, C = (default_row(name, name) for name in "abc")
+Tables = Mapping[str, Sequence[Row]]
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def run(folder: Path, tables: Tables, words: str = "", **about: Any) -> Snapshot:
+    """A run directory's content, with a card that says these words after the title."""
+    made = snapshot(folder, tables)
+    manifest = {
+        **MANIFEST,
+        "usage": [],
+        "counts": counts({name: made.frame(name, columns) for name, columns in READ.items()}),
+        **about,
+    }
+    text = render.render(manifest, described(made.files)).replace(
+        render.TITLE, f"{render.TITLE}\n\n{words}".rstrip()
+    )
+    return Snapshot(made.files, manifest, text)
+
+
+def following(
+    folder: Path, ours: Snapshot, theirs: Snapshot | None = None, latest: Version | None = None, **how: Any
+) -> Draft:
+    """The version that ours makes on top of theirs."""
+    wish = Wish(
+        **{name: how.pop(name) for name in ("version", "bump", "front", "take", "numbered") if name in how}
+    )
+    theirs = theirs or Snapshot()
+    if latest is None and theirs.manifest:
+        latest = Version.of_tag(theirs.manifest["version"])
+    return draft(Sides(ours=ours, theirs=theirs, **how), wish, latest=latest, repo=REPO, scratch=folder)
+
+
+def first(folder: Path, tables: Tables, words: str = "", **about: Any) -> Snapshot:
+    """What stands on the Hub once a run was published there."""
+    return dataclasses.replace(
+        following(folder, run(folder, tables, words, **about)).content, commit="c0ffee"
+    )
+
+
+def rows(of: Snapshot, config: str = "default") -> list[Row]:
+    return table(of.batches(config))
+
+
+def test_the_first_version_is_1_0_0_and_holds_the_run(tmp_path: Path) -> None:
+    """Its tables are the run's files, and its manifest and card say so."""
+    ours = run(tmp_path, {"default": [A, B], "metadata": [metadata_row("m")]})
+    made = following(tmp_path, ours)
+    assert made.version == FIRST and made.new
+    assert made.content.files == ours.files
+    assert made.changes == {"default": Counts(added=2), "metadata": Counts(added=1)}
+    manifest = made.content.manifest
+    assert manifest["version"] == "1.0.0" and manifest["parent"] == {"commit": None, "version": None}
+    assert manifest["columns"]["metadata"][0] == "metadata_id: string"
+    assert [one["version"] for one in manifest["contributions"]] == ["1.0.0"]
+    assert 'load_dataset("me/data", "default", split="train", revision="v1.0.0")' in made.content.card
+    assert "usage" in manifest and "incomplete" not in manifest
+
+
+def test_the_same_again_is_no_version(tmp_path: Path) -> None:
+    """A run that the Hub has already makes the draft that is there."""
+    tables = {"default": [A, B], "metadata": [metadata_row("m")]}
+    theirs = first(tmp_path, tables)
+    made = following(tmp_path, run(tmp_path, tables), theirs)
+    assert not made.new and made.version == FIRST and not made.changes
+    assert (made.content.card, made.content.manifest) == (theirs.card, theirs.manifest)
+    known = Snapshot({}, theirs.manifest, theirs.card, "c0ffee", known=lambda: theirs.digests)
+    again = following(tmp_path, run(tmp_path, tables), known, base=theirs.digests)
+    assert not again.new and rows(again.content) == [A, B]
+
+
+def test_part_of_what_is_there_changes_nothing(tmp_path: Path) -> None:
+    """A folder that never was there and has nothing new adds nothing and removes nothing."""
+    theirs = first(tmp_path, {"default": [A, B]})
+    made = following(tmp_path, run(tmp_path, {"default": [B]}), theirs)
+    assert not made.new and rows(made.content) == [A, B]
+
+
+@settings(max_examples=15)
+@given(version=VERSIONS)
+def test_manifest_and_card_tell_of_the_merged_rows(folder: Path, version: Any) -> None:
+    """Counts, changes and card are those that the merged tables alone give, counted in plain Python."""
+    config, base, ours, theirs = version
+    there = first(folder, {config: theirs})
+    before = snapshot(folder, {config: base}).digests
+    made = following(folder, run(folder, {config: ours}), there, base=before, take="theirs")
+    content, manifest = made.content, made.content.manifest
+    merged = {name: rows(content, name) for name in schema.TABLES}
+    assert manifest["counts"]["rows"] == {name: len(found) for name, found in merged.items()}
+    origins = Counter(row["origin"] for row in merged["metadata"] if row["use_case"] is not None)
+    total, failed = origins.total(), len(merged["metadata"]) - origins.total()
+    known = {origin: origins[origin] for origin in ("seed", "given", "augmented")}
+    assert manifest["counts"]["metadata"] == {"total": total, **known, "failed": failed}
+    assert made.version == (
+        FIRST.bump("minor" if any(made.changes.values()) else "patch") if made.new else FIRST
+    )
+    assert bool(manifest.get("incomplete")) == (not merged["default"])
+    fresh = snapshot(folder, merged)
+    about = {
+        **manifest,
+        "counts": counts({name: fresh.frame(name, columns) for name, columns in READ.items()}),
+    }
+    assert content.card == render.render(about, described(content.files), name=REPO)
+    data = DatasetCard(content.card).data
+    assert [one["config_name"] for one in data.configs] == [name for name, found in merged.items() if found]
+    for one in data.configs:
+        folder_name, pattern = one["data_files"][0]["path"].removeprefix("data/").split("/")
+        assert all(Path(file.name).match(pattern) for file in content.files[folder_name])
+
+
+def test_a_new_row_is_a_minor_version_and_credits_both_runs(tmp_path: Path) -> None:
+    """The rows of both stand, and what made each version is kept."""
+    theirs = first(tmp_path, {"default": [A]})
+    ours = run(tmp_path, {"default": [B]}, models={"strong": "other", "target": "small", "judge": "third"})
+    made = following(tmp_path, ours, theirs)
+    assert made.version == Version(1, 1, 0)
+    assert rows(made.content) == [A, B]
+    assert [one["models"]["strong"] for one in made.content.manifest["contributions"]] == [
+        "big|model",
+        "other",
+    ]
+    assert made.content.manifest["parent"] == {"commit": "c0ffee", "version": "1.0.0"}
+    last = following(tmp_path, run(tmp_path, {"default": [C]}), made.content)
+    assert last.version == Version(1, 2, 0)
+    assert [one["version"] for one in last.content.manifest["contributions"]] == ["1.0.0", "1.1.0"]
+    assert all(f"| {name} |" in last.content.card for name in ("big\\|model", "other", "small", "third"))
+
+
+def test_what_comes_in_brings_all_that_made_it(tmp_path: Path) -> None:
+    """A branch of several versions keeps each one's making when it is merged."""
+    theirs = first(tmp_path, {"default": [A]})
+    branch = following(tmp_path, run(tmp_path, {"default": [B]}, prompts={"encode": "two"}), theirs).content
+    branch = following(tmp_path, run(tmp_path, {"default": [C]}, prompts={"encode": "three"}), branch).content
+    made = following(tmp_path, branch, theirs, base=theirs.digests)
+    assert rows(made.content) == [A, B, C]
+    assert [one["prompts"]["encode"] for one in made.content.manifest["contributions"]] == [
+        "abc",
+        "two",
+        "three",
+    ]
+
+
+def test_what_a_pull_request_brings_gets_the_number_of_its_merge(tmp_path: Path) -> None:
+    """Its making has no version until it is merged, and is credited once."""
+    theirs = first(tmp_path, {"default": [A]})
+    asked = following(
+        tmp_path, run(tmp_path, {"default": [B]}, prompts={"encode": "two"}), theirs, numbered=False
+    )
+    assert [one["version"] for one in asked.content.manifest["contributions"]] == ["1.0.0", None]
+    made = following(tmp_path, asked.content, theirs, base=theirs.digests)
+    assert [one["version"] for one in made.content.manifest["contributions"]] == ["1.0.0", "1.1.0"]
+
+
+def test_a_removal_credits_nobody(tmp_path: Path) -> None:
+    """A version without a row that was there is minor, and its contributions are the earlier ones."""
+    theirs = first(tmp_path, {"default": [A, B]})
+    made = following(tmp_path, run(tmp_path, {"default": [A]}, prompts={}), theirs, base=theirs.digests)
+    assert made.version == Version(1, 1, 0) and made.changes == {"default": Counts(removed=1)}
+    assert made.content.manifest["contributions"] == theirs.manifest["contributions"]
+
+
+def test_scores_that_mean_something_else_are_a_major_version(tmp_path: Path) -> None:
+    """Another `scoring` makes new rows major, and no rows nothing."""
+    theirs = first(tmp_path, {"default": [A]})
+    other = {**MANIFEST["config"], "scoring": "strict"}
+    assert following(tmp_path, run(tmp_path, {"default": [B]}, config=other), theirs).version == Version(
+        2, 0, 0
+    )
+    assert not following(tmp_path, run(tmp_path, {"default": [A]}, config=other), theirs).new
+
+
+def widened(folder: Path, of: Snapshot, found: list[Row], *columns: pa.Field) -> Snapshot:
+    """The same with more columns in `default`."""
+    made = written(folder, found, pa.schema([*schema.DEFAULT.arrow_schema, *columns]).with_metadata(None))
+    return dataclasses.replace(of, files={**of.files, "default": made})
+
+
+def test_new_columns_are_a_major_version_and_none_is_lost(tmp_path: Path) -> None:
+    """A column that one side has alone stays, null in the rows of the other, and merging again changes nothing."""
+    more = pa.field("language", pa.string())
+    german = {**A, "language": "de"}
+    theirs = first(tmp_path, {"default": [A]})
+    ours = widened(tmp_path, run(tmp_path, {"default": [A]}), [german], more)
+    there = dataclasses.replace(following(tmp_path, ours, theirs, base=theirs.digests).content, commit="1")
+    assert there.manifest["version"] == "2.0.0" and rows(there) == [german]
+    made = following(tmp_path, run(tmp_path, {"default": [A, B]}), there, base=theirs.digests)
+    assert rows(made.content) == [german, {**B, "language": None}]
+    assert made.version == Version(2, 1, 0)
+    again = following(tmp_path, run(tmp_path, {"default": [A, B]}), made.content, base=theirs.digests)
+    assert not again.new
+
+
+def test_the_order_of_columns_is_no_change(tmp_path: Path) -> None:
+    """The same rows in columns of another order are no version of their own level but a patch at most."""
+    theirs = first(tmp_path, {"default": [A]})
+    columns = pa.schema([schema.DEFAULT.arrow_schema.field(name) for name in reversed(list(schema.DEFAULT))])
+    ours = dataclasses.replace(
+        run(tmp_path, {"default": [A]}), files={"default": written(tmp_path, [A], columns)}
+    )
+    made = following(tmp_path, ours, theirs)
+    assert not any(made.changes.values()) and made.version in (FIRST, Version(1, 0, 1))
+
+
+def test_a_card_alone_is_a_patch(tmp_path: Path) -> None:
+    """Words or a license without rows keep the manifest's making and files."""
+    theirs = first(tmp_path, {"default": [A, B]})
+    made = following(tmp_path, run(tmp_path, {"default": [A]}, "By hand.", prompts={}), theirs)
+    assert made.version == Version(1, 0, 1) and rows(made.content) == [A, B]
+    assert "By hand." in made.content.card
+    assert made.content.manifest["prompts"] == MANIFEST["prompts"]
+    licensed = following(tmp_path, run(tmp_path, {"default": [A]}), theirs, front={"license": "mit"})
+    assert licensed.version == Version(1, 0, 1)
+    assert DatasetCard(licensed.content.card).data.license == "mit"
+    again = following(tmp_path, run(tmp_path, {"default": [A]}), licensed.content, base_words=render.PLAIN)
+    assert not again.new
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "stands"),
+    [
+        (None, "", "", ""),
+        (None, "x", "", "x"),
+        (None, "", "y", "y"),
+        (None, "x", "x", "x"),
+        (None, "x", "y", None),
+        ("x", "x", "y", "y"),
+        ("y", "x", "y", "x"),
+        ("z", "x", "x", "x"),
+        ("z", "x", "y", None),
+        ("x", "", "x", ""),
+        ("x", "x", "", ""),
+        ("z", "", "y", None),
+    ],
+)
+def test_the_words_of_the_side_that_changed_them_stand(
+    base: str | None, ours: str, theirs: str, stands: str | None, tmp_path: Path
+) -> None:
+    """As with rows: words changed on one side stand, also where they were taken out; two changes are a conflict."""
+    there = first(tmp_path, {"default": [A]}, theirs)
+    mine = run(tmp_path, {"default": [A, B]}, ours)
+    before = None if base is None else render.words(run(tmp_path, {"default": [A]}, base).card)
+    if stands is None:
+        with pytest.raises(MergeConflict, match="text of the card"):
+            following(tmp_path, mine, there, base_words=before)
+        for take, kept in (("ours", ours), ("theirs", theirs)):
+            made = following(tmp_path, mine, there, base_words=before, take=take)
+            assert render.words(made.content.card) == render.words(run(tmp_path, {"default": [A]}, kept).card)
+    else:
+        made = following(tmp_path, mine, there, base_words=before)
+        assert render.words(made.content.card) == render.words(run(tmp_path, {"default": [A]}, stands).card)
+
+
+def test_a_card_that_is_gone_here_takes_no_words_from_there(tmp_path: Path) -> None:
+    """A folder without a card keeps the card of the Hub."""
+    theirs = first(tmp_path, {"default": [A]}, "Words.")
+    ours = dataclasses.replace(run(tmp_path, {"default": [A, B]}), card="")
+    made = following(tmp_path, ours, theirs, base_words=render.words(theirs.card))
+    assert "Words." in made.content.card
+
+
+def test_rows_in_conflict_stop_it_and_are_named(tmp_path: Path) -> None:
+    """The message counts them and names some; `take` ends them."""
+    theirs = first(tmp_path, {"default": [default_row(str(n)) for n in range(7)]})
+    ours = run(tmp_path, {"default": [default_row(str(n), "other") for n in range(7)]})
+    with pytest.raises(
+        MergeConflict, match=r"^7 rows changed on both sides, differently: default 0, .* and 2 more$"
+    ):
+        following(tmp_path, ours, theirs)
+    made = following(tmp_path, ours, theirs, take={"default": {str(n): "ours" for n in range(7)}})
+    assert {row["instruction"] for row in rows(made.content)} == {"other"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"), [("1.0.0", "is there already"), ("0.9.0", "is lower than 1.0.0, the latest")]
+)
+def test_a_version_that_cannot_be_had_is_told(asked: str, why: str, tmp_path: Path) -> None:
+    """One that is taken and one below the latest are bad input, each in a sentence of its own."""
+    theirs = first(tmp_path, {"default": [A]})
+    with pytest.raises(BadInput, match=f"^needs a version above 1.0.0; {asked} {why}"):
+        following(tmp_path, run(tmp_path, {"default": [B]}), theirs, version=Version.parse(asked))
+
+
+@given(
+    latest=st.none() | st.builds(Version, *[st.integers(0, 20)] * 3),
+    bump=st.sampled_from(["auto", "major", "patch"]),
+)
+@settings(max_examples=6)
+def test_the_number_follows_the_latest_of_any_branch(folder: Path, latest: Version | None, bump: str) -> None:
+    """Not the one that stands on this branch; what was asked for goes before what the changes call for."""
+    theirs = first(folder, {"default": [A]})
+    made = following(folder, run(folder, {"default": [B]}), theirs, latest, bump=bump)
+    assert made.version == (latest or FIRST).bump("minor" if bump == "auto" else bump)
+    asked = Version(21, 0, 0)
+    assert (
+        following(folder, run(folder, {"default": [B]}), theirs, latest, bump=bump, version=asked).version
+        == asked
+    )
+
+
+def test_a_pull_request_has_no_number(tmp_path: Path) -> None:
+    """Nor does its card name one."""
+    made = following(tmp_path, run(tmp_path, {"default": [A]}), numbered=False)
+    assert made.version is None and made.content.manifest["version"] is None
+    assert "revision=" not in made.content.card
+
+
+def test_a_version_of_which_nothing_was_accepted_says_so(tmp_path: Path) -> None:
+    """The card warns, until there are rows."""
+    theirs = first(tmp_path, {"metadata": [metadata_row("m")]})
+    assert theirs.manifest["incomplete"] and "[!WARNING]" in theirs.card
+    there = first(tmp_path, {"default": [A]})
+    for ours, onto in ((run(tmp_path, {"default": [A]}), theirs), (theirs, there)):
+        made = following(tmp_path, ours, onto)
+        assert made.new and rows(made.content) == [A]
+        assert "incomplete" not in made.content.manifest and "[!WARNING]" not in made.content.card

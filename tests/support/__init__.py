@@ -1,0 +1,1 @@
+"""What tests share: stand-in servers, worlds whose truth is known, processes, and tables."""

@@ -1,0 +1,195 @@
+"""Six run directories that a card must do justice to; `python tests/gallery.py` writes their golden cards anew."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import polars as pl
+
+from codeclm_hf import ids, schema
+from codeclm_hf.card import charts, render
+from codeclm_hf.card.contents import contents
+from codeclm_hf.run import directory
+from support.run_directories import dot, manifest_of
+
+GOLDEN = Path(__file__).parents[1] / "card" / "gallery"
+Row = dict[str, Any]
+Tables = dict[str, list[Row]]
+
+_PLAIN = ("writing poems", "planning meals", "explaining code", "solving sums")
+_WORLD = {
+    "Gedichte schreiben": "Schreibe ein kurzes Gedicht über den Regen im Herbst und die Vögel",
+    "写诗": "请写一首关于秋天的雨和飞鸟的短诗，并说明其中的意境",
+    "كتابة الشعر": "اكتب قصيدة قصيرة عن المطر في الخريف والطيور المهاجرة",
+    "कविता लिखना": "शरद ऋतु की बारिश और पक्षियों के बारे में एक छोटी कविता लिखिए",
+}
+
+
+def tables_of(kind: str) -> Tables:
+    """The rows of a kind's four tables."""
+    if kind == "all-failed":
+        return _failed()
+    names = {
+        "tiny": _PLAIN[:1],
+        "rows-5k": _PLAIN,
+        "one-use-case": _PLAIN[1:2],
+        "use-cases-400": ["".join(letters) for letters in product("ABCDEFGHIJKLMNOPQRST", repeat=2)],
+        "non-english": list(_WORLD),
+    }[kind]
+    size = {"tiny": 2, "rows-5k": 7_500, "one-use-case": 40, "use-cases-400": 1_200, "non-english": 60}[kind]
+    chance = Random(kind)
+    metadata = [_metadata(name, chance) for name in names]
+    tables: Tables = {"default": [], "preference": [], "trace": [], "metadata": metadata}
+    for n in range(size):
+        drawn = metadata[int(len(metadata) * chance.random() ** 2)]
+        text = f"{_WORLD.get(drawn['use_case'], 'Write a short text about the rain in autumn')} ({n})"
+        for row in _tailored(text, drawn["metadata_id"], chance, always=kind == "tiny"):
+            tables["trace"].append(row)
+            if row["verdict"].startswith("accept"):
+                _accept(tables, row, drawn)
+    return tables
+
+
+def run_directory_of(folder: Path, kind: str, tables: Tables | None = None) -> Path:
+    """A run directory of a kind."""
+    rows = tables or tables_of(kind)
+    made = {name: schema.table(rows[name], features) for name, features in schema.TABLES.items()}
+    manifest = {
+        **manifest_of(len(rows["trace"]), "model-a"),
+        "prompts": {},
+        "prompt_texts": {},
+        "seeds": SEEDS[kind],
+    }
+    frames = {name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in made.items()}
+    manifest |= {**contents(frames), "usage": []}
+    directory.claim(folder, manifest)
+    directory.write(folder, made, manifest, render.render, charts.pictures(manifest["distributions"]))
+    return folder
+
+
+SEEDS: dict[str, dict[str, Any]] = {
+    "tiny": {"rows": 2, "sources": ["seeds.jsonl"], "given": 0},
+    "rows-5k": {"rows": 900, "sources": [f"org/seeds@{'a' * 40}"], "given": 0, "license": "mit"},
+    "one-use-case": {"rows": 0, "sources": [], "given": 1},
+    "use-cases-400": {
+        "rows": 400,
+        "sources": [f"part-{letter}.csv" for letter in "abcdefghijklmn"],
+        "given": 3,
+    },
+    "non-english": {"rows": 4, "sources": [], "given": 0},
+    "all-failed": {"rows": 4, "sources": ["seeds.jsonl"], "given": 0},
+}
+
+
+def golden(text: str) -> str:
+    """A card without what depends on how Parquet was written."""
+    text = re.sub(r"-[0-9a-f]{16}\.parquet", "-HASH.parquet", text)
+    return re.sub(r"(download_size|dataset_size|num_bytes): \d+", r"\1: BYTES", text)
+
+
+def _metadata(use_case: str | None, chance: Random, error: str | None = None) -> Row:
+    skills = chance.sample(["rhyme", "brevity", "metaphor", "arithmetic", "clarity", "韻"], 3)
+    return {
+        "metadata_id": ids.row_id("metadata", use_case or error),
+        "use_case": use_case,
+        "skills": skills if use_case else None,
+        "origin": chance.choice(["seed", "seed", "augmented"]),
+        "seed_ids": [ids.row_id("seed", use_case)],
+        "rubrics": ["Is it short?"],
+        "actions": ["Ask for one more line."],
+        "error": error,
+    }
+
+
+def _tailored(text: str, metadata_id: str, chance: Random, *, always: bool) -> Iterator[Row]:
+    """The judged versions of an instruction, up to the one that ends it."""
+    parent, root = None, ids.row_id("instruction", text)
+    for iteration in range(1, 5):
+        scores = [10.0, 2.0] if always else [float(chance.randint(1, 10)), float(chance.randint(1, 7))]
+        swapped = [min(10.0, scores[0] + chance.choice([0, 0, 1])), scores[1]]
+        strong, target = (scores[0] + swapped[0]) / 2, scores[1]
+        verdict = (
+            "accept_strong" if strong - target > 3 else "accept_target" if target - strong > 3 else "retry"
+        )
+        failed = not always and chance.random() < 0.02
+        verdict = "failed" if failed else "exhausted" if verdict == "retry" and iteration == 4 else verdict
+        row = ids.row_id("instruction", text, iteration) if parent else root
+        yield {
+            "id": row,
+            "root_id": root,
+            "parent_id": parent,
+            "metadata_id": metadata_id,
+            "iteration": iteration,
+            "instruction": text + " And one more line." * (iteration - 1),
+            "action": "Ask for one more line." if parent else None,
+            "strong_response": "The rain has come, the birds are gone." * chance.randint(1, 9),
+            "target_response": "Rain.",
+            "scores_strong_first": None if failed else scores,
+            "scores_target_first": None if failed else swapped,
+            "strong_score": None if failed else strong,
+            "target_score": None if failed else target,
+            "gap": None if failed else strong - target,
+            "verdict": verdict,
+            "error": chance.choice(["the judge gave no scores", "the answer was empty"]) if failed else None,
+        }
+        if verdict != "retry":
+            return
+        parent = row
+
+
+def _accept(tables: Tables, trace: Row, metadata: Row) -> None:
+    winner, loser = ("strong", "target") if trace["verdict"] == "accept_strong" else ("target", "strong")
+    asked = {"role": "user", "content": trace["instruction"]}
+    answers = [{"role": "assistant", "content": trace[f"{name}_response"]} for name in (winner, loser)]
+    drawn = {name: metadata[name] for name in ("use_case", "skills", "seed_ids")}
+    same = {name: trace[name] for name in schema.DEFAULT if name in trace}
+    answered = {"response": answers[0]["content"], "messages": [asked, answers[0]], "winner": winner}
+    tables["default"].append({**same, **drawn, **answered})
+    tables["preference"].append(
+        {
+            "id": trace["id"],
+            "prompt": [asked],
+            "chosen": answers[:1],
+            "rejected": answers[1:],
+            "chosen_score": trace[f"{winner}_score"],
+            "rejected_score": trace[f"{loser}_score"],
+        }
+    )
+
+
+def _failed() -> Tables:
+    chance = Random("failed")
+    metadata = [_metadata(name, chance) for name in _PLAIN[:3]]
+    metadata.append(_metadata(None, chance, "the answer names no use case"))
+    trace = [next(_tailored(f"Write {n}", metadata[n]["metadata_id"], chance, always=True)) for n in range(3)]
+    nothing = dict.fromkeys(
+        (
+            "scores_strong_first",
+            "scores_target_first",
+            "strong_score",
+            "target_score",
+            "gap",
+            "target_response",
+        )
+    )
+    trace = [{**row, **nothing, "verdict": "failed", "error": "the target gave no answer"} for row in trace]
+    return {"default": [], "preference": [], "trace": trace, "metadata": metadata}
+
+
+KINDS: Sequence[str] = tuple(SEEDS)
+
+if __name__ == "__main__":
+    put: Callable[[Any, str, Any], None] = setattr
+    dot(put)
+    for kind in sys.argv[1:] or KINDS:
+        with tempfile.TemporaryDirectory() as folder:
+            text = (run_directory_of(Path(folder) / kind, kind) / "README.md").read_text(encoding="utf-8")
+        GOLDEN.mkdir(exist_ok=True)
+        (GOLDEN / f"{kind}.md").write_text(golden(text), encoding="utf-8")
