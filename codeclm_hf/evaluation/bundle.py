@@ -6,11 +6,10 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,7 +18,6 @@ from codeclm_hf import schema
 from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation import report
 from codeclm_hf.run import directory
-from codeclm_hf.safety import scan
 
 FOLDER = "evaluations"
 """Where they stand on the Hub, each in a folder of its own name."""
@@ -67,23 +65,6 @@ class Evaluated:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The comparisons' rows, in order."""
         return parquet.read(self.comparisons)
-
-    def redacted(self, scratch: Path) -> Evaluated:
-        """The same with placeholders where personal data stand; the files keep their names.
-
-        Args:
-            scratch: a folder for the new files.
-        """
-        files = []
-        for at, file in enumerate(self.comparisons):
-            columns = pq.read_schema(file)
-            (made,) = parquet.write(
-                scratch / self.name / str(at), redacted(parquet.read([file]), columns), columns
-            )
-            files.append((scratch / self.name / str(at) / made).rename(scratch / self.name / file.name))
-        told = scan.redact(pl.DataFrame({"text": list(self.texts.values())}))["text"]
-        texts = dict(zip(self.texts, told, strict=True))
-        return replace(self, results=json.loads(texts[report.RESULTS]), texts=texts, comparisons=files)
 
 
 def opened(folders: Collection[str | Path]) -> dict[str, Evaluated]:
@@ -150,10 +131,3 @@ def _is_told(told: Any) -> bool:
         [told.get(name) for name in _NUMBERS],
     )
     return roles and "judge_fit" in told and all(isinstance(one, int | float | None) for one in numbers)
-
-
-def redacted(batches: Iterator[pa.RecordBatch], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Rows with placeholders where personal data stand."""
-    for batch in batches:
-        rows = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
-        yield from scan.redact(rows).to_arrow().select(columns.names).cast(columns).to_batches()

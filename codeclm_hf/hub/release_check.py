@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from codeclm_hf import files as parquet
 from codeclm_hf.errors import BadInput
-from codeclm_hf.evaluation.bundle import FOLDER, redacted
+from codeclm_hf.evaluation.bundle import FOLDER, Evaluated
+from codeclm_hf.evaluation.report import RESULTS
 from codeclm_hf.hub.snapshot import Snapshot, key, rows_of
 from codeclm_hf.safety import scan
 
@@ -89,7 +92,29 @@ def _redacted(ours: Snapshot, scratch: Path) -> Snapshot:
     files = {}
     for config in ours.files:
         folder, columns = scratch / "redacted" / config, ours.schema(config)
-        rows = redacted(ours.batches(config), columns)
+        rows = _redacted_rows(ours.batches(config), columns)
         files[config] = [folder / name for name in parquet.write(folder, rows, columns)]
-    evaluations = {name: one.redacted(scratch / FOLDER) for name, one in ours.evaluations.items()}
+    evaluations = {
+        name: _redacted_evaluation(one, scratch / FOLDER / name) for name, one in ours.evaluations.items()
+    }
     return replace(ours, files=files, known=None, evaluations=evaluations)
+
+
+def _redacted_evaluation(evaluation: Evaluated, folder: Path) -> Evaluated:
+    """The evaluation with placeholders where personal data stand; its files keep their names."""
+    files = []
+    for number, file in enumerate(evaluation.comparisons):
+        columns = pq.read_schema(file)
+        shard = folder / str(number)
+        (name,) = parquet.write(shard, _redacted_rows(parquet.read([file]), columns), columns)
+        files.append((shard / name).rename(folder / file.name))
+    redacted = scan.redact(pl.DataFrame({"text": list(evaluation.texts.values())}))["text"]
+    texts = dict(zip(evaluation.texts, redacted, strict=True))
+    return replace(evaluation, results=json.loads(texts[RESULTS]), texts=texts, comparisons=files)
+
+
+def _redacted_rows(batches: Iterator[pa.RecordBatch], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Rows with placeholders where personal data stand."""
+    for batch in batches:
+        rows = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
+        yield from scan.redact(rows).to_arrow().select(columns.names).cast(columns).to_batches()
