@@ -113,7 +113,7 @@ class Reference:
 
     def __init__(self, strong: Endpoint, target: Endpoint) -> None:
         self.strong, self.target = strong, target
-        self.templates = {name: Template(name) for name in prompts.GIVEN}
+        self.templates = {name: Template(name) for name in prompts.VARIABLES}
         self.trace: list[dict[str, Any]] = []
 
     async def run(self, seeds: list[str], num_metadata: int, num_instructions: int) -> None:

@@ -22,11 +22,11 @@ from codeclm_hf.endpoints.journal import Journal
 from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.run.directory import JOURNAL
-from codeclm_hf.run.pipeline import DEFAULT_SIZE, CodecLM
+from codeclm_hf.run.pipeline import CodecLM
 from codeclm_hf.run.progress import OnProgress
 from codeclm_hf.run.recipe import Recipe
 from codeclm_hf.schema import TABLES
-from codeclm_hf.settings import check_settings
+from codeclm_hf.settings import METADATA_FRACTION, NUM_INSTRUCTIONS, NUM_METADATA, check_settings
 from codeclm_hf.text import meant
 
 from .metadata import load_metadata
@@ -112,9 +112,9 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         judge: Endpoint | str | None = None,
         metadata: Sequence[Mapping[str, Any]] | datasets.Dataset | str | os.PathLike[str] | None = None,
         column: str = "instruction",
-        num_instructions: int = DEFAULT_SIZE,
-        num_metadata: int = DEFAULT_SIZE,
-        metadata_fraction: float = 1.0,
+        num_instructions: int = NUM_INSTRUCTIONS,
+        num_metadata: int = NUM_METADATA,
+        metadata_fraction: float = METADATA_FRACTION,
         cache_dir: str | os.PathLike[str] | None = None,
         budget: Budget | None = None,
         on_progress: OnProgress | None = None,

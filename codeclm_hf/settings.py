@@ -1,36 +1,82 @@
-"""The ranges of the settings, for every way to start a run."""
+"""The settings of a data set: the paper's defaults and the range of each, written once.
+
+`CodecLM` and its stages, the command line and a configuration file all read them here. Names are those of
+`CodecLM`'s fields and of a manifest's `config`.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from codeclm_hf.errors import BadInput
-from codeclm_hf.stages.tailor import MOST_ITERATIONS
 
-_RANGES = {
-    "iterations": (1, MOST_ITERATIONS),
-    "threshold": (0, 9),  # scores run from 1 to 10
-    "temperature": (0, 2),
-    "num_rubrics": (1, 20),
-    "max_new_tokens": (1, 1_000_000),
-    "num_instructions": (1, 100_000_000),
-    "num_metadata": (1, 100_000_000),
-}
+NUM_INSTRUCTIONS = 200
+"""Basic instructions that are judged, in all; the paper makes 500 to 8,000."""
+NUM_METADATA = 200
+"""Metadata after augmentation (A.3)."""
+METADATA_FRACTION = 1.0
+"""Share of the metadata that is used, the number of instructions held constant (fig. 4)."""
+NUM_RUBRICS = 4
+"""Rubrics, and so actions, a metadata (§4.2)."""
+ITERATIONS = 4
+"""Most versions of an instruction that are judged, the basic one included (A.3)."""
+THRESHOLD = 3.0
+"""θ on the judge's 10-point scale: a gap strictly beyond it is accepted (§4.3)."""
+TEMPERATURE = 0.7
+"""Of every answer but the judge's, who is greedy."""
+MAX_NEW_TOKENS = 2048
+"""Most tokens of a response (A.3)."""
+SCORINGS = ("discrete", "expected")
+"""The numbers that the judge writes, or the means of their distributions; the first is the paper's."""
+SCORING = SCORINGS[0]
+
+PAPER = MappingProxyType(
+    {
+        "num_metadata": NUM_METADATA,
+        "num_rubrics": NUM_RUBRICS,
+        "iterations": ITERATIONS,
+        "threshold": THRESHOLD,
+        "temperature": TEMPERATURE,
+        "max_new_tokens": MAX_NEW_TOKENS,
+        "metadata_fraction": METADATA_FRACTION,
+        "self_rubrics": True,
+        "contrastive_filter": True,
+        "scoring": SCORING,
+    }
+)
+"""The paper's hyperparameters; a card names each that a data set was made without."""
+
+RANGES = MappingProxyType(
+    {
+        "iterations": (1, ITERATIONS),
+        "threshold": (0, 9),  # scores run from 1 to 10
+        "temperature": (0, 2),
+        "num_rubrics": (1, 20),
+        "max_new_tokens": (1, 1_000_000),
+        "num_instructions": (1, 100_000_000),
+        "num_metadata": (1, 100_000_000),
+    }
+)
+"""The least and the most that a numeric setting may be; `metadata_fraction` lies in (0, 1]."""
 
 
 def check_settings(**settings: Any) -> None:
-    """See that every setting is in its range.
+    """Raise an error for the first setting that is out of its range.
+
+    Args:
+        settings: values by name; a name that is not given is not checked.
 
     Raises:
-        BadInput: one is not.
+        BadInput: a setting is out of range, or `prompts` is no folder.
     """
-    for name, (least, most) in _RANGES.items():
+    for name, (least, most) in RANGES.items():
         if name in settings and not least <= settings[name] <= most:
             raise BadInput(f"needs {name.replace('_', '-')} from {least} to {most}; came {settings[name]}")
-    if not 0 < settings.get("metadata_fraction", 1.0) <= 1:
+    if not 0 < settings.get("metadata_fraction", METADATA_FRACTION) <= 1:
         raise BadInput(f"needs a metadata-fraction above 0 and up to 1; came {settings['metadata_fraction']}")
-    if settings.get("scoring", "discrete") not in ("discrete", "expected"):
-        raise BadInput(f"needs a scoring of discrete or expected; came {settings['scoring']!r}")
+    if settings.get("scoring", SCORING) not in SCORINGS:
+        raise BadInput(f"needs a scoring of {' or '.join(SCORINGS)}; came {settings['scoring']!r}")
     if (folder := settings.get("prompts")) is not None and not Path(folder).is_dir():
         raise BadInput(f"needs a folder of prompts; {folder} is none")

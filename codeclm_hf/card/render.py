@@ -15,7 +15,7 @@ import yaml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from codeclm_hf import package
+from codeclm_hf import settings
 from codeclm_hf import text as shown
 from codeclm_hf.card import blocks, front_matter
 from codeclm_hf.card.captions import MOST_BARS, captions, gap_bins, ratio
@@ -94,7 +94,7 @@ def _told(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "trained": manifest["models"].get("target", "the target"),
         "unlike": [
             (name, config[name], usual)
-            for name, usual in package.PAPER.items()
+            for name, usual in settings.PAPER.items()
             if config.get(name, usual) != usual
         ],
         "prompts": manifest.get("prompts", {}),

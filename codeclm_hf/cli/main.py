@@ -24,8 +24,19 @@ from codeclm_hf.endpoints.pool import GIVE_UP_AFTER
 from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.run import directory as run_directory
-from codeclm_hf.run.pipeline import DEFAULT_SIZE, CodecLM
-from codeclm_hf.settings import check_settings
+from codeclm_hf.run.pipeline import CodecLM
+from codeclm_hf.settings import (
+    ITERATIONS,
+    MAX_NEW_TOKENS,
+    METADATA_FRACTION,
+    NUM_INSTRUCTIONS,
+    NUM_METADATA,
+    NUM_RUBRICS,
+    SCORING,
+    TEMPERATURE,
+    THRESHOLD,
+    check_settings,
+)
 
 app = typer.Typer(
     name="codeclm-hf",
@@ -119,13 +130,15 @@ def run(
     ] = None,
     num_metadata: Annotated[
         int, typer.Option(help="Metadata after mixing and matching; at most one an instruction.")
-    ] = DEFAULT_SIZE,
-    num_instructions: Annotated[int, typer.Option(help="Basic instructions, in all.")] = DEFAULT_SIZE,
-    num_rubrics: Annotated[int, typer.Option(help="Rubrics, and so actions, a metadata.")] = 4,
+    ] = NUM_METADATA,
+    num_instructions: Annotated[int, typer.Option(help="Basic instructions, in all.")] = NUM_INSTRUCTIONS,
+    num_rubrics: Annotated[int, typer.Option(help="Rubrics, and so actions, a metadata.")] = NUM_RUBRICS,
     iterations: Annotated[
         int, typer.Option(help="Most versions of an instruction that are judged, 1 to 4.")
-    ] = 4,
-    threshold: Annotated[float, typer.Option(help="Keep what lies strictly beyond this gap, 0 to 9.")] = 3.0,
+    ] = ITERATIONS,
+    threshold: Annotated[
+        float, typer.Option(help="Keep what lies strictly beyond this gap, 0 to 9.")
+    ] = THRESHOLD,
     no_self_rubrics: Annotated[
         bool, typer.Option("--no-self-rubrics", help="Judge every instruction once, as it is.")
     ] = False,
@@ -135,7 +148,7 @@ def run(
     ] = False,
     metadata_fraction: Annotated[
         float, typer.Option(help="Share of the metadata to use, the total held constant.")
-    ] = 1.0,
+    ] = METADATA_FRACTION,
     strong_model: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The served model's name; for TGI, whose tokenizer to use."),
@@ -152,9 +165,11 @@ def run(
     judge_key_env: Annotated[str | None, typer.Option(metavar="NAME", help="The same for the judge.")] = None,
     scoring: Annotated[
         str, typer.Option(help="discrete, the paper's, or expected, from the token log-probabilities.")
-    ] = "discrete",
-    temperature: Annotated[float, typer.Option(help="Of every answer but the judge's, who is greedy.")] = 0.7,
-    max_new_tokens: Annotated[int, typer.Option(help="Most tokens of a response.")] = 2048,
+    ] = SCORING,
+    temperature: Annotated[
+        float, typer.Option(help="Of every answer but the judge's, who is greedy.")
+    ] = TEMPERATURE,
+    max_new_tokens: Annotated[int, typer.Option(help="Most tokens of a response.")] = MAX_NEW_TOKENS,
     prompts: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder whose NAME.jinja replace our prompts.")
     ] = None,

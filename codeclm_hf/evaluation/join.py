@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from codeclm_hf import ids, schema
 from codeclm_hf.errors import BadInput
-from codeclm_hf.stages.encode import unusable
+from codeclm_hf.stages.encode import instruction_fault
 from codeclm_hf.stages.stage import Row
 
 GROUPS = ("use_case", "skill", "source")
@@ -86,7 +86,7 @@ def joined(benchmark: Dataset, column: str, given: Mapping[str, Dataset]) -> Ben
     made: dict[str, Row] = {}
     repeated = 0
     for at, row in enumerate(benchmark):
-        key = _same(row[column]) if not unusable(row[column]) else f"unusable {at}"
+        key = _same(row[column]) if not instruction_fault(row[column]) else f"unusable {at}"
         repeated += key in made
         known = {f"{role}_response": of.get(key) for role, of in responses.items()}
         made.setdefault(key, {**_row(row, row[column], key, columns), **known})
@@ -124,13 +124,13 @@ def _responses(role: str, table: Dataset) -> dict[str, str]:
         )
     found: dict[str, str] = {}
     for row in table:
-        if not unusable(row["instruction"]) and isinstance(row["response"], str):
+        if not instruction_fault(row["instruction"]) and isinstance(row["response"], str):
             found.setdefault(_same(row["instruction"]), row["response"])
     return found
 
 
 def _row(row: Mapping[str, Any], instruction: Any, key: str, columns: Mapping[str, str]) -> Row:
-    error = unusable(instruction)
+    error = instruction_fault(instruction)
     use_case, source = (row.get(columns.get(name, "")) for name in ("use_case", "source"))
     if columns.get("source") == "source" and set(schema.SEEDS) <= set(row):
         source = str(source).rpartition(":")[0]  # without the number of the line, which our seeds have there

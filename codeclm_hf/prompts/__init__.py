@@ -20,7 +20,7 @@ from codeclm_hf import ids
 from codeclm_hf.endpoints.protocol import Message
 from codeclm_hf.errors import BadInput
 
-GIVEN = {
+VARIABLES = {
     "encode": {"instruction", "use_cases"},
     "rubrics": {"use_case", "skills", "n"},
     "decode": {"use_case", "skills", "n"},
@@ -29,7 +29,7 @@ GIVEN = {
     "compare": {"instruction", "first", "second", "fence"},
 }
 """The prompts, and what each stage gives its own to fill in."""
-MAKING = ("encode", "rubrics", "decode", "improve", "judge")
+RUN_PROMPTS = ("encode", "rubrics", "decode", "improve", "judge")
 """Those that shape a data set; `compare` evaluates models."""
 _TURN = re.compile(r"^--- (user|assistant)[ \t]*$", re.M)
 _jinja = jinja2.Environment(
@@ -46,7 +46,7 @@ class Prompt:
     """
 
     name: str
-    """One of those in `GIVEN`."""
+    """One of those in `VARIABLES`."""
     text: str
     """The turns, each begun by its line `--- user` or `--- assistant`."""
 
@@ -60,8 +60,8 @@ class Prompt:
                 used = _used(template)
             except jinja2.TemplateSyntaxError as exc:
                 raise BadInput(f"needs a Jinja template in the prompt `{self.name}`; {exc}") from exc
-            if unknown := used - GIVEN[self.name]:
-                given = ", ".join(sorted(GIVEN[self.name]))
+            if unknown := used - VARIABLES[self.name]:
+                given = ", ".join(sorted(VARIABLES[self.name]))
                 raise BadInput(
                     f"the prompt `{self.name}` uses {', '.join(sorted(unknown))}; its stage gives {given}"
                 )
@@ -123,9 +123,9 @@ def check(folder: str | Path | None) -> None:
         BadInput: a file of the caller's is no prompt, or is none that a stage uses.
     """
     for own in sorted(Path(folder).glob("*.jinja")) if folder is not None else ():
-        if own.stem not in GIVEN:
+        if own.stem not in VARIABLES:
             raise BadInput(
-                f"needs prompts named {', '.join(f'{name}.jinja' for name in GIVEN)}; {own} is none of them"
+                f"needs prompts named {', '.join(f'{name}.jinja' for name in VARIABLES)}; {own} is none of them"
             )
-    for name in GIVEN:
+    for name in VARIABLES:
         load(name, folder)

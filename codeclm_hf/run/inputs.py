@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from codeclm_hf import ids, schema
 from codeclm_hf.errors import BadInput
-from codeclm_hf.stages.encode import metadata_row, unusable
+from codeclm_hf.stages.encode import instruction_fault, metadata_row
 from codeclm_hf.stages.stage import Row
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ def drawn(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
     for start in range(0, len(seeds), _AT_ONCE):
         batch = seeds[start : start + _AT_ONCE]
         for at, instruction in enumerate(batch[column], start=start):
-            if error := unusable(instruction):
+            if error := instruction_fault(instruction):
                 error = batch["error"][at - start] or error if ours else error
                 place = batch["source"][at - start] if ours else f"seed {at + 1}"
                 bad.append(_seed(ids.row_id("unusable seed", at), None, f"{place}: {error}"))

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from datasets import Dataset, DatasetDict
 
-from codeclm_hf import package, prompts, schema
+from codeclm_hf import package, prompts, schema, settings
 from codeclm_hf.card import render
 from codeclm_hf.card.charts import pictures
 from codeclm_hf.card.contents import contents
@@ -24,15 +24,11 @@ from codeclm_hf.run import inputs
 from codeclm_hf.run.estimate import Requests, plan
 from codeclm_hf.run.progress import OnProgress
 from codeclm_hf.run.recipe import Recipe
-from codeclm_hf.settings import check_settings
 from codeclm_hf.stages.chain import Chain
 from codeclm_hf.stages.decode import Decode
 from codeclm_hf.stages.encode import Encode
 from codeclm_hf.stages.rubrics import Rubrics
-from codeclm_hf.stages.tailor import MOST_ITERATIONS, Tailor
-
-DEFAULT_SIZE = 200
-"""Metadata after augmentation in the paper, and instructions unless more are asked for."""
+from codeclm_hf.stages.tailor import Tailor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,21 +47,21 @@ class CodecLM:
     """The model that the data set is for; it answers every instruction as well."""
     judge: Endpoint | None = None
     """Who scores the answers; the strong model, unless another is given."""
-    num_rubrics: int = 4
+    num_rubrics: int = settings.NUM_RUBRICS
     """Rubrics, and so actions, a metadata: 1 to 20."""
-    iterations: int = MOST_ITERATIONS
+    iterations: int = settings.ITERATIONS
     """Most versions of an instruction that are judged, the basic one included: 1 to 4."""
-    threshold: float = 3.0
+    threshold: float = settings.THRESHOLD
     """θ, 0 to 9 on the judge's 10-point scale: an instruction is kept when the gap lies strictly beyond it."""
     self_rubrics: bool = True
     """False is the paper's ablation: every instruction is judged once, as it is (table 3)."""
     contrastive_filter: bool = True
     """False is the paper's ablation: every instruction is improved to the end and kept (table 3)."""
-    scoring: str = "discrete"
+    scoring: str = settings.SCORING
     """`discrete`, the numbers that the judge writes, or `expected`, the means of their distributions."""
-    temperature: float = 0.7
+    temperature: float = settings.TEMPERATURE
     """Of every answer but the judge's, who is greedy: 0 (greedy) to 2."""
-    max_new_tokens: int = 2048
+    max_new_tokens: int = settings.MAX_NEW_TOKENS
     """Most tokens of a response."""
     use_cases: tuple[str, ...] = ()
     """If given, every seed is encoded as one of these."""
@@ -75,7 +71,7 @@ class CodecLM:
     """Everything random follows from it: the seeds drawn, the metadata mixed, and each request's own seed."""
 
     def __post_init__(self) -> None:
-        check_settings(**self._settings(), prompts=self.prompts)
+        settings.check_settings(**self._settings(), prompts=self.prompts)
         prompts.check(self.prompts)
         for name in ("threshold", "temperature"):
             # 3 and 3.0 are one setting, also where they are hashed
@@ -147,9 +143,9 @@ class CodecLM:
         out: str | Path,
         metadata: Sequence[Mapping[str, Any]] | Dataset | None = None,
         column: str = "instruction",
-        num_instructions: int = DEFAULT_SIZE,
-        num_metadata: int = DEFAULT_SIZE,
-        metadata_fraction: float = 1.0,
+        num_instructions: int = settings.NUM_INSTRUCTIONS,
+        num_metadata: int = settings.NUM_METADATA,
+        metadata_fraction: float = settings.METADATA_FRACTION,
         budget: Budget | None = None,
         on_progress: OnProgress | None = None,
     ) -> DatasetDict:
@@ -212,9 +208,9 @@ class CodecLM:
         *,
         metadata: Sequence[Mapping[str, Any]] | Dataset | None = None,
         column: str = "instruction",
-        num_instructions: int = DEFAULT_SIZE,
-        num_metadata: int = DEFAULT_SIZE,
-        metadata_fraction: float = 1.0,
+        num_instructions: int = settings.NUM_INSTRUCTIONS,
+        num_metadata: int = settings.NUM_METADATA,
+        metadata_fraction: float = settings.METADATA_FRACTION,
     ) -> list[Requests]:
         """What `run` with the same arguments would ask, at the least and at the most; nothing is asked or written."""
         recipe = self.recipe(
@@ -238,16 +234,16 @@ class CodecLM:
         *,
         metadata: Sequence[Mapping[str, Any]] | Dataset | None = None,
         column: str = "instruction",
-        num_instructions: int = DEFAULT_SIZE,
-        num_metadata: int = DEFAULT_SIZE,
-        metadata_fraction: float = 1.0,
+        num_instructions: int = settings.NUM_INSTRUCTIONS,
+        num_metadata: int = settings.NUM_METADATA,
+        metadata_fraction: float = settings.METADATA_FRACTION,
     ) -> Recipe:
         """What `run` with the same arguments makes its tables of; nothing is asked or written.
 
         Raises:
             BadInput: something given cannot be used.
         """
-        check_settings(
+        settings.check_settings(
             num_instructions=num_instructions, num_metadata=num_metadata, metadata_fraction=metadata_fraction
         )
         if seeds is None and metadata is None:
@@ -281,7 +277,7 @@ class CodecLM:
                 "metadata_fraction": metadata_fraction,
                 **self._settings(),
             },
-            "prompts": {name: self._prompt(name).hash for name in prompts.MAKING},
-            "prompt_texts": {name: self._prompt(name).text for name in prompts.MAKING},
+            "prompts": {name: self._prompt(name).hash for name in prompts.RUN_PROMPTS},
+            "prompt_texts": {name: self._prompt(name).text for name in prompts.RUN_PROMPTS},
             "versions": package.versions(),
         }

@@ -12,7 +12,7 @@ from codeclm_hf.run import inputs
 from codeclm_hf.run.progress import OnProgress, Report
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.augment import augment, subsample
-from codeclm_hf.stages.chain import Chain, parted
+from codeclm_hf.stages.chain import Chain, split_trace
 from codeclm_hf.stages.encode import Encode
 
 
@@ -67,5 +67,5 @@ class Recipe:
             [self.given, report.map(replace(self.encode, strong=strong), self.seeds)]
         )
         table = subsample(augment(table, self.num_metadata, seed=seed), self.metadata_fraction, seed=seed)
-        trace, table = parted(report.map(chain, inputs.shared_out(table, self.num_instructions)))
+        trace, table = split_trace(report.map(chain, inputs.shared_out(table, self.num_instructions)))
         return contrast.tables(trace, table), report.usage()

@@ -78,7 +78,7 @@ class Chain(Stage):
         return described
 
 
-def parted(made: Dataset) -> tuple[Dataset, Dataset]:
+def split_trace(made: Dataset) -> tuple[Dataset, Dataset]:
     """What `Chain` made as two tables: the trace, and the metadata."""
     # Chunk by chunk: together the texts may be more than the 2 GiB that one array holds.
     traces = made.data.table.column("trace")

@@ -7,13 +7,13 @@ from typing import ClassVar
 
 from datasets import Features
 
-from codeclm_hf import ids, schema
+from codeclm_hf import ids, schema, settings
 from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import RowError, UnreadableAnswer
 from codeclm_hf.evaluation.outcomes import outcome
 from codeclm_hf.prompts import Prompt, load
-from codeclm_hf.stages.encode import unusable
-from codeclm_hf.stages.judging import SCORES, SCORES_ALONE, by_answer, in_both_orders
+from codeclm_hf.stages.encode import instruction_fault
+from codeclm_hf.stages.judging import SCORES, SCORES_ALONE, in_both_orders, scores_by_answer
 from codeclm_hf.stages.parsing import answers
 from codeclm_hf.stages.parsing.scores import leading_scores
 from codeclm_hf.stages.stage import Row, Stage
@@ -46,9 +46,9 @@ class Compare(Stage):
     prompt: Prompt = field(default_factory=lambda: load("compare"))
     explained: bool = True
     """Whether the prompt asks the judge to explain its scores after them."""
-    temperature: float = 0.7
+    temperature: float = settings.TEMPERATURE
     """Of the answers; the judge is greedy."""
-    max_new_tokens: int = 2048
+    max_new_tokens: int = settings.MAX_NEW_TOKENS
     """Of an answer."""
 
     async def rows(self, row: Row) -> list[Row]:
@@ -58,7 +58,7 @@ class Compare(Stage):
             **{name: row.get(name) for name in schema.COMPARISONS},
         }
         made |= dict.fromkeys(_MADE)
-        if error := unusable(row["instruction"]):
+        if error := instruction_fault(row["instruction"]):
             return [{**made, "error": row.get("error") or error}]
         made["id"] = row.get("id") or ids.row_id("instruction", row["instruction"])
         missing = [role for role in ROLES if made[f"{role}_response"] is None and getattr(self, role) is None]
@@ -81,7 +81,7 @@ class Compare(Stage):
                 schema=_EXPLAINED if self.explained else SCORES_ALONE,
                 max_new_tokens=EXPLAINED_TOKENS,
             )
-            first, second = by_answer(*(scores for scores, _ in judgements))
+            first, second = scores_by_answer(*(scores for scores, _ in judgements))
             explanations = [said for _, said in judgements]
             made["explanations"] = explanations if any(explanations) else None
             made |= {"scores_candidate_first": first, "scores_reference_first": second}

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from datasets import Dataset, Features
 
-from codeclm_hf import ids, schema
+from codeclm_hf import ids, schema, settings
 from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import RowError
 from codeclm_hf.prompts import Prompt, load
@@ -34,7 +34,7 @@ class Decode(Stage):
     """Filled in with `use_case`, `skills` and `n`, the number of instructions."""
     num_instructions: int = 1
     """Instructions a metadata; a column `num_instructions` overrides it row by row."""
-    temperature: float = 0.7
+    temperature: float = settings.TEMPERATURE
     """Of every answer; 0 means greedy."""
 
     async def rows(self, row: Row) -> list[Row]:

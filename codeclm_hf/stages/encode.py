@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from datasets import Features
 
-from codeclm_hf import ids, schema
+from codeclm_hf import ids, schema, settings
 from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import RowError
 from codeclm_hf.prompts import Prompt, load
@@ -32,7 +32,7 @@ class Encode(Stage):
     """Filled in with `instruction` and `use_cases`."""
     use_cases: tuple[str, ...] = ()
     """If given, every use case is one of these."""
-    temperature: float = 0.7
+    temperature: float = settings.TEMPERATURE
     """Of every answer; 0 means greedy."""
 
     async def rows(self, row: Row) -> list[Row]:
@@ -40,7 +40,7 @@ class Encode(Stage):
         instruction = row["instruction"]
         seed_id = row.get("id") or ids.row_id("seed", instruction)
         empty = {"metadata_id": ids.row_id("no metadata", seed_id), "origin": "seed", "seed_ids": [seed_id]}
-        if error := unusable(instruction):
+        if error := instruction_fault(instruction):
             return [_failed(empty, row.get("error") or error)]
         use_case = {"type": "string", "enum": list(self.use_cases)} if self.use_cases else _SHORT
         try:
@@ -76,7 +76,7 @@ def metadata_row(use_case: str, skills: list[str], *, origin: str, seed_ids: lis
     }
 
 
-def unusable(instruction: object) -> str | None:
+def instruction_fault(instruction: object) -> str | None:
     """Why a seed cannot be encoded, or None if it can."""
     if not isinstance(instruction, str):
         return f"the instruction is no text but {type(instruction).__name__}"

@@ -64,6 +64,6 @@ async def in_both_orders(
     return as_given, swapped
 
 
-def by_answer(as_given: Pair, swapped: Pair) -> tuple[list[float], list[float]]:
+def scores_by_answer(as_given: Pair, swapped: Pair) -> tuple[list[float], list[float]]:
     """The scores of both orders as [of the first answer, of the second] each."""
     return [*as_given], [*reversed(swapped)]

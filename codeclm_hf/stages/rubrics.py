@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from datasets import Features
 
-from codeclm_hf import schema
+from codeclm_hf import schema, settings
 from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import RowError
 from codeclm_hf.prompts import Prompt, load
@@ -30,9 +30,9 @@ class Rubrics(Stage):
     """The model that is asked."""
     prompt: Prompt = field(default_factory=lambda: load("rubrics"))
     """Filled in with `use_case`, `skills` and `n`, the number of rubrics."""
-    num_rubrics: int = 4
+    num_rubrics: int = settings.NUM_RUBRICS
     """Rubrics a metadata, and as many actions."""
-    temperature: float = 0.7
+    temperature: float = settings.TEMPERATURE
     """Of every answer; 0 means greedy."""
 
     async def rows(self, row: Row) -> list[Row]:

@@ -11,20 +11,19 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from codeclm_hf import ids, schema
+from codeclm_hf import ids, schema, settings
 from codeclm_hf.endpoints.protocol import Completion, Endpoint
 from codeclm_hf.errors import RequestRejected, RowError
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.decode import TOKENS_AN_INSTRUCTION, instruction_id
-from codeclm_hf.stages.encode import unusable
-from codeclm_hf.stages.judging import by_answer, in_both_orders
+from codeclm_hf.stages.encode import instruction_fault
+from codeclm_hf.stages.judging import in_both_orders, scores_by_answer
 from codeclm_hf.stages.parsing import answers
 from codeclm_hf.stages.parsing.scores import expected_scores, scores
 from codeclm_hf.stages.stage import Row, Stage
 from codeclm_hf.stages.structured import ask, object_of, respond, together
 
-MOST_ITERATIONS = 4
 TOP_LOGPROBS = 10
 Actions = Callable[[], Awaitable[list[str]]]
 """The actions of an instruction's metadata."""
@@ -48,17 +47,17 @@ class Tailor(Stage):
     """Filled in with `instruction`, `first`, `second` and `fence`, a mark that no answer can know."""
     improve_prompt: Prompt = field(default_factory=lambda: load("improve"))
     """Filled in with `instruction` and `action`."""
-    iterations: int = MOST_ITERATIONS
+    iterations: int = settings.ITERATIONS
     """Most versions of an instruction that are judged; the basic one is the first."""
-    threshold: float = 3.0
+    threshold: float = settings.THRESHOLD
     """θ, on the 10-point scale: a gap beyond it is accepted."""
     contrastive_filter: bool = True
     """Without it nothing is judged: every instruction is improved to the last iteration and kept (table 3)."""
-    scoring: str = "discrete"
+    scoring: str = settings.SCORING
     """`discrete`: the two numbers the judge writes; `expected`: the means of their distributions."""
-    temperature: float = 0.7
+    temperature: float = settings.TEMPERATURE
     """Of the responses and the improved instructions; 0 means greedy."""
-    max_new_tokens: int = 2048
+    max_new_tokens: int = settings.MAX_NEW_TOKENS
     """Of a response."""
 
     def spec(self) -> dict[str, Any]:
@@ -79,7 +78,7 @@ class Tailor(Stage):
     async def trace(self, row: Row, actions: Actions) -> list[Row]:
         """The same, with actions that may come later: they are awaited when the first is needed."""
         candidate = _basic(row)
-        if error := unusable(row["instruction"]):
+        if error := instruction_fault(row["instruction"]):
             return [{**candidate, "verdict": "failed", "error": row.get("error") or error}]
         trace = [candidate]
         try:
@@ -115,7 +114,7 @@ class Tailor(Stage):
             seed=self.seed,
             top_logprobs=TOP_LOGPROBS if self.scoring == "expected" else 0,
         )
-        scores = by_answer(*both)
+        scores = scores_by_answer(*both)
         candidate |= {"scores_strong_first": scores[0], "scores_target_first": scores[1]}
         candidate |= contrast.averages(*scores)
         candidate["verdict"] = contrast.verdict(candidate["gap"], self.threshold, last=last)

@@ -501,7 +501,7 @@ OPTIONS: dict[str, list[Any]] = {
     "metadata_fraction": [1, 1.0, 0.5],
     "seeds": list(INPUTS),
     "given": [GIVEN, [{"use_case": "poems", "skills": ["tone"]}]],
-    "prompt": ["", *prompts.GIVEN],
+    "prompt": ["", *prompts.VARIABLES],
     # none of these shapes a row
     "url": ["http://one", "http://two"],
     "cache": ["one", "two"],
@@ -513,7 +513,7 @@ def shape_of(drawn: dict[str, Any]) -> Any:
     """What shapes the rows, as the method has it."""
     seeds, text = (
         INPUTS[drawn["seeds"]][0],
-        dict.fromkeys(prompts.GIVEN, "ours") | {drawn["prompt"]: "changed"},
+        dict.fromkeys(prompts.VARIABLES, "ours") | {drawn["prompt"]: "changed"},
     )
     iterations = drawn["iterations"] if drawn["self_rubrics"] else 1
     rubrics = (iterations, drawn["num_rubrics"], text["rubrics"], text["improve"])
@@ -547,7 +547,7 @@ def shape_of(drawn: dict[str, Any]) -> Any:
 def name_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]], str]:
     """The name of the cache folder for one value of each of `OPTIONS`."""
     folder = tmp_path_factory.mktemp("names")
-    for name in prompts.GIVEN:
+    for name in prompts.VARIABLES:
         (folder / name).mkdir()
         (folder / name / f"{name}.jinja").write_text(prompts.load(name).text + "\nThink.")
 

@@ -18,11 +18,12 @@ from huggingface_hub import DatasetCard, DatasetCardData
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeclm_hf import CodecLM, package, schema
+from codeclm_hf import CodecLM, schema
 from codeclm_hf.card import blocks
 from codeclm_hf.card.render import PLAIN, TITLE, escape, named, parted, render, words
 from codeclm_hf.errors import BadInput
 from codeclm_hf.run.directory import Table
+from codeclm_hf.settings import PAPER
 from codeclm_hf.text import name as named_plainly
 
 
@@ -369,8 +370,8 @@ def test_any_edit_is_kept_in_a_card_that_stays_whole(edit: str, name: str) -> No
 def test_the_papers_settings_are_our_defaults() -> None:
     """A run that sets nothing differs from the paper in nothing."""
     defaults = {one.name: one.default for one in fields(CodecLM)}
-    assert {name: defaults.get(name, value) for name, value in package.PAPER.items()} == package.PAPER
-    assert inspect.signature(CodecLM.run).parameters["num_metadata"].default == package.PAPER["num_metadata"]
+    assert {name: defaults.get(name, value) for name, value in PAPER.items()} == PAPER
+    assert inspect.signature(CodecLM.run).parameters["num_metadata"].default == PAPER["num_metadata"]
     papers = {**MANIFEST, "config": {**MANIFEST["config"], "scoring": "discrete"}}
     assert "Every setting is the paper's." in block(render(papers, TABLES), "making")
 

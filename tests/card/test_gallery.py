@@ -17,12 +17,13 @@ from datasets import load_dataset
 from huggingface_hub import DatasetCard
 from py3langid import rank
 
-from codeclm_hf import package, schema
+from codeclm_hf import schema
 from codeclm_hf.card import check
 from codeclm_hf.card.render import parted, render
 from codeclm_hf.hub.publish import publish
 from codeclm_hf.hub.pull import pull
 from codeclm_hf.run import directory
+from codeclm_hf.settings import PAPER
 from support import run_directories
 from support.gallery import GOLDEN, KINDS, SEEDS, golden, run_directory_of
 from support.hub_server import Hub
@@ -238,7 +239,7 @@ def _making(
         for one in (found["scores"][role] for role in ("strong", "target")):
             yield _texts(f"{one['mean']:.2f}", *one["counts"])
     yield from (_texts(one["rows"]) for one in found["failures"]["trace"] + found["failures"]["metadata"])
-    for name, usual in package.PAPER.items():
+    for name, usual in PAPER.items():
         yield _NUMBER.findall(f"{config[name]} {usual}") if config[name] != usual else []
 
 

@@ -20,7 +20,7 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(prompts.GIVEN))
+@pytest.mark.parametrize("name", sorted(prompts.VARIABLES))
 def test_every_prompt_is_a_chat_that_the_user_ends(name: str) -> None:
     """Turns alternate from the user's first to the user's last, as every chat template demands."""
     roles = [message.role for message in prompts.load(name).messages(**VALUES[name])]

@@ -12,7 +12,7 @@ from datasets import Dataset
 from codeclm_hf import CodecLM, schema
 from codeclm_hf.endpoints.connect import endpoint
 from codeclm_hf.errors import EndpointError
-from codeclm_hf.stages.chain import parted
+from codeclm_hf.stages.chain import split_trace
 from codeclm_hf.stages.encode import metadata_row
 from support.model_server import StandIn
 
@@ -41,7 +41,7 @@ def test_the_rows_are_those_of_the_stages_one_by_one(
 ) -> None:
     """Trace and metadata are row for row what rubrics, decode and tailor make by themselves."""
     codec = of(world_of(), **options)
-    trace, described = parted(codec.chain.map(metadata))
+    trace, described = split_trace(codec.chain.map(metadata))
     by_itself = codec.rubrics.map(metadata)
     assert described.to_list() == by_itself.to_list()
     again = codec.decode.map(by_itself.add_column("num_instructions", metadata["num_instructions"][:]))
@@ -68,7 +68,7 @@ def test_no_metadata_waits_for_another(world_of: WorldOf, metadata: Dataset) -> 
             finished.set()
 
     chain = of(servers, self_rubrics=False).chain
-    trace, _ = parted(chain.map(metadata, on_rows=on_rows))
+    trace, _ = split_trace(chain.map(metadata, on_rows=on_rows))
     assert told[:5].count("tailor") == 3
     assert len({row["root_id"] for row in trace}) == 5
 
@@ -86,7 +86,7 @@ def test_rubrics_that_cannot_be_had_fail_only_what_needs_them(world_of: WorldOf,
     """An instruction that is accepted as it is needs no action; one to improve fails, and says why."""
     servers = world_of()
     servers[0].fault = lambda body: (422, "no", "text/plain", {}) if "Write 4 rubrics" in str(body) else None
-    trace, described = parted(of(servers).chain.map(metadata))
+    trace, described = split_trace(of(servers).chain.map(metadata))
     assert [error and error.split(":")[0] for error in described["error"]] == ["rubrics", "rubrics", "encode"]
     errors = {row["error"] for row in trace if row["verdict"] == "failed"}
     assert errors == {"the instruction needs an action to be improved by; its metadata has none"}
@@ -104,9 +104,9 @@ def test_an_endpoint_that_refuses_ends_the_whole_chain(world_of: WorldOf, metada
 def test_nothing_in_nothing_out(world_of: WorldOf) -> None:
     """A table without usable metadata has no trace, and keeps its rows."""
     servers = world_of()
-    trace, described = parted(of(servers).chain.map(schema.table(METADATA[2:], schema.METADATA)))
+    trace, described = split_trace(of(servers).chain.map(schema.table(METADATA[2:], schema.METADATA)))
     assert (len(trace), trace.features) == (0, schema.TRACE)
     assert described["error"][:] == ["encode: no"]
-    empty, none = parted(of(servers).chain.map(schema.table([], schema.METADATA)))
+    empty, none = split_trace(of(servers).chain.map(schema.table([], schema.METADATA)))
     assert (len(empty), len(none)) == (0, 0)
     assert [server.asked for server in servers] == [[], []]

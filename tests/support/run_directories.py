@@ -176,8 +176,8 @@ def manifest_of(size: int, model: str) -> dict[str, Any]:
         "codeclm_hf": package.VERSION,
         "models": {"strong": model, "target": f"{model}-small", "judge": model},
         "config": {"num_instructions": size, "num_metadata": 1, "metadata_fraction": 1.0, **settings},
-        "prompts": {name: prompts.load(name, None).hash for name in prompts.GIVEN},
-        "prompt_texts": {name: prompts.load(name, None).text for name in prompts.GIVEN},
+        "prompts": {name: prompts.load(name, None).hash for name in prompts.VARIABLES},
+        "prompt_texts": {name: prompts.load(name, None).text for name in prompts.VARIABLES},
         "versions": package.versions(),
     }
 
