@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from codeclm_hf.endpoints import transport
+
 STRUCTURED_MAX_TOKENS = 1024
 """Most tokens of an answer with a schema: TGI restarts a grammar's automaton beyond so many."""
 
@@ -100,31 +102,44 @@ class Endpoint(Protocol):
         ...
 
 
-_live: weakref.WeakValueDictionary[tuple[int, str], Any] = weakref.WeakValueDictionary()
+_pickled: weakref.WeakValueDictionary[tuple[int, str], Any] = weakref.WeakValueDictionary()
+"""The endpoint that was pickled last, by process and identity; a fork inherits its parent's, under other keys."""
 
 
 class InProcess:
-    """An endpoint that pickles as its identity: `datasets` hashes what it maps, and no URL or token may count."""
+    """An endpoint that works in the process that connected it.
+
+    It pickles as its identity alone: `datasets` hashes the pickle of what it maps, and no URL or token may count.
+    Unpickled in the same process it is the same object, in another a `DisconnectedEndpoint`.
+    """
 
     identity: str
 
     def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
-        _live[os.getpid(), self.identity] = self
-        return _revive, (self.identity,)
+        _pickled[os.getpid(), self.identity] = self
+        return _unpickle, (self.identity,)
 
 
 @dataclass(frozen=True)
-class Elsewhere:
-    """What an endpoint is in a process that did not make it: a name."""
+class DisconnectedEndpoint:
+    """What an endpoint becomes in a process that did not connect it: the identity without the connection."""
 
     identity: str
 
+    async def generate(self, request: GenerationRequest, *, sending: Sending = nullcontext) -> Completion:
+        """Raise the error that says which process can answer.
+
+        Raises:
+            BadInput: always.
+        """
+        raise transport.wrong_process()
+
     def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
-        return _revive, (self.identity,)
+        return _unpickle, (self.identity,)
 
 
-def _revive(identity: str) -> Any:
-    return _live.get((os.getpid(), identity), Elsewhere(identity))
+def _unpickle(identity: str) -> Any:
+    return _pickled.get((os.getpid(), identity), DisconnectedEndpoint(identity))
 
 
 @dataclass(slots=True)

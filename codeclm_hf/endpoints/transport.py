@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import concurrent.futures
 import logging
+import os
 import threading
 import time
 from collections.abc import Coroutine
@@ -17,6 +18,8 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import aiohttp
+
+from codeclm_hf.errors import BadInput
 
 T = TypeVar("T")
 log = logging.getLogger("codeclm_hf")
@@ -40,26 +43,34 @@ class Clock:
 clock = Clock()
 
 
+def wrong_process() -> BadInput:
+    """The error of whoever asks an endpoint in another process than the one that connected it."""
+    return BadInput(
+        "needs the process that connected the endpoint; this is another one (num_proc, or a worker of a DataLoader); "
+        "use stage.map(dataset), which keeps the endpoint full from one process"
+    )
+
+
 class _Background:
-    """The loop, its thread and its session, made at first use."""
+    """The loop, its thread and its session, made at first use. A fork inherits the objects, but not the thread."""
 
     def __init__(self) -> None:
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is not None and self._pid != os.getpid():
+            raise wrong_process()
         with self._lock:
             if self._loop is None:
+                self._pid = os.getpid()
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="codeclm-hf", daemon=True).start()
                 atexit.register(self._close)
             return self._loop
-
-    @property
-    def started(self) -> bool:
-        return self._loop is not None
 
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -74,6 +85,8 @@ class _Background:
         return self._session
 
     def _close(self) -> None:
+        if self._pid != os.getpid():
+            return
         if self._session is not None:
             asyncio.run_coroutine_threadsafe(self._session.close(), self.loop).result(timeout=5)
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -86,19 +99,23 @@ async def _connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any
 _background = _Background()
 
 
-def running() -> bool:
-    """Whether the loop was started."""
-    return _background.started
-
-
 def session() -> aiohttp.ClientSession:
     """The process's session; call it on the loop. Each request's `trace_request_ctx` is called when it connects."""
     return _background.session()
 
 
 def submit(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-    """Start a coroutine on the background loop."""
-    return asyncio.run_coroutine_threadsafe(coroutine, _background.loop)
+    """Start a coroutine on the background loop.
+
+    Raises:
+        BadInput: this process was forked from the one whose loop it is.
+    """
+    try:
+        loop = _background.loop
+    except BadInput:
+        coroutine.close()
+        raise
+    return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
@@ -16,11 +15,10 @@ from datasets import Dataset, DatasetDict, Features, IterableDataset, IterableDa
 
 from codeclm_hf import ids, schema
 from codeclm_hf.endpoints import transport
-from codeclm_hf.endpoints.protocol import Elsewhere, Endpoint
+from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import BadInput
 from codeclm_hf.package import VERSION
 from codeclm_hf.prompts import Prompt
-from codeclm_hf.stages import elsewhere
 
 Row = dict[str, Any]
 """One row of a table, by column."""
@@ -77,9 +75,12 @@ class Stage:
 
         Returns:
             The input's columns and the stage's, one value an output row.
+
+        Raises:
+            BadInput: a column is missing, or this is not the process that connected the endpoints.
         """
         batch = _columns(batch)
-        made = self._made(batch, None)
+        made = transport.run(self._batch(batch, None))
         carried = [{**row, **new} for row, rows in zip(_rows(batch), made, strict=True) for new in rows]
         return {
             name: [row.get(name) for row in carried]
@@ -98,11 +99,9 @@ class Stage:
             The same kind of data set with the stage's `features`.
 
         Raises:
-            BadInput: a column is missing, or this is not the process that made the endpoints.
+            BadInput: a column is missing, or this is not the process that connected the endpoints.
             EndpointError: the endpoint cannot serve now; what was answered is in the journal, if there is one.
         """
-        if elsewhere.away():
-            raise BadInput(elsewhere.SEVERAL)
         if isinstance(dataset, dict):
             return type(dataset)({split: self.map(part, on_rows=on_rows) for split, part in dataset.items()})
         if isinstance(dataset, IterableDataset):
@@ -111,20 +110,21 @@ class Stage:
         return self._table(dataset.with_format(None), self.fingerprint(dataset), on_rows).with_format(kind)
 
     def _stream(self, dataset: IterableDataset, on_rows: OnRows | None) -> IterableDataset:
-        names = dataset.column_names or list(
-            next(iter(dataset), {})
-        )  # a generator's columns show in its first row
+        # A generator's columns show in its first row.
+        names = dataset.column_names or list(next(iter(dataset), {}))
         _require(self.needs, names)
-
-        # from now on the endpoints are found by their names, when a worker of a DataLoader asks for a batch
-        pickle.dumps(self)
-
-        def mapped(batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-            return self._alone(self._made(batch, on_rows))
-
         return dataset.with_format(None).map(
-            mapped, batched=True, batch_size=BATCH_SIZE, remove_columns=names, features=self.features
+            functools.partial(self._stream_batch, on_rows=on_rows),
+            batched=True,
+            batch_size=BATCH_SIZE,
+            remove_columns=names,
+            features=self.features,
         )
+
+    def _stream_batch(
+        self, batch: Mapping[str, Sequence[Any]], *, on_rows: OnRows | None
+    ) -> dict[str, list[Any]]:
+        return self._alone(transport.run(self._batch(batch, on_rows)))
 
     def _table(self, dataset: Dataset, fingerprint: str, on_rows: OnRows | None) -> Dataset:
         _require(self.needs, dataset.column_names)
@@ -179,29 +179,6 @@ class Stage:
             # After an error, which stops the run, the batch's other rows would go on asking.
             for task in tasks:
                 task.cancel()
-
-    def _made(self, batch: Mapping[str, Sequence[Any]], on_rows: OnRows | None) -> list[list[Row]]:
-        return (
-            elsewhere.ask(self, batch) if elsewhere.away() else transport.result(self.begun(batch, on_rows))
-        )
-
-    def begun(
-        self, batch: Mapping[str, Sequence[Any]], on_rows: OnRows | None = None
-    ) -> concurrent.futures.Future[list[list[Row]]]:
-        """Do one batch in the process of the endpoints: the output rows of each input row, when they are done.
-
-        Raises:
-            BadInput: this is another process.
-        """
-        self._here()
-        return transport.submit(self._batch(batch, on_rows))
-
-    def _here(self) -> None:
-        for value in (getattr(self, field.name) for field in fields(self)):
-            if isinstance(value, Elsewhere):
-                raise BadInput(elsewhere.SEVERAL)
-            if isinstance(value, Stage):
-                value._here()
 
     def spec(self) -> dict[str, Any]:
         """What shapes the output, as plain data: an endpoint is its model's identity, a prompt its text."""

@@ -1,26 +1,27 @@
-"""Stages in threads and in forked processes."""
+"""Stages in threads, which share the endpoint, and in other processes, which are told what to use instead."""
 
 from __future__ import annotations
 
 import multiprocessing
-import threading
+import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Client
 from typing import Any
 
 import pytest
 from datasets import Dataset
 
-from codeclm_hf import BadInput, Encode, EndpointError, endpoint, schema
-from codeclm_hf.endpoints.protocol import Elsewhere
-from codeclm_hf.stages import elsewhere
+from codeclm_hf import BadInput, Encode, endpoint
 from support.model_server import StandIn
 from support.world import World, answers
 
 Serve = Callable[..., StandIn]
-# a worker of a DataLoader has what its parent had when it was forked
-HAD: dict[str, Any] = {}
+ONE_SENTENCE = r"^needs the process that connected the endpoint; [^.]*; use stage\.map\(dataset\), [^.]*$"
+INHERITED: dict[str, Callable[[], Any]] = {}
+"""What a forked worker has from its parent without any pickling, as a DataLoader's workers have their data set."""
 
 
 @pytest.fixture
@@ -28,66 +29,87 @@ def strong(serve: Serve) -> StandIn:
     return serve(answers(World(), "strong"))
 
 
-def test_one_process_of_its_own_gives_the_same_rows(strong: StandIn, seeds: Dataset) -> None:
-    """`num_proc=1`, twice: the worker asks the process that has the endpoint."""
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_of_a_map_is_told_what_to_use_instead(strong: StandIn, seeds: Dataset, workers: int) -> None:
+    """`num_proc` of 1 starts a process too. Nothing is asked, and the process of the endpoint works as before."""
     stage = Encode(strong=endpoint(strong.url))
-    rows = stage.map(seeds).to_list()
-    for _ in range(2):
-        beside = seeds.map(stage, batched=True, batch_size=2, num_proc=1, load_from_cache_file=False)
-        assert beside.select_columns(list(schema.METADATA)).to_list() == rows
+    with pytest.raises(BadInput, match=ONE_SENTENCE):
+        seeds.map(stage, batched=True, num_proc=workers)
+    assert strong.asked == []
+    assert stage.map(seeds)["error"] == [None] * len(seeds)
 
 
-def test_a_stranger_is_not_served(strong: StandIn, seeds: Dataset) -> None:
-    """What is read from others is code: who has not the key is sent away, and who says nothing keeps nobody out."""
-    stage = Encode(strong=endpoint(strong.url))
-    seeds.map(stage, batched=True, num_proc=1, load_from_cache_file=False)
-    home = elsewhere._home
-    assert home is not None
-    with pytest.raises(multiprocessing.AuthenticationError), Client(home.listener.address, authkey=b"guess"):
-        pass
-    with Client(home.listener.address):
-        seeds.map(stage, batched=True, num_proc=1, load_from_cache_file=False)
-
-
-def test_what_stops_a_stage_stops_its_worker(strong: StandIn, seeds: Dataset) -> None:
-    """An endpoint that cannot serve is the same error in a process of its own."""
-    stage = Encode(strong=endpoint(strong.url))
-    strong.script = [(503, "", "text/plain", {})] * 1000
-    with pytest.raises(EndpointError, match="answered 503"):
-        seeds.map(stage, batched=True, num_proc=1)
-
-
-def test_a_second_process_is_told_what_to_use_instead(strong: StandIn, seeds: Dataset) -> None:
-    """While a first one is at work; and so is one that was not forked."""
-    stage, over, honest = Encode(strong=endpoint(strong.url)), threading.Event(), strong.answer
-    strong.answer = lambda *asked: over.wait(60) and honest(*asked)
-    with pytest.raises(BadInput, match=r"needs one process: .* use stage\.map\(dataset\)"):
-        seeds.map(stage, batched=True, num_proc=2)
-    over.set()
-    with pytest.raises(BadInput, match="needs one process"):
-        Encode(strong=Elsewhere("model"))(seeds[:])
-
-
-def _read(_: int) -> list[dict[str, Any]]:
-    return list(HAD["stream"])
-
-
-def _mapped(_: int) -> str:
+def _words_of(name: str) -> str:
     try:
-        HAD["stage"].map(Dataset.from_dict({"instruction": ["x"]}))
+        INHERITED[name]()
     except BadInput as exc:
         return str(exc)
-    return "mapped"
+    return "no error"
 
 
-def test_a_stream_is_read_in_a_worker(strong: StandIn, seeds: Dataset) -> None:
-    """As a DataLoader with one worker reads it; `stage.map` there says where it belongs."""
+@pytest.mark.parametrize("name", ["stream", "call", "map", "connect"])
+def test_a_forked_worker_is_told_what_to_use_instead(strong: StandIn, seeds: Dataset, name: str) -> None:
+    """A DataLoader's worker that reads a stream; one that calls a stage, maps with it, or connects to an endpoint."""
     stage = Encode(strong=endpoint(strong.url))
-    HAD.update(stage=stage, stream=stage.map(seeds.to_iterable_dataset()))
+    stream = stage.map(seeds.to_iterable_dataset())
+    INHERITED.update(
+        stream=lambda: list(stream),
+        call=lambda: stage(seeds[:]),
+        map=lambda: stage.map(seeds),
+        connect=lambda: endpoint(strong.url),
+    )
     with multiprocessing.get_context("fork").Pool(1) as pool:
-        assert pool.map(_read, [0]) == [stage.map(seeds).to_list()]
-        assert "needs one process" in pool.map(_mapped, [0])[0]
-    HAD.clear()
+        (words,) = pool.map_async(_words_of, [name]).get(timeout=60)
+    with pytest.raises(BadInput, match=ONE_SENTENCE):
+        raise BadInput(words)
+    assert strong.asked == []
+    assert list(stream) == stage.map(seeds).to_list()
+    INHERITED.clear()
+
+
+def test_a_process_that_was_not_forked_is_told_what_to_use_instead(strong: StandIn, seeds: Dataset) -> None:
+    """A stage that was pickled into a new process, as `spawn` does, has its endpoint's identity and no connection."""
+    stage = Encode(strong=endpoint(strong.url))
+    program = """
+import pickle, sys
+from codeclm_hf import BadInput
+stage = pickle.load(sys.stdin.buffer)
+print(stage.strong.identity)
+try:
+    stage({"instruction": ["x"]})
+except BadInput as exc:
+    print(exc)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=pickle.dumps(stage), capture_output=True, cwd="/", check=True
+    )
+    identity, words = done.stdout.decode().splitlines()
+    assert identity == stage.strong.identity
+    with pytest.raises(BadInput, match=ONE_SENTENCE):
+        raise BadInput(words)
+    assert strong.asked == []
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/net/tcp"), reason="needs Linux's list of sockets")
+def test_nothing_of_ours_listens(strong: StandIn, seeds: Dataset) -> None:
+    """A stage at work opens no port, nor does a fork of its process."""
+
+    def listening() -> set[str]:
+        inodes = {os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_link(fd)}
+        with open("/proc/self/net/tcp") as table:
+            rows = [line.split() for line in table][1:]
+        return {row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes}
+
+    before = listening()
+    stage = Encode(strong=endpoint(strong.url))
+    stage.map(seeds)
+    with pytest.raises(BadInput):
+        seeds.map(stage, batched=True, num_proc=1)
+    assert listening() == before
+
+
+def _is_link(fd: str) -> bool:
+    return os.path.islink(f"/proc/self/fd/{fd}")
 
 
 def test_threads_share_a_stage(strong: StandIn, seeds: Dataset) -> None:
