@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from codeclm_hf.errors import BadInput
-from codeclm_hf.text import meant
+from codeclm_hf.text import did_you_mean
 
 from . import formats, layouts
 from .layouts import Layout
@@ -81,7 +81,7 @@ def check(layout: str, column: str | None, turns: str) -> None:
     """Refuse what is no layout, with the nearest that is one; a column beside another layout; unknown turns."""
     if layout != AUTO and layout not in layouts.NAMES:
         raise BadInput(
-            f"needs a layout that is known; there is no `{layout}`{meant(layout, (AUTO, *layouts.NAMES))}",
+            f"needs a layout that is known; there is no `{layout}`{did_you_mean(layout, (AUTO, *layouts.NAMES))}",
             hint=f"pass one of {', '.join((AUTO, *layouts.NAMES))}",
         )
     if column is not None and layout not in (AUTO, *PLAIN):

@@ -16,7 +16,7 @@ from datasets.exceptions import DatasetGenerationError
 
 from codeclm_hf import ids
 from codeclm_hf.errors import BadInput
-from codeclm_hf.text import meant
+from codeclm_hf.text import did_you_mean
 
 from . import (
     columns,
@@ -308,4 +308,6 @@ def _no_split(split: Any, names: Any, exc: BaseException | None = None) -> BadIn
         if exc and "corresponds to no data" in str(exc)
         else "no such one"
     )
-    return BadInput(f"cannot read the split `{split}`: {why}; there are {there}{meant(str(split), names)}")
+    return BadInput(
+        f"cannot read the split `{split}`: {why}; there are {there}{did_you_mean(str(split), names)}"
+    )

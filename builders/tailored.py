@@ -27,7 +27,7 @@ from codeclm_hf.run.progress import OnProgress
 from codeclm_hf.run.recipe import Recipe
 from codeclm_hf.schema import TABLES
 from codeclm_hf.settings import METADATA_FRACTION, NUM_INSTRUCTIONS, NUM_METADATA, check_settings
-from codeclm_hf.text import meant
+from codeclm_hf.text import did_you_mean
 
 from .metadata import load_metadata
 from .seeds import load_seeds
@@ -264,14 +264,16 @@ def _check_names(settings: Mapping[str, Any]) -> None:
     known = [field.name for field in fields(CodecLM) if field.name not in _ROLES]
     for name in settings:
         if name not in known:
-            raise BadInput(f"needs settings that CodecLM has; came `{name}`" + meant(name, known))
+            raise BadInput(f"needs settings that CodecLM has; came `{name}`" + did_you_mean(name, known))
 
 
 def _table_of(spec: str) -> str:
     """The table that a split is of."""
     names = {part.partition("[")[0].strip() for part in spec.split("+")}
     for name in sorted(names - set(TABLES)):
-        raise BadInput(f"needs one of the configs {', '.join(TABLES)}; came `{name}`" + meant(name, TABLES))
+        raise BadInput(
+            f"needs one of the configs {', '.join(TABLES)}; came `{name}`" + did_you_mean(name, TABLES)
+        )
     if len(names) > 1:
         raise BadInput(f"needs one config at a time, for they have different columns; came `{spec}`")
     return names.pop()

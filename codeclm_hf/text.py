@@ -1,4 +1,4 @@
-"""Text of data as words: made harmless, cut, and compared."""
+"""Words for readers: text of data made harmless, cut and compared; shares as percentages; "did you mean"."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-SHORT = 300
+SHOWN_LENGTH = 300
 """Characters of a long text that are shown."""
-NAME = 80
+NAME_LENGTH = 80
 """Characters of a name that are shown."""
-AROUND = 6
+CONTEXT_WORDS = 6
 """Words that stay on each side of a change where the rest is elided."""
-MOST_COMPARED = 400
+MOST_COMPARED_WORDS = 400
 """Words that are compared, from the first that differs to the last."""
 LONGEST_CHANGE = 400
 """Characters of one change that are shown."""
@@ -24,48 +24,58 @@ _UNSEEN = re.compile(
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 """Control characters, marks that turn the direction of writing, half characters."""
-ALONE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
+UNSPACED_SCRIPTS = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
+)
 """Characters of scripts that put no spaces between words: each is a word."""
-_WORD = re.compile(rf"\s?(?:[{ALONE}]|[^\s{ALONE}]{{1,40}})")
+_WORD = re.compile(rf"\s?(?:[{UNSPACED_SCRIPTS}]|[^\s{UNSPACED_SCRIPTS}]{{1,40}})")
 
 
-class Run(NamedTuple):
-    """A stretch of two texts as it is shown: elided where it is long."""
+class DiffSpan(NamedTuple):
+    """One stretch of a comparison of two texts; a long one is shortened to its ends."""
 
     same: bool
+    """Whether both texts have it."""
     before: str
+    """What the first text has here; empty where something was added."""
     after: str
+    """What the second text has here; empty where something was removed."""
 
 
-def clean(text: str) -> str:
-    """The text as one line of what can be seen."""
-    return " ".join(visible(text).split())
+def single_line(text: str) -> str:
+    """Return the text on one line, without characters that cannot be seen."""
+    return " ".join(visible_text(text).split())
 
 
-def visible(text: str) -> str:
-    """The text without control characters and marks that turn the direction of writing; it keeps its lines."""
+def visible_text(text: str) -> str:
+    """Return the text without control characters and marks that turn the direction of writing; it keeps its lines."""
     return _UNSEEN.sub("", text)
 
 
-def short(text: str, length: int = SHORT) -> str:
-    """The beginning of the text, as one line of what can be seen."""
-    line = clean(text)
+def shorten(text: str, length: int = SHOWN_LENGTH) -> str:
+    """Return the beginning of the text on one line, without characters that cannot be seen; `…` ends a cut one."""
+    line = single_line(text)
     return line if len(line) <= length else line[:length] + "…"
 
 
-def name(text: str) -> str:
-    """A name, never empty, as one short line of what can be seen."""
-    return short(text, NAME) or "(empty)"
+def display_name(text: str) -> str:
+    """Return a name on one short line, without characters that cannot be seen; it is never empty."""
+    return shorten(text, NAME_LENGTH) or "(empty)"
 
 
-def meant(given: str, known: Iterable[str]) -> str:
-    """The end of a sentence about a word that is not known: the nearest that is, if one is near."""
-    near = difflib.get_close_matches(given, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Return `; did you mean X?` with the choice that is spelled most like the word, or "" where none is close."""
+    close = difflib.get_close_matches(word, list(choices), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
-def told(value: Any) -> str:
-    """A value of a row as a reader wants it: chats as turns, lists of names with commas."""
+def percentage(share: float) -> str:
+    """Return a share of 1 as a percentage with one decimal; one that would round to nothing is `< 0.1 %`."""
+    return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+
+
+def value_text(value: Any) -> str:
+    """Return a value of a row as text: a chat as its turns, a list of names with commas, anything else as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
@@ -79,19 +89,19 @@ def told(value: Any) -> str:
     return "none" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def compare(before: Any, after: Any) -> list[Run]:
-    """Two values of a row, word by word; none where they are the same.
+def word_diff(before: Any, after: Any) -> list[DiffSpan]:
+    """Compare two values of a row word by word; the list is empty where they are the same.
 
-    Values that only differ in what a reader cannot see (white space, a type, control characters) are written as
+    Values that differ only in what a reader cannot see (white space, a type, control characters) are compared as
     Python writes them in ASCII.
     """
     exact = [ascii(value).replace("  ", " \\x20") for value in (before, after)]
     if exact[0] == exact[1]:
         return []
-    b, a = (_WORD.findall(clean(told(value))) for value in (before, after))
+    b, a = (_WORD.findall(single_line(value_text(value))) for value in (before, after))
     if _bare(b) == _bare(a):
         b, a = map(_WORD.findall, exact)
-    return [Run(same, "".join(b), "".join(a)) for same, b, a in _runs(b, a) if any(b) or any(a)]
+    return [DiffSpan(same, "".join(b), "".join(a)) for same, b, a in _runs(b, a) if any(b) or any(a)]
 
 
 def _runs(before: list[str], after: list[str]) -> Iterator[tuple[bool, list[str], list[str]]]:
@@ -101,7 +111,7 @@ def _runs(before: list[str], after: list[str]) -> Iterator[tuple[bool, list[str]
     head = next((n for n in range(shorter) if b[n] != a[n]), shorter)
     tail = next((n for n in range(shorter - head) if b[-1 - n] != a[-1 - n]), shorter - head)
     ends = len(b) - tail, len(a) - tail
-    stops = [min(end, head + MOST_COMPARED) for end in ends]
+    stops = [min(end, head + MOST_COMPARED_WORDS) for end in ends]
     yield True, _elided(before[:head], first=0), _elided(after[:head], first=0)
     for tag, *at in difflib.SequenceMatcher(None, b[head : stops[0]], a[head : stops[1]]).get_opcodes():
         runs = before[head + at[0] : head + at[1]], after[head + at[2] : head + at[3]]
@@ -115,7 +125,7 @@ def _runs(before: list[str], after: list[str]) -> Iterator[tuple[bool, list[str]
     yield True, _elided(before[ends[0] :], last=0), _elided(after[ends[1] :], last=0)
 
 
-def _elided(run: list[str], *, first: int = AROUND, last: int = AROUND) -> list[str]:
+def _elided(run: list[str], *, first: int = CONTEXT_WORDS, last: int = CONTEXT_WORDS) -> list[str]:
     return run if len(run) <= first + last + 3 else [*run[:first], " …", *run[len(run) - last :]]
 
 

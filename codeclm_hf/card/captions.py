@@ -36,7 +36,7 @@ def captions(distributions: Mapping[str, Any], drift: Mapping[str, Any] | None =
     told = {}
     for file, noun, found, of in rankings(distributions):
         if found["top"]:
-            names = [(one["name"], percent(one["share"])) for one in found["top"][:MOST_TOLD]]
+            names = [(one["name"], text.percentage(one["share"])) for one in found["top"][:MOST_TOLD]]
             told[file] = f"Bar chart of {noun}s. {ranked(noun, found, of)}: {_listed(names)}."
     iterations, gap = distributions["iterations"], distributions["gap"]
     accepted = sum(one["accepted"] for one in iterations)
@@ -48,7 +48,7 @@ def captions(distributions: Mapping[str, Any], drift: Mapping[str, Any] | None =
         )
     if accepted:
         parts = [
-            f"{one['iteration']}: {one['accepted']:,} of {one['judged']:,} ({percent(one['share'])})"
+            f"{one['iteration']}: {one['accepted']:,} of {one['judged']:,} ({text.percentage(one['share'])})"
             for one in iterations
         ]
         told[ITERATIONS] = (
@@ -74,12 +74,13 @@ def ranked(noun: str, found: Mapping[str, Any], of: str) -> str:
     top, total = found["top"][:MOST_BARS], found["total"]
     if total <= len(top):
         return f"{counted(total, noun)} in {of}"
-    return f"The {len(top)} most frequent of {total:,} {noun}s, {percent(sum(one['share'] for one in top))} of {of}"
+    share = text.percentage(sum(one["share"] for one in top))
+    return f"The {len(top)} most frequent of {total:,} {noun}s, {share} of {of}"
 
 
 def beyond(gap: Mapping[str, Any], accepted: int) -> str:
     """How many were accepted."""
-    share = f" ({percent(accepted / gap['judged'])})" if accepted <= gap["judged"] else ""
+    share = f" ({text.percentage(accepted / gap['judged'])})" if accepted <= gap["judged"] else ""
     return f"{accepted:,} accepted{share}"
 
 
@@ -106,12 +107,7 @@ def heading(kind: str, moved: Mapping[str, Any]) -> str:
 def moving(kind: str, share: Mapping[str, Any], to: str) -> str:
     """A name's share on the sides that have it."""
     sides = {"movers": ("before", "after"), "new": ("after",), "vanished": ("before",)}[kind]
-    return f" {to} ".join(percent(share[side]) for side in sides)
-
-
-def percent(share: float) -> str:
-    """A share as people read it."""
-    return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+    return f" {to} ".join(text.percentage(share[side]) for side in sides)
 
 
 def ratio(one: Mapping[str, Any]) -> str:
@@ -119,7 +115,7 @@ def ratio(one: Mapping[str, Any]) -> str:
     if one["capacity_recovery_ratio"] is None:
         return "not known"
     low, high = (f"{100 * one[end]:.1f}" for end in ("wilson_low", "wilson_high"))
-    return f"{100 * one['capacity_recovery_ratio']:.1f} % ({low}–{high})"
+    return f"{text.percentage(one['capacity_recovery_ratio'])} ({low}–{high})"
 
 
 def counted(count: int, noun: str) -> str:
@@ -136,10 +132,10 @@ def _moved(drift: Mapping[str, Any]) -> str:
         if moved[kind]
     ]
     return (
-        f"Chart of how the use cases moved since {text.name(drift['since'])}: Jensen–Shannon divergence "
+        f"Chart of how the use cases moved since {text.display_name(drift['since'])}: Jensen–Shannon divergence "
         f"{moved['divergence']:.3f}, that of the skills {drift['skills']['divergence']:.3f}. {'; '.join(parts)}."
     )
 
 
 def _listed(named: list[tuple[str, str]]) -> str:
-    return ", ".join(f"“{text.name(name)}” {what}" for name, what in named)
+    return ", ".join(f"“{text.display_name(name)}” {what}" for name, what in named)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterator
 
 import yaml
 
 from codeclm_hf.card import card_rules as rules
-from codeclm_hf.text import short
+from codeclm_hf.text import did_you_mean, shorten
 
 FEW = 13
 """The most values that are listed where one of them is needed."""
@@ -56,7 +55,7 @@ def told(node: yaml.Node) -> str:
         return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
     if is_a("null", node):
         return "nothing"
-    kind, value = _KINDS.get(node.tag.removeprefix(_TAG)), short(node.value, SHOWN)
+    kind, value = _KINDS.get(node.tag.removeprefix(_TAG)), shorten(node.value, SHOWN)
     return f"{value}, which YAML reads as {kind}" if kind else repr(value)
 
 
@@ -93,9 +92,8 @@ def _one_of(known: Collection[str]) -> Rule:
 
 
 def _near(value: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(value.lower()[:SHOWN], sorted(known), n=1)
     listed = f"; it knows {', '.join(known)}" if len(known) <= FEW else ""
-    return f"; did you mean {near[0]!r}?" if near else listed
+    return did_you_mean(value.lower()[:SHOWN], sorted(known)) or listed
 
 
 def _shaped(pattern: re.Pattern[str], needed: str) -> Rule:
@@ -184,7 +182,7 @@ def _data_files(name: str, node: yaml.Node) -> Found:
     def entry(name: str, node: yaml.Node) -> Found:
         inner = entries(node)
         if set(inner) != {"split", "path"}:
-            came = short(", ".join(inner), SHOWN) or "neither"
+            came = shorten(", ".join(inner), SHOWN) or "neither"
             yield node, f"needs split and path, and nothing else, in {name}; came {came}"
         if "split" in inner:
             yield from _name("split", node, splits)

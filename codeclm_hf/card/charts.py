@@ -20,12 +20,12 @@ from codeclm_hf.card.captions import (
     captions,
     heading,
     moving,
-    percent,
     ranked,
     rankings,
 )
 from codeclm_hf.card.captions import GAP as GAPS
 from codeclm_hf.card.lettering import DPI, GAP, INK, LINE, MARGIN, PANEL, QUIET, SMALL, WIDTH, Pen
+from codeclm_hf.text import percentage
 
 if TYPE_CHECKING:  # importing it takes a second
     from matplotlib.axes import Axes
@@ -108,7 +108,9 @@ def _ranking(pen: Pen, noun: str, found: Mapping[str, Any], of: str) -> Figure:
     axes, y = pen.sheet(f"{noun.capitalize()}s", ranked(noun, found, f"n = {of}"))
     bars = [
         _Bar(
-            _label(pen, entry["name"], at), entry["share"], f"{percent(entry['share'])}  ({entry['rows']:,})"
+            _label(pen, entry["name"], at),
+            entry["share"],
+            f"{percentage(entry['share'])}  ({entry['rows']:,})",
         )
         for at, entry in enumerate(top, 1)
     ]
@@ -127,7 +129,7 @@ def _iterations(pen: Pen, rows: list[Mapping[str, Any]]) -> Figure:
         _Bar(
             f"Iteration {row['iteration']}",
             row["share"],
-            f"{percent(row['share'])}  ({row['accepted']:,} of {row['judged']:,} judged)",
+            f"{percentage(row['share'])}  ({row['accepted']:,} of {row['judged']:,} judged)",
         )
         for row in rows
     ]

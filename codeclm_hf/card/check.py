@@ -11,7 +11,7 @@ import yaml
 from codeclm_hf.card.card_keys import RULES, Found, entries, is_a, items, told
 from codeclm_hf.card.render import parted
 from codeclm_hf.errors import BadInput
-from codeclm_hf.text import short
+from codeclm_hf.text import shorten
 
 _FRONT = re.compile(r"\A\ufeff?---([ \t]*)\r?\n(.*?)^---([ \t]*)(?:\r?\n|\Z)", re.S | re.M)
 _TAG = "tag:yaml.org,2002:"
@@ -91,7 +91,7 @@ def _unreadable(text: str, exc: Exception) -> Problem:
     mark = getattr(exc, "problem_mark", None) or getattr(exc, "context_mark", None)
     index = mark.index if mark else getattr(exc, "position", 0)
     words = getattr(exc, "problem", None) or getattr(exc, "reason", None) or str(exc)
-    return Problem(_line(text, index), f"needs YAML; came what cannot be read ({short(str(words))})")
+    return Problem(_line(text, index), f"needs YAML; came what cannot be read ({shorten(str(words))})")
 
 
 def _plain(root: yaml.Node) -> Found:
@@ -112,14 +112,14 @@ def _plain(root: yaml.Node) -> Found:
                 left.append(part)
         if node.tag not in yaml.SafeLoader.yaml_constructors:
             if node.tag != f"{_TAG}merge":
-                yield node, f"needs plain YAML; came the tag {short(node.tag)}"
+                yield node, f"needs plain YAML; came the tag {shorten(node.tag)}"
         elif isinstance(node, yaml.ScalarNode) and node.tag != f"{_TAG}str":
             try:
                 yaml.constructor.SafeConstructor().construct_object(node)
             except (yaml.YAMLError, *_SLIPS):
                 yield (
                     node,
-                    f"needs a value that can be read; came {short(node.value)}; put it in quotes if it is text",
+                    f"needs a value that can be read; came {shorten(node.value)}; put it in quotes if it is text",
                 )
 
 
@@ -139,7 +139,7 @@ def _keys(node: yaml.MappingNode) -> Found:
                 if above
                 else "it stands on this line twice"
             )
-            yield key, f"needs every key once; came {short(key.value)!r} again: {where}"
+            yield key, f"needs every key once; came {shorten(key.value)!r} again: {where}"
         else:
             first[key.tag, key.value] = key
 

@@ -49,8 +49,9 @@ def front_matter(
     if "default" in tables:  # two defaults would make load_dataset refuse them all
         configs = [{name: value for name, value in config.items() if name != "default"} for config in configs]
     foreign = {config.get("config_name") for config in configs}
+    target = text.display_name(str(manifest["models"].get("target", "a model")))
     ours: dict[str, Any] = {
-        "pretty_name": f"Instructions tailored to {text.name(str(manifest['models'].get('target', 'a model')))}",
+        "pretty_name": f"Instructions tailored to {target}",
         "language": spoken(manifest.get("languages", {})) or None,
         "source_datasets": sources(manifest),
     }
@@ -132,7 +133,10 @@ def _for_machines(manifest: Mapping[str, Any]) -> dict[str, Any]:
     if found := manifest.get("distributions"):
         told["distributions"] = {
             **{
-                name: [{**one, "name": text.name(one["name"])} for one in found[name]["top"][:_MOST_NAMES]]
+                name: [
+                    {**one, "name": text.display_name(one["name"])}
+                    for one in found[name]["top"][:_MOST_NAMES]
+                ]
                 for name in ("use_cases", "skills")
             },
             "accepted_by_iteration": [one["accepted"] for one in found["iterations"]],

@@ -7,7 +7,7 @@ import warnings
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from codeclm_hf import text as words
+from codeclm_hf.text import display_name, single_line
 
 if TYPE_CHECKING:  # importing it takes a second
     from matplotlib.axes import Axes
@@ -72,7 +72,7 @@ class Pen:
     def spelled(self, name: str) -> str | None:
         """A name as it can be written, without the symbols that no font has; None where a letter is missing."""
         if name not in self._spelled:
-            text = _calm(words.name(name))
+            text = _calm(display_name(name))
             if not self._measured(text)[1]:
                 kept = [c for c in text if unicodedata.category(c)[0] in "LMN" or self._measured(c)[1]]
                 text = " ".join("".join(kept).split())
@@ -163,7 +163,7 @@ def _fallbacks(text: str) -> list[str]:
     from matplotlib.font_manager import findfont, fontManager, get_font
 
     dejavu = get_font(findfont("DejaVu Sans"))
-    missing = {c for c in words.clean(text) if not dejavu.get_char_index(ord(c))}
+    missing = {c for c in single_line(text) if not dejavu.get_char_index(ord(c))}
     found: list[str] = []
     if missing:
         names = {font.name for font in fontManager.ttflist if font.name.startswith(FALLBACKS)}

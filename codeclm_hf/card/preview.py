@@ -23,7 +23,7 @@ from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 
 from codeclm_hf.card import check
-from codeclm_hf.text import short
+from codeclm_hf.text import shorten
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """The page's Content-Security-Policy."""
@@ -63,7 +63,7 @@ def html(card: str, *, folder: Path) -> str:
     within = {"folder": folder, "left": MOST_BYTES}
     page = _page.render(
         policy=POLICY,
-        title=short(str(front.get("pretty_name") or heading or "A dataset card"), 120),
+        title=shorten(str(front.get("pretty_name") or heading or "A dataset card"), 120),
         problems=check.check(card)[:MOST_PROBLEMS],
         front=_shown(front, [MOST_VALUES]),
         raw=raw,
@@ -232,7 +232,7 @@ class _Body(RendererHTML):
         shown = _picture(address, env)
         if shown:
             return f'<img src="{shown}" alt="{alt}">'
-        return f'<span class="picture">{alt} <code>{escape(short(address))}</code></span>'
+        return f'<span class="picture">{alt} <code>{escape(shorten(address))}</code></span>'
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>\n'

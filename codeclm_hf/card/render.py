@@ -16,13 +16,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from codeclm_hf import settings
-from codeclm_hf import text as shown
 from codeclm_hf.card import blocks, front_matter
 from codeclm_hf.card.captions import MOST_BARS, captions, gap_bins, ratio
 from codeclm_hf.card.languages import spoken
 from codeclm_hf.errors import BadInput
 from codeclm_hf.run import directory
 from codeclm_hf.run.directory import Table
+from codeclm_hf.text import display_name, shorten, visible_text
 
 TITLE = "# A data set tailored with CodecLM"
 _SLIPS = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
@@ -124,7 +124,7 @@ def _rendered(template: str | None, told: Mapping[str, Any]) -> str:
         line = _line(exc)
         raise BadInput(
             f"needs a card template that can be rendered; this one cannot{f', line {line}' if line else ''} "
-            f"({shown.short(str(exc))}); the templates in codeclm_hf/cards show what there is"
+            f"({shorten(str(exc))}); the templates in codeclm_hf/cards show what there is"
         ) from exc
     return text if blocks.marked(text) else blocks.whole("card", text)
 
@@ -176,12 +176,12 @@ def escape(text: object) -> str:
 
 def named(text: object) -> str:
     """A name or a reason as one short, harmless line of what can be seen."""
-    return escape(shown.name(str(text)))
+    return escape(display_name(str(text)))
 
 
 def fenced(text: str) -> str:
     """A long text as a fenced block that it cannot end, and that holds no markers of ours."""
-    inside = shown.visible(text).replace("<!-- codeclm-hf:", "<!-- codeclm-hf ").strip("\n")
+    inside = visible_text(text).replace("<!-- codeclm-hf:", "<!-- codeclm-hf ").strip("\n")
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", inside)), default=0))
     return f"{fence}text\n{inside}\n{fence}"
 

@@ -24,6 +24,7 @@ from codeclm_hf.errors import BadInput
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import Requests
 from codeclm_hf.run.progress import Progress
+from codeclm_hf.text import percentage
 
 ROWS_SHOWN = 3
 _COUNTED = ("answers", "prompt_tokens", "completion_tokens")
@@ -227,7 +228,7 @@ def _capacity(console: Console, trace: Dataset) -> None:
     console.print(
         f"target against strong on the {len(judged)} basic instructions that were judged: {result['wins']} wins, "
         f"{result['ties']} ties, {result['losses']} losses; "
-        f"capacity recovery ratio {100 * result['capacity_recovery_ratio']:.1f} %",
+        f"capacity recovery ratio {percentage(result['capacity_recovery_ratio'])}",
         soft_wrap=True,
     )
 

@@ -119,7 +119,7 @@ def evaluate(
     instructions = load_seeds(
         benchmark, column=column, layout=layout, skip_bad=skip_bad, split=split, revision=revision
     )
-    _out.print(f"benchmark: {escape(text.short(instructions.info.description))}", soft_wrap=True)
+    _out.print(f"benchmark: {escape(text.shorten(instructions.info.description))}", soft_wrap=True)
     sides = {
         "candidate": (candidate, candidate_model, candidate_key_env),
         "reference": (reference, reference_model, reference_key_env),
@@ -204,7 +204,9 @@ def compare(
             (before, found.second_ratio, found.only_second), (after, found.first_ratio, found.only_first)
         ):  # fmt: skip
             _out.print(
-                f"{100 * ratio:5.1f} %  {folder}, which alone recovers {alone}", soft_wrap=True, markup=False
+                f"{text.percentage(ratio):>7}  {folder}, which alone recovers {alone}",
+                soft_wrap=True,
+                markup=False,
             )
         points, low, high = (100 * share for share in (found.difference, found.low, found.high))
         _out.print(f"{points:+.1f} points ({low:+.1f} to {high:+.1f}) on {found.instructions} instructions; "
@@ -218,7 +220,7 @@ def _joined(found: Benchmark) -> None:
     usable = sum(instruction is not None for instruction in found.rows["instruction"])
     for role, without in found.missing.items():
         if without:
-            some = "; ".join(text.short(instruction, 60) for instruction in without[:LISTED])
+            some = "; ".join(text.shorten(instruction, 60) for instruction in without[:LISTED])
             more = f"; and {len(without) - LISTED} more" if len(without) > LISTED else ""
             _out.print(f"no {role} response to {len(without)} of {usable} instructions: {some}{more}",
                        soft_wrap=True, markup=False)  # fmt: skip

@@ -14,7 +14,7 @@ from codeclm_hf.hub.description import moved, of, title
 from codeclm_hf.hub.diff import KINDS, Diff, RowChange, TableDiff
 from codeclm_hf.hub.history import Blame, LogEntry
 from codeclm_hf.hub.publish import Published
-from codeclm_hf.text import Run, compare, name, short, told
+from codeclm_hf.text import DiffSpan, display_name, shorten, value_text, word_diff
 
 _TELLING = (
     "use_case",
@@ -31,20 +31,20 @@ _TELLING = (
 
 def diff(console: Console, diff: Diff) -> None:
     """Print what changed: counts by config, the rows that the diff holds, and how use cases and skills moved."""
-    table = _table("config", *KINDS, title=f"Rows, {name(diff.before)} → {name(diff.after)}")
+    table = _table("config", *KINDS, title=f"Rows, {display_name(diff.before)} → {display_name(diff.after)}")
     for config, change in diff.tables.items():
-        table.add_row(Text(name(config)), *(str(getattr(change, kind)) for kind in KINDS))
+        table.add_row(Text(display_name(config)), *(str(getattr(change, kind)) for kind in KINDS))
     console.print(table)
     for config, change in diff.tables.items():
         for row in change.rows:
-            _print(console, f"\n{name(config)}: {_kind(row)} {name(row.id)}", style="bold")
+            _print(console, f"\n{display_name(config)}: {_kind(row)} {display_name(row.id)}", style="bold")
             if row.before is not None and row.after is not None:
                 _side_by_side(console, diff, row.before, row.after)
             else:
                 _block(console, row.after or row.before or {})
         left = ", ".join(f"{count} more {kind}" for kind, count in _left(change) if count)
         if left:
-            _print(console, f"\n{name(config)}: … and {left}")
+            _print(console, f"\n{display_name(config)}: … and {left}")
     for column, drift in diff.drift.items():
         console.print("")
         rows = list(moved(drift))
@@ -73,10 +73,10 @@ def log(console: Console, entries: Sequence[LogEntry]) -> None:
             signs = [
                 f"{sign}{change[kind]}" for sign, kind in zip("+-~", KINDS, strict=True) if change.get(kind)
             ]
-            rows.append(" ".join([name(config), str(entry.rows.get(config, 0)), *signs]))
-        version = [name(entry.version), f"{entry.date:%Y-%m-%d}", name(entry.commit)[:8]]
-        models = [f"{name(role)}: {name(model)}" for role, model in entry.models.items()]
-        what = [short(entry.message) or "(no message)", f"by {name(entry.author)}", *models]
+            rows.append(" ".join([display_name(config), str(entry.rows.get(config, 0)), *signs]))
+        version = [display_name(entry.version), f"{entry.date:%Y-%m-%d}", display_name(entry.commit)[:8]]
+        models = [f"{display_name(role)}: {display_name(model)}" for role, model in entry.models.items()]
+        what = [shorten(entry.message) or "(no message)", f"by {display_name(entry.author)}", *models]
         table.add_row(*(Text("\n".join(lines)) for lines in (version, rows, what)), end_section=True)
     console.print(table)
 
@@ -84,18 +84,16 @@ def log(console: Console, entries: Sequence[LogEntry]) -> None:
 def blame(console: Console, blame: Blame) -> None:
     """Print where a row comes from (version, author, models, prompts, seeds), and the row."""
     when = f"{blame.date:%Y-%m-%d %H:%M %Z}".strip()
-    _print(console, f"{name(blame.config)}: {name(blame.id)}", style="bold")
-    _print(
-        console,
-        f"as it is since {name(blame.version)}: {name(blame.commit)[:8]}, {when}, by {name(blame.author)}",
-    )
-    _print(console, f"first in {name(blame.first_version)}")
+    _print(console, f"{display_name(blame.config)}: {display_name(blame.id)}", style="bold")
+    commit, author = display_name(blame.commit)[:8], display_name(blame.author)
+    _print(console, f"as it is since {display_name(blame.version)}: {commit}, {when}, by {author}")
+    _print(console, f"first in {display_name(blame.first_version)}")
     for role, model in blame.models.items():
-        _print(console, f"{name(role)}: {name(model)}")
+        _print(console, f"{display_name(role)}: {display_name(model)}")
     for prompt, text in blame.prompts.items():
-        _print(console, f"prompt {name(prompt)}: {short(text)}")
+        _print(console, f"prompt {display_name(prompt)}: {shorten(text)}")
     for key, value in (blame.seeds or {}).items():
-        _print(console, f"seeds, {name(key)}: {short(told(value))}")
+        _print(console, f"seeds, {display_name(key)}: {shorten(value_text(value))}")
     _block(console, blame.row)
 
 
@@ -142,20 +140,20 @@ def _block(console: Console, row: dict[str, Any]) -> None:
     for column in [column for column in _TELLING if row.get(column) is not None] or sorted(
         row.keys() - {"id"}
     ):
-        line = Text.assemble((name(column), "bold"), f": {short(told(row[column]))}")
+        line = Text.assemble((display_name(column), "bold"), f": {shorten(value_text(row[column]))}")
         console.print(line, soft_wrap=True)
 
 
 def _side_by_side(console: Console, diff: Diff, before: dict[str, Any], after: dict[str, Any]) -> None:
     """Print the columns that differ, before at the left and after at the right."""
     table = Table(box=box.MINIMAL, expand=True)
-    table.add_column(Text(f"before: {name(diff.before)}"), ratio=1, overflow="fold")
-    table.add_column(Text(f"after: {name(diff.after)}"), ratio=1, overflow="fold")
+    table.add_column(Text(f"before: {display_name(diff.before)}"), ratio=1, overflow="fold")
+    table.add_column(Text(f"after: {display_name(diff.after)}"), ratio=1, overflow="fold")
     colour = not console.no_color and console.color_system is not None
     for column in dict.fromkeys((*before, *after)):
-        runs = compare(before.get(column), after.get(column))
+        runs = word_diff(before.get(column), after.get(column))
         if runs:
-            table.add_row(Text(name(column), style="bold"), "")
+            table.add_row(Text(display_name(column), style="bold"), "")
             table.add_row(*_marked(runs, colour=colour), end_section=True)
     if table.row_count:
         console.print(table)
@@ -163,7 +161,7 @@ def _side_by_side(console: Console, diff: Diff, before: dict[str, Any], after: d
         _print(console, "no value differs")
 
 
-def _marked(runs: list[Run], *, colour: bool) -> tuple[Text, Text]:
+def _marked(runs: list[DiffSpan], *, colour: bool) -> tuple[Text, Text]:
     """The two sides, with what differs coloured, or between signs where there is no colour."""
     sides = Text(), Text()
     marks = (("", "", "bold red"), ("", "", "bold green")) if colour else (("[-", "-]", ""), ("{+", "+}", ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 import sys
@@ -37,6 +36,7 @@ from codeclm_hf.settings import (
     THRESHOLD,
     check_settings,
 )
+from codeclm_hf.text import did_you_mean
 
 app = typer.Typer(
     name="codeclm-hf",
@@ -77,10 +77,8 @@ def _config(context: typer.Context, path: Path | None) -> Path | None:
     options = {str(name).replace("-", "_"): value for name, value in given.items()}
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1)
             raise BadInput(
-                f"needs options that run knows; {path} has {name!r}"
-                + (f"; did you mean {near[0]!r}?" if near else "")
+                f"needs options that run knows; {path} has {name!r}{did_you_mean(name, sorted(known))}"
             )
     context.default_map = options
     return path

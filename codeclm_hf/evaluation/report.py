@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from codeclm_hf import text
 from codeclm_hf.card import render as card
-from codeclm_hf.card.captions import MOST_BARS, counted, percent, ratio
+from codeclm_hf.card.captions import MOST_BARS, counted, ratio
 from codeclm_hf.run import directory
 
 CARD = directory.CARD
@@ -53,7 +53,7 @@ def render(results: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, pat
             "listed": [(row["id"], row["instruction"], row["error"]) for row in not_judged[:MOST_LISTED]],
             "why": why(results),
             "ratio": lambda one: Markup(ratio(one)),
-            "percent": lambda share: Markup(percent(share)),
+            "percent": lambda share: Markup(text.percentage(share)),
         }
     )
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{told}"
@@ -68,7 +68,7 @@ def shown(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def called(one: Mapping[str, Any]) -> str:
     """A group's name; for the rows without one, what says so."""
-    return "none given" if one["name"] is None else text.name(one["name"])
+    return "none given" if one["name"] is None else text.display_name(one["name"])
 
 
 def why(results: Mapping[str, Any]) -> str:

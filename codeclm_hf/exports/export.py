@@ -18,7 +18,7 @@ from codeclm_hf.errors import BadInput
 from codeclm_hf.exports.hold_out import held_out
 from codeclm_hf.hub.pull import opened
 from codeclm_hf.hub.snapshot import Snapshot
-from codeclm_hf.text import meant
+from codeclm_hf.text import did_you_mean
 
 Row = dict[str, Any]
 _PAIR = ("prompt", "chosen", "rejected")
@@ -102,7 +102,7 @@ def export(
         HubError: the Hub gives no answer.
     """
     if to not in LAYOUTS:
-        raise BadInput(f"needs a layout of {', '.join(LAYOUTS)}; came {to!r}{meant(to, LAYOUTS)}")
+        raise BadInput(f"needs a layout of {', '.join(LAYOUTS)}; came {to!r}{did_you_mean(to, LAYOUTS)}")
     if not 0 <= eval_fraction < 1:
         raise BadInput(f"needs an eval-fraction from 0 up to, not including, 1; came {eval_fraction}")
     folder = Path(out).expanduser()

@@ -11,10 +11,10 @@ import polars as pl
 from codeclm_hf import ids
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub.snapshot import Snapshot
-from codeclm_hf.text import ALONE
+from codeclm_hf.text import UNSPACED_SCRIPTS
 
 _SMALL = frozenset({"a", "an", "and", "for", "in", "of", "on", "or", "the", "to", "with"})
-_WORD = re.compile(rf"(?=\w)[{ALONE}]|[^\W_{ALONE}]+")
+_WORD = re.compile(rf"(?=\w)[{UNSPACED_SCRIPTS}]|[^\W_{UNSPACED_SCRIPTS}]+")
 _STEM = 4
 """Letters of a word that are compared: `plan`, `plans`, `planner` and `planning` begin alike."""
 

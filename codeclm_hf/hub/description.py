@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from codeclm_hf.card import render
 from codeclm_hf.card.drift import Drift
 from codeclm_hf.hub.diff import KINDS, Diff
-from codeclm_hf.text import name
+from codeclm_hf.text import display_name, percentage
 
 _DISTRIBUTIONS = {"use_case": "use cases", "skills": "skills"}
 _LINKING = re.compile(r"[@#$]|:(?=\S)|(?<=\w)\.(?=[^\W\d])|(?<=www)\.", re.I)
@@ -21,10 +21,12 @@ def markdown(diff: Diff) -> str:
 
     Names that come from data are cut and, whatever they hold, plain text.
     """
-    lines = [f"Rows, {_cell(name(diff.before))} → {_cell(name(diff.after))}:", ""]
+    lines = [f"Rows, {_cell(display_name(diff.before))} → {_cell(display_name(diff.after))}:", ""]
     lines += [f"| config | {' | '.join(KINDS)} |", "|---|---:|---:|---:|"]
     for config, change in diff.tables.items():
-        lines.append(f"| {_cell(name(config))} | {change.added} | {change.removed} | {change.changed} |")
+        lines.append(
+            f"| {_cell(display_name(config))} | {change.added} | {change.removed} | {change.changed} |"
+        )
     for column, drift in diff.drift.items():
         lines += ["", _cell(title(column, drift))]
         rows = list(moved(drift))
@@ -42,7 +44,7 @@ def moved(drift: Drift) -> Iterator[tuple[str, str, str, str]]:
         (drift.vanished, drift.vanished_total, "vanished"),
     ):
         for share in shares:
-            yield name(share.name), _percent(share.before), _percent(share.after), kind
+            yield display_name(share.name), percentage(share.before), percentage(share.after), kind
         if total > len(shares):
             yield f"… and {total - len(shares)} more", "", "", kind
 
@@ -55,11 +57,7 @@ def title(column: str, drift: Drift) -> str:
 
 def of(column: str) -> str:
     """What a column's values are called."""
-    return _DISTRIBUTIONS.get(column) or name(column)
-
-
-def _percent(share: float) -> str:
-    return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+    return _DISTRIBUTIONS.get(column) or display_name(column)
 
 
 def _cell(text: str) -> str:

@@ -12,7 +12,6 @@ import polars as pl
 
 from codeclm_hf import files as parquet
 from codeclm_hf import schema
-from codeclm_hf import text as words
 from codeclm_hf.card import render
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import merge_base as bases
@@ -22,6 +21,7 @@ from codeclm_hf.hub.repository import Head, Repository
 from codeclm_hf.hub.snapshot import Snapshot, local
 from codeclm_hf.hub.version import Version
 from codeclm_hf.run import directory as run_directory
+from codeclm_hf.text import did_you_mean
 
 
 def pull(
@@ -109,7 +109,7 @@ def scan(
     """
     if config not in schema.TABLES:
         raise BadInput(
-            f"needs a config of {', '.join(schema.TABLES)}; came {config!r}{words.meant(config, schema.TABLES)}"
+            f"needs a config of {', '.join(schema.TABLES)}; came {config!r}{did_you_mean(config, schema.TABLES)}"
         )
     hub = Repository(repo, token=token)
     content = fetch(hub, hub.needed(named(revision or "main")), configs=[config])

@@ -24,7 +24,7 @@ from codeclm_hf.card.render import PLAIN, TITLE, escape, named, parted, render, 
 from codeclm_hf.errors import BadInput
 from codeclm_hf.run.directory import Table
 from codeclm_hf.settings import PAPER
-from codeclm_hf.text import name as named_plainly
+from codeclm_hf.text import display_name
 
 
 def test_the_front_matter_says_what_the_hub_needs(codec: CodecLM, seeds: Dataset, tmp_path: Path) -> None:
@@ -417,7 +417,7 @@ def test_programs_read_the_version_models_counts_and_names_in_the_front_matter(
     assert told["models"] == manifest["models"] and told["threshold"] == 3.0
     assert told["rows"] == manifest["counts"]["rows"]
     top = manifest["distributions"]["use_cases"]["top"][:10]
-    assert told["distributions"]["use_cases"] == [{**one, "name": named_plainly(one["name"])} for one in top]
+    assert told["distributions"]["use_cases"] == [{**one, "name": display_name(one["name"])} for one in top]
     assert parted(render(OTHER, TABLES))[0]["codeclm"]["version"] == "1.2.0"
 
 
@@ -443,7 +443,7 @@ def test_any_name_comes_back_from_the_front_matter(name: str) -> None:
     front, body = parted(render({**MANIFEST, "distributions": found}, TABLES))
     assert list(front) == list(parted(FRESH)[0])
     assert front["codeclm"]["distributions"]["use_cases"] == [
-        {"name": named_plainly(name), "rows": 2, "share": 1.0}
+        {"name": display_name(name), "rows": 2, "share": 1.0}
     ]
     assert [match[1] for match in BLOCK.finditer(body)] == NAMES
 

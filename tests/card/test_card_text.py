@@ -19,7 +19,7 @@ from codeclm_hf.card.drift import moved
 from codeclm_hf.card.render import parted, render
 from codeclm_hf.errors import BadInput
 from codeclm_hf.run import directory
-from codeclm_hf.text import name
+from codeclm_hf.text import display_name
 from support.gallery import tables_of
 from support.hostile_text import TEXTS
 from support.run_directories import manifest_of
@@ -85,7 +85,7 @@ def test_any_text_in_every_field_leaves_the_card_whole(text: str) -> None:
     assert DatasetCard(card).data.to_dict() == front
     assert front["codeclm"]["models"] == dict.fromkeys(("strong", "target", "judge"), text)
     told = front["codeclm"]["distributions"]
-    assert [one["name"] for one in told["use_cases"] + told["skills"]] == [name(text)] * 2
+    assert [one["name"] for one in told["use_cases"] + told["skills"]] == [display_name(text)] * 2
     _same_columns(body)
     _nothing_foreign(body)
 

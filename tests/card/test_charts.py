@@ -23,8 +23,9 @@ from PIL import Image
 
 from codeclm_hf.card import charts as module
 from codeclm_hf.card import lettering
-from codeclm_hf.card.captions import MOST_BARS, MOST_TOLD, captions, percent
+from codeclm_hf.card.captions import MOST_BARS, MOST_TOLD, captions
 from codeclm_hf.card.charts import drawn, pictures
+from codeclm_hf.text import percentage
 from support.hostile_text import HOSTILE
 
 pytestmark = pytest.mark.pictures
@@ -206,7 +207,7 @@ def test_the_bars_are_the_most_frequent_names() -> None:
     shares = [entry["share"] for entry in distributions["use_cases"]["top"][:MOST_BARS]]
     assert [bar / bars[0] for bar in bars] == pytest.approx([share / shares[0] for share in shares])
     text = written(figure)
-    assert {"n0", "n9", f"{percent(shares[0])}  (400)"} <= set(text)
+    assert {"n0", "n9", f"{percentage(shares[0])}  (400)"} <= set(text)
     assert "n10" not in text
     assert any("The 10 most frequent of 400 use cases" in line and "n = 80,200 rows" in line for line in text)
 

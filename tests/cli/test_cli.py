@@ -135,7 +135,7 @@ def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None
             ["seeds.jsonl", "--metadata", "no_skills.jsonl"],
             r"no_skills\.jsonl, row 1: the skills are missing",
         ),
-        (["seeds.jsonl", "--config", "wrong.yaml"], "'treshold'; did you mean 'threshold'"),
+        (["seeds.jsonl", "--config", "wrong.yaml"], "'treshold'; did you mean threshold?"),
         (["seeds.jsonl", "--config", "broken.yaml"], "needs a YAML file of options"),
         (["seeds.jsonl", "--out", "taken"], "holds something else; name another --out"),
         ([], "needs SEEDS, or --metadata FILE"),

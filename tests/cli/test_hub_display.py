@@ -116,7 +116,10 @@ def test_added_and_removed_rows_are_short_blocks() -> None:
         "default: added new1\nuse_case: creative writing\nskills: poetry, humour\ninstruction: Write a poem"
         in text
     )
-    assert f"default: removed old1\n{text.partition('removed old1')[2][1:]}".count("word") == words.SHORT // 5
+    assert (
+        f"default: removed old1\n{text.partition('removed old1')[2][1:]}".count("word")
+        == words.SHOWN_LENGTH // 5
+    )
     assert "more" not in text
 
 
@@ -153,7 +156,7 @@ def test_colours_stand_for_signs_where_there_are_any() -> None:
 def test_long_unchanged_stretches_are_elided() -> None:
     """Around a change stay a few words, at the beginning, between two changes and at the end."""
     long = " ".join(f"w{n}" for n in range(100))
-    runs = words.compare(f"{long} old {long} old {long}", f"{long} new {long} new {long}")
+    runs = words.word_diff(f"{long} old {long} old {long}", f"{long} new {long} new {long}")
     near = ["… w94 w95 w96 w97 w98 w99", "w0 w1 w2 w3 w4 w5 … w94 w95 w96 w97 w98 w99", "w0 w1 w2 w3 w4 w5 …"]
     assert [run.before.strip() for run in runs] == [near[0], "old", near[1], "old", near[2]]
     assert [run.after.strip() for run in runs] == [near[0], "new", near[1], "new", near[2]]
@@ -164,24 +167,24 @@ def test_a_rewritten_text_is_cut() -> None:
     before, after = (" ".join(f"{side}{n}" for n in range(10_000)) for side in "ba")
     text = seen(hub_display.diff, change(response=f"{ROW['response']} {after}"))
     assert text.count("\n") < 60
-    runs = words.compare(before, after)
+    runs = words.word_diff(before, after)
     assert [run.before.split()[-1] for run in runs] == ["…", "words"]
     assert runs[-1].before == runs[-1].after == " … 9600 more words"
-    longer = words.compare("x", after)[-1]
+    longer = words.word_diff("x", after)[-1]
     assert (longer.before, longer.after) == ("", " … 9600 more words")
 
 
 def test_repeated_words_are_compared_in_no_time() -> None:
     """Text that a word-by-word comparison is slow on ends all the same."""
     before, after = "x " + "a b c d " * 50_000, "y " + "d c b a " * 50_000
-    assert any(not run.same for run in words.compare(before, after))
+    assert any(not run.same for run in words.word_diff(before, after))
 
 
 def test_chinese_is_compared_by_character() -> None:
     """A script without spaces is no single word."""
     text = seen(hub_display.diff, change(instruction="写一首关于湖的诗"))
     assert "{+写一首关于湖的诗+}" in text.replace(" ", "")
-    runs = words.compare("写一首关于海的诗", "写一首关于湖的诗")
+    runs = words.word_diff("写一首关于海的诗", "写一首关于湖的诗")
     assert [(run.same, run.before, run.after) for run in runs] == [
         (True, "写一首关于", "写一首关于"),
         (False, "海", "湖"),
@@ -231,9 +234,9 @@ TEXTS = st.text(max_size=30) | st.lists(st.sampled_from(["a", "b", "the", "海",
 @given(TEXTS, TEXTS)
 def test_the_signs_undo_to_the_two_texts(before: str, after: str) -> None:
     """What is the same and what is before make up the text before, what is the same and what is after the other."""
-    runs = words.compare(before, after)
+    runs = words.word_diff(before, after)
     assert bool(runs) == (before != after)
-    visible = ["".join(words.clean(text).split()) for text in (before, after)]
+    visible = ["".join(words.single_line(text).split()) for text in (before, after)]
     if visible[0] != visible[1] and not any("…" in run.before + run.after for run in runs):
         assert "".join("".join(run.before for run in runs).split()) == visible[0]
         assert "".join("".join(run.after for run in runs).split()) == visible[1]
@@ -392,7 +395,7 @@ def check_plain(text: str) -> None:
     harmless = r"(paragraph|table|thead|tbody|tr|th|td)_(open|close)|inline|text|text_special"
     assert [kind for kind in kinds if not re.fullmatch(harmless, kind)] == []
     assert kinds.count("table_open") == 2
-    name = words.name(text)
+    name = words.display_name(text)
     assert rows == [
         ["use cases", "before", "after", ""],
         [name, "50.0 %", "25.0 %", ""],
