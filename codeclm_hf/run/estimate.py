@@ -6,10 +6,10 @@ from math import ceil
 from typing import NamedTuple
 
 from codeclm_hf.stages.decode import MOST_AT_ONCE
-from codeclm_hf.stages.structured import ASKED_AGAIN
+from codeclm_hf.stages.structured import RETRIES
 from codeclm_hf.stages.tailor import Tailor
 
-TRIES = 1 + ASKED_AGAIN
+TRIES = 1 + RETRIES
 """Most requests for one structured answer."""
 
 

@@ -11,46 +11,46 @@ from codeclm_hf.stages.encode import MOST_SKILLS, metadata_row
 from codeclm_hf.stages.stage import Row
 
 MOST_MISSES = 1000
-"""Draws in a row that bring nothing new before the combinations count as used up."""
+"""Draws in a row that bring nothing new, after which the combinations count as used up."""
 
 
 def augment(metadata: Dataset, size: int, *, seed: int = 0) -> Dataset:
-    """Remove duplicates, then draw new pairs of a use case and skills until there are `size`.
+    """Return a larger metadata table: no duplicates, and new pairs of a use case and skills until there are `size` (A.3).
 
-    A use case is drawn from the set of use cases, 1–3 skills without replacement from the union of all skills. Rows
-    that carry no use case stay, last.
+    A use case is drawn from the set of use cases, and 1–3 skills without replacement from the union of all skills.
+    Rows without a use case stay, at the end.
 
     Args:
         metadata: a metadata table.
-        size: rows with a use case to end with; fewer come back when the combinations run out.
+        size: rows with a use case to end with; there are fewer when the combinations run out.
         seed: the run's seed.
     """
     rows = metadata.to_list()
-    known: dict[str, Row] = {}
+    by_id: dict[str, Row] = {}
     for row in (row for row in rows if row["use_case"]):
-        first = known.setdefault(row["metadata_id"], row)
+        first = by_id.setdefault(row["metadata_id"], row)
         first["seed_ids"] = list(dict.fromkeys([*first["seed_ids"], *row["seed_ids"]]))
-    use_cases = _first_seen(known, lambda row: [row["use_case"]])
-    skills = _first_seen(known, lambda row: row["skills"])
+    use_cases = _first_seen(by_id, lambda row: [row["use_case"]])
+    skills = _first_seen(by_id, lambda row: row["skills"])
     draw = ids.rng(seed, "augment")
     misses = 0
-    while use_cases and skills and len(known) < size and misses < MOST_MISSES:
+    while use_cases and skills and len(by_id) < size and misses < MOST_MISSES:
         use_case = draw.choice(list(use_cases))
-        drawn = draw.sample(list(skills), draw.randint(1, min(MOST_SKILLS, len(skills))))
-        sources = [use_cases[use_case], *(skills[skill] for skill in drawn)]
+        mixed = draw.sample(list(skills), draw.randint(1, min(MOST_SKILLS, len(skills))))
+        sources = [use_cases[use_case], *(skills[skill] for skill in mixed)]
         new = metadata_row(
             use_case,
-            drawn,
+            mixed,
             origin="augmented",
             seed_ids=list(dict.fromkeys(seed for seed in sources if seed)),
         )
-        misses = misses + 1 if new["metadata_id"] in known else 0
-        known.setdefault(new["metadata_id"], new)
-    return schema.table([*known.values(), *(row for row in rows if not row["use_case"])], schema.METADATA)
+        misses = misses + 1 if new["metadata_id"] in by_id else 0
+        by_id.setdefault(new["metadata_id"], new)
+    return schema.table([*by_id.values(), *(row for row in rows if not row["use_case"])], schema.METADATA)
 
 
 def subsample(metadata: Dataset, fraction: float, *, seed: int = 0) -> Dataset:
-    """A share of the metadata, drawn at random but at least one; rows without a use case stay."""
+    """Return a share of the metadata, drawn at random, at least one row (fig. 4); rows without a use case stay."""
     rows = metadata.to_list()
     good = [index for index, row in enumerate(rows) if row["use_case"]]
     size = min(len(good), max(1, round(fraction * len(good))))
@@ -58,10 +58,10 @@ def subsample(metadata: Dataset, fraction: float, *, seed: int = 0) -> Dataset:
     return schema.table([row for index, row in enumerate(rows) if index not in dropped], schema.METADATA)
 
 
-def _first_seen(known: dict[str, Row], values: Callable[[Row], list[str]]) -> dict[str, str | None]:
-    """Each distinct value with the seed it was first seen in, in the order of the table."""
+def _first_seen(rows: dict[str, Row], values: Callable[[Row], list[str]]) -> dict[str, str | None]:
+    """Return each distinct value with the seed where it was first seen, in the order of the table."""
     seen: dict[str, tuple[str, str | None]] = {}
-    for row in known.values():
+    for row in rows.values():
         for value in values(row):
             seen.setdefault(value.casefold(), (value, row["seed_ids"][0] if row["seed_ids"] else None))
     return dict(seen.values())

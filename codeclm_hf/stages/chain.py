@@ -14,7 +14,7 @@ from codeclm_hf import schema
 from codeclm_hf.stages.decode import Decode
 from codeclm_hf.stages.rubrics import Rubrics
 from codeclm_hf.stages.stage import OnRows, Row, Stage
-from codeclm_hf.stages.structured import together
+from codeclm_hf.stages.structured import gather
 from codeclm_hf.stages.tailor import Tailor
 
 MOST_IN_THE_LOOP = 4096
@@ -61,9 +61,9 @@ class Chain(Stage):
 
         async def instructions() -> list[Row]:
             made = await self.decode.told(row, on_rows)
-            return [one for trace in await together(*map(tailored, made)) for one in trace]
+            return [one for trace in await gather(*map(tailored, made)) for one in trace]
 
-        described, trace = await together(describing, instructions())
+        described, trace = await gather(describing, instructions())
         return [{**described, "trace": trace}]
 
     def totals(self, dataset: Dataset) -> dict[str, int]:

@@ -13,17 +13,22 @@ from codeclm_hf.errors import RowError
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages.parsing import answers
 from codeclm_hf.stages.stage import Row, Stage
-from codeclm_hf.stages.structured import AGAIN_TEMPERATURE, ASKED_AGAIN, array_of, ask, object_of, together
+from codeclm_hf.stages.structured import RETRIES, RETRY_TEMPERATURE, array_of, ask, gather, object_of
 
 MOST_AT_ONCE = 10
 """Instructions one request asks for: a longer list outgrows what a structured answer may hold."""
 TOKENS_AN_INSTRUCTION = 256
+"""Room for one instruction."""
 _SENTENCE = {"type": "string", "minLength": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decode(Stage):
-    """Metadata → basic instructions, by the strong model."""
+    """Metadata → basic instructions, written by the strong model (§4.1).
+
+    Takes the table `schema.METADATA`, with a column `num_instructions` if numbers differ; makes the table
+    `schema.INSTRUCTIONS`, one row an instruction. A row without a use case gives none.
+    """
 
     features: ClassVar[Features] = schema.INSTRUCTIONS
     needs: ClassVar[tuple[str, ...]] = ("metadata_id", "use_case", "skills")
@@ -38,30 +43,33 @@ class Decode(Stage):
     """Of every answer; 0 means greedy."""
 
     async def rows(self, row: Row) -> list[Row]:
-        """One row an instruction; those that could not be had are rows with an `error`."""
+        """Return one row for each instruction that the metadata row is to give.
+
+        An instruction that could not be had is a row without text and with an `error`.
+        """
         wanted = self._wanted(row)
         if not row["use_case"]:
             return []
-        found: list[str] = []
+        instructions: list[str] = []
         error = "the model repeats itself"
         # A short list leaves some missing: they are asked for in further waves, each with seeds of its own.
-        for wave in range(1 + ASKED_AGAIN):
-            missing = wanted - len(found)
+        for wave in range(1 + RETRIES):
+            missing = wanted - len(instructions)
             sizes = [min(MOST_AT_ONCE, missing - start) for start in range(0, missing, MOST_AT_ONCE)]
-            for answer in await together(*(self._ask(row, n, (wave, part)) for part, n in enumerate(sizes))):
+            for answer in await gather(*(self._ask(row, n, (wave, part)) for part, n in enumerate(sizes))):
                 if isinstance(answer, str):
                     error = answer
                 else:
-                    found += answer
-            found = list(dict.fromkeys(found))[:wanted]
-        made = [_instruction(row, instruction=instruction) for instruction in found]
-        lost = range(len(found), wanted)
-        return made + [
-            _instruction(row, error=f"decode: instruction {n + 1} of {wanted}: {error}", n=n) for n in lost
+                    instructions += answer
+            instructions = list(dict.fromkeys(instructions))[:wanted]
+        rows = [_instruction(row, instruction=instruction) for instruction in instructions]
+        return rows + [
+            _instruction(row, error=f"decode: instruction {n + 1} of {wanted}: {error}", n=n)
+            for n in range(len(instructions), wanted)
         ]
 
     def wanted(self, dataset: Dataset) -> int:
-        """Instructions that a table of metadata is to give."""
+        """Return how many instructions a table of metadata is to give."""
         columns = [name for name in ("use_case", "num_instructions") if name in dataset.column_names]
         return sum(self._wanted(row) for row in dataset.select_columns(columns) if row["use_case"])
 
@@ -70,7 +78,7 @@ class Decode(Stage):
         return self.num_instructions if wanted is None else int(wanted)
 
     async def _ask(self, row: Row, n: int, part: tuple[int, int]) -> list[str] | str:
-        """Up to n instructions, or why there are none."""
+        """Return up to n instructions, or, as text, why there are none."""
         try:
             return await ask(
                 self.strong,
@@ -78,9 +86,9 @@ class Decode(Stage):
                 lambda completion: answers.instructions(completion.text, n),
                 schema=object_of(instructions=array_of(_SENTENCE, n)),
                 seed=self.seed,
-                of=("decode", row["metadata_id"], *map(str, part)),
+                about=("decode", row["metadata_id"], *map(str, part)),
                 # A greedy model would give every part the same list.
-                temperature=self.temperature or (AGAIN_TEMPERATURE if any(part) else 0.0),
+                temperature=self.temperature or (RETRY_TEMPERATURE if any(part) else 0.0),
                 max_new_tokens=n * TOKENS_AN_INSTRUCTION,
                 tries=1,  # the waves ask again
             )
@@ -89,6 +97,7 @@ class Decode(Stage):
 
 
 def _instruction(row: Row, *, instruction: str | None = None, error: str | None = None, n: int = 0) -> Row:
+    """Return a row of the table of instructions; `n` tells those that are missing apart."""
     metadata_id = row["metadata_id"]
     return {
         "id": instruction_id(metadata_id, instruction) if instruction else ids.row_id("lost", metadata_id, n),
@@ -100,5 +109,5 @@ def _instruction(row: Row, *, instruction: str | None = None, error: str | None 
 
 
 def instruction_id(metadata_id: str, instruction: str, parent_id: str | None = None) -> str:
-    """An instruction's id: of its metadata, its words and the instruction it was improved from."""
+    """Return an instruction's id: a hash of its metadata, its text and the instruction that it was improved from."""
     return ids.row_id("instruction", metadata_id, parent_id, instruction)

@@ -16,12 +16,17 @@ from codeclm_hf.stages.stage import Row, Stage
 from codeclm_hf.stages.structured import ask, object_of
 
 MOST_SKILLS = 3
-_SHORT = {"type": "string", "minLength": 1, "maxLength": 60}
+"""Skills a metadata row has at most (§4.1)."""
+_NAME = {"type": "string", "minLength": 1, "maxLength": 60}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encode(Stage):
-    """Seed instructions → metadata, by the strong model."""
+    """Seed instructions → metadata: the strong model names each seed's use case and skills (§4.1).
+
+    Takes a column `instruction`, and `id` and `error` where there are such columns; makes the table `schema.METADATA`,
+    one row a seed.
+    """
 
     features: ClassVar[Features] = schema.METADATA
     needs: ClassVar[tuple[str, ...]] = ("instruction",)
@@ -36,33 +41,39 @@ class Encode(Stage):
     """Of every answer; 0 means greedy."""
 
     async def rows(self, row: Row) -> list[Row]:
-        """One metadata row a seed; the seed's own `error`, or an unreadable answer, is the row's."""
+        """Return the metadata of one seed, as a single row.
+
+        A seed that cannot be used, or whose answer cannot be read, gives a row without a use case and with an `error`.
+        """
         instruction = row["instruction"]
         seed_id = row.get("id") or ids.row_id("seed", instruction)
         empty = {"metadata_id": ids.row_id("no metadata", seed_id), "origin": "seed", "seed_ids": [seed_id]}
         if error := instruction_fault(instruction):
             return [_failed(empty, row.get("error") or error)]
-        use_case = {"type": "string", "enum": list(self.use_cases)} if self.use_cases else _SHORT
+        use_case = {"type": "string", "enum": list(self.use_cases)} if self.use_cases else _NAME
         try:
-            read = await ask(
+            metadata = await ask(
                 self.strong,
                 self.prompt.messages(instruction=instruction, use_cases=self.use_cases),
                 lambda completion: answers.metadata(completion.text, use_cases=self.use_cases),
                 schema=object_of(
                     use_case=use_case,
-                    skills={"type": "array", "items": _SHORT, "minItems": 1, "maxItems": MOST_SKILLS},
+                    skills={"type": "array", "items": _NAME, "minItems": 1, "maxItems": MOST_SKILLS},
                 ),
                 seed=self.seed,
-                of=("encode", seed_id),
+                about=("encode", seed_id),
                 temperature=self.temperature,
             )
         except RowError as exc:
             return [_failed(empty, f"encode: {exc}")]
-        return [metadata_row(read.use_case, read.skills, origin="seed", seed_ids=[seed_id])]
+        return [metadata_row(metadata.use_case, metadata.skills, origin="seed", seed_ids=[seed_id])]
 
 
 def metadata_row(use_case: str, skills: list[str], *, origin: str, seed_ids: list[str]) -> Row:
-    """A row of the metadata table; the same use case and set of skills have the same id, however spelt."""
+    """Return a row of the metadata table.
+
+    The same use case with the same set of skills has the same id, in whatever order and case they are written.
+    """
     key = sorted({skill.casefold() for skill in skills})
     return {
         "metadata_id": ids.row_id("metadata", use_case.casefold(), key),
@@ -77,7 +88,7 @@ def metadata_row(use_case: str, skills: list[str], *, origin: str, seed_ids: lis
 
 
 def instruction_fault(instruction: object) -> str | None:
-    """Why a seed cannot be encoded, or None if it can."""
+    """Return why an instruction cannot be used, in words, or None if it can."""
     if not isinstance(instruction, str):
         return f"the instruction is no text but {type(instruction).__name__}"
     if not instruction.strip():
@@ -86,4 +97,5 @@ def instruction_fault(instruction: object) -> str | None:
 
 
 def _failed(row: Row, error: str) -> Row:
+    """Return a row of metadata that could not be had."""
     return {**row, "use_case": None, "skills": [], "rubrics": [], "actions": [], "error": error}

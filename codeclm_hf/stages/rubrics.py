@@ -16,12 +16,16 @@ from codeclm_hf.stages.stage import Row, Stage
 from codeclm_hf.stages.structured import array_of, ask, object_of
 
 TOKENS_A_SENTENCE = 96
+"""Room for one rubric or one action."""
 _SENTENCE = {"type": "string", "minLength": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rubrics(Stage):
-    """Metadata → the same metadata with rubrics and actions, by the strong model."""
+    """Metadata → the same metadata with rubrics and actions, written by the strong model (§4.2).
+
+    Takes and makes the table `schema.METADATA`, row for row.
+    """
 
     features: ClassVar[Features] = schema.METADATA
     needs: ClassVar[tuple[str, ...]] = tuple(schema.METADATA)
@@ -36,7 +40,10 @@ class Rubrics(Stage):
     """Of every answer; 0 means greedy."""
 
     async def rows(self, row: Row) -> list[Row]:
-        """The row with its rubrics and actions, or with none and an `error`: it can still be decoded."""
+        """Return the metadata row with its rubrics and actions.
+
+        Where they cannot be had the row has none and an `error`; instructions can still be decoded from it.
+        """
         if not row["use_case"]:
             return [row]
         n = self.num_rubrics
@@ -47,7 +54,7 @@ class Rubrics(Stage):
                 lambda completion: answers.rubrics(completion.text, n),
                 schema=object_of(rubrics=array_of(_SENTENCE, n), actions=array_of(_SENTENCE, n)),
                 seed=self.seed,
-                of=("rubrics", row["metadata_id"]),
+                about=("rubrics", row["metadata_id"]),
                 temperature=self.temperature,
                 max_new_tokens=2 * n * TOKENS_A_SENTENCE,
             )

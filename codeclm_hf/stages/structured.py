@@ -1,4 +1,4 @@
-"""Asking a model for what a stage needs: several things together, and again while an answer cannot be read."""
+"""Asking a model for what a stage needs: several things gather, and again while an answer cannot be read."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from codeclm_hf.errors import RowError, UnreadableAnswer
 from codeclm_hf.stages.parsing import answers
 
 T = TypeVar("T")
-ASKED_AGAIN = 2
-"""How often an answer that cannot be read is asked for again, each time with another seed."""
-AGAIN_TEMPERATURE = 0.7
-"""A greedy answer would come back the same, so the further tries of a greedy request sample."""
+RETRIES = 2
+"""Requests after the first, each with another seed, while an answer cannot be read."""
+RETRY_TEMPERATURE = 0.7
+"""The temperature of those requests where the first is greedy: a greedy answer would come back the same."""
 
 
-async def together(*coroutines: Any) -> list[Any]:
-    """Await all, then raise the first row error in their order; an error that stops the run is raised at once."""
+async def gather(*coroutines: Any) -> list[Any]:
+    """Await all and return their results in order.
+
+    An error that stops the run is raised at once; a row's error only when all have ended, the first in their order.
+    """
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     waiting = set(tasks)
     try:
@@ -44,17 +47,17 @@ async def respond(
     endpoint: Endpoint,
     instruction: str,
     *,
-    of: tuple[str, str],
+    about: tuple[str, str],
     seed: int,
     temperature: float,
     max_new_tokens: int,
 ) -> str:
-    """A model's answer to the bare instruction.
+    """Return a model's answer to the bare instruction (§4.3), without white space around it.
 
     Args:
         endpoint: whom to ask.
         instruction: what to answer.
-        of: the model's role, and the id of the row: with the run's seed, the request's own seed.
+        about: the model's role and the id of the row, from which, with the run's seed, the request's seed follows.
         seed: the run's seed.
         temperature: 0 means greedy.
         max_new_tokens: where the answer is cut off.
@@ -62,7 +65,7 @@ async def respond(
     completion = await endpoint.generate(
         GenerationRequest(
             messages=(Message("user", instruction),),
-            seed=ids.derive(seed, "respond", *of, 0),
+            seed=ids.derive(seed, "respond", *about, 0),
             temperature=temperature,
             max_new_tokens=max_new_tokens,
             stage="respond",
@@ -78,21 +81,22 @@ async def ask(
     *,
     schema: Mapping[str, Any],
     seed: int,
-    of: tuple[str, ...],
+    about: tuple[str, ...],
     temperature: float,
     max_new_tokens: int = STRUCTURED_MAX_TOKENS,
     top_logprobs: int = 0,
-    tries: int = 1 + ASKED_AGAIN,
+    tries: int = 1 + RETRIES,
 ) -> T:
-    """Ask for a structured answer, and again while it cannot be read.
+    """Return what was read from a structured answer; ask again while it cannot be read.
 
     Args:
         endpoint: whom to ask.
         messages: the filled-in prompt.
-        read: the reader; raises `UnreadableAnswer`.
+        read: makes a value of the answer, or raises `UnreadableAnswer`.
         schema: the JSON schema the answer should follow.
         seed: the run's seed.
-        of: what the request is about (step, row id, …): with the run's seed and the attempt, its own seed.
+        about: the step, the id of the row and what else tells this request from others; its seed follows from it,
+            the run's seed and the attempt.
         temperature: 0 means greedy.
         max_new_tokens: where the answer is cut off; a small model may write a string without an end.
         top_logprobs: alternatives a token.
@@ -105,12 +109,12 @@ async def ask(
         completion = await endpoint.generate(
             GenerationRequest(
                 messages=messages,
-                seed=ids.derive(seed, *of, attempt),
-                temperature=temperature if attempt == 0 else temperature or AGAIN_TEMPERATURE,
+                seed=ids.derive(seed, *about, attempt),
+                temperature=temperature if attempt == 0 else temperature or RETRY_TEMPERATURE,
                 max_new_tokens=min(max_new_tokens, STRUCTURED_MAX_TOKENS),
                 schema=schema,
                 top_logprobs=top_logprobs,
-                stage=of[0],
+                stage=about[0],
             )
         )
         cut_off = completion.finish_reason == "length"

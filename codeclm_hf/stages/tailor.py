@@ -22,17 +22,22 @@ from codeclm_hf.stages.judging import in_both_orders, scores_by_answer
 from codeclm_hf.stages.parsing import answers
 from codeclm_hf.stages.parsing.scores import expected_scores, scores
 from codeclm_hf.stages.stage import Row, Stage
-from codeclm_hf.stages.structured import ask, object_of, respond, together
+from codeclm_hf.stages.structured import ask, gather, object_of, respond
 
 TOP_LOGPROBS = 10
+"""Alternatives a token that `expected` scoring reads."""
 Actions = Callable[[], Awaitable[list[str]]]
-"""The actions of an instruction's metadata."""
+"""Gives the actions of an instruction's metadata, once they are there."""
 _IMPROVED = object_of(instruction={"type": "string", "minLength": 1})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tailor(Stage):
-    """Basic instructions → their trace: every version of each that was judged, and the verdict on it."""
+    """Basic instructions → their trace: every version of each that was judged, with the verdict (§4.2, §4.3).
+
+    Takes a column `instruction`, and `id`, `metadata_id`, `actions` and `error` where there are such columns; makes
+    the table `schema.TRACE`, one row an instruction and iteration.
+    """
 
     features: ClassVar[Features] = schema.TRACE
     needs: ClassVar[tuple[str, ...]] = ("instruction",)
@@ -61,14 +66,14 @@ class Tailor(Stage):
     """Of a response."""
 
     def spec(self) -> dict[str, Any]:
-        """What shapes the output; not what another setting leaves without effect."""
+        """Return what shapes the output, without the settings that another one leaves without effect."""
         idle = {"improve_prompt"} if self.iterations == 1 else set()
         if not self.contrastive_filter:
             idle |= {"target", "judge", "judge_prompt", "threshold", "scoring"}
         return {name: value for name, value in super().spec().items() if name not in idle}
 
     async def rows(self, row: Row) -> list[Row]:
-        """One row an iteration."""
+        """Return the trace of one basic instruction: a row for each iteration."""
 
         async def actions() -> list[str]:
             return row.get("actions") or []
@@ -76,35 +81,43 @@ class Tailor(Stage):
         return await self.trace(row, actions)
 
     async def trace(self, row: Row, actions: Actions) -> list[Row]:
-        """The same, with actions that may come later: they are awaited when the first is needed."""
+        """Return the trace of one basic instruction whose metadata may not have its actions yet.
+
+        Args:
+            row: the instruction, with the columns that the stage takes.
+            actions: awaited when the instruction is to be improved for the first time.
+        """
         candidate = _basic(row)
         if error := instruction_fault(row["instruction"]):
             return [{**candidate, "verdict": "failed", "error": row.get("error") or error}]
         trace = [candidate]
         try:
-            await self._examine(candidate)
+            await self._judge(candidate)
             while candidate["verdict"] == "retry":
                 candidate = await self._improve(candidate, await actions())
                 trace.append(candidate)
-                await self._examine(candidate)
+                await self._judge(candidate)
         except RowError as exc:
             # What was paid for so far stays in the row.
             candidate |= {"verdict": "failed", "error": str(exc)}
         return trace
 
-    async def _examine(self, candidate: Row) -> None:
-        """Fill in the responses, the scores and the verdict."""
+    async def _judge(self, candidate: Row) -> None:
+        """Fill the responses, the scores and the verdict into the candidate.
+
+        It is filled in as answers come, so that a row that fails keeps those that were paid for.
+        """
         last = candidate["iteration"] == self.iterations
         if not self.contrastive_filter:
             if last:
                 candidate["strong_response"] = await self._respond("strong", self.strong, candidate)
             candidate["verdict"] = "accept_strong" if last else "retry"
             return
-        strong, target = await together(
+        strong, target = await gather(
             self._respond("strong", self.strong, candidate), self._respond("target", self.target, candidate)
         )
         candidate |= {"strong_response": strong, "target_response": target}
-        both = await in_both_orders(
+        judgements = await in_both_orders(
             self.judge,
             self.judge_prompt,
             self._scores,
@@ -114,16 +127,19 @@ class Tailor(Stage):
             seed=self.seed,
             top_logprobs=TOP_LOGPROBS if self.scoring == "expected" else 0,
         )
-        scores = scores_by_answer(*both)
-        candidate |= {"scores_strong_first": scores[0], "scores_target_first": scores[1]}
-        candidate |= contrast.averages(*scores)
+        by_order = scores_by_answer(judgements)
+        candidate |= {
+            "scores_strong_first": by_order.as_given,
+            "scores_target_first": by_order.swapped,
+        }
+        candidate |= contrast.averages(by_order.as_given, by_order.swapped)
         candidate["verdict"] = contrast.verdict(candidate["gap"], self.threshold, last=last)
 
     async def _respond(self, role: str, endpoint: Endpoint, candidate: Row) -> str:
         return await respond(
             endpoint,
             candidate["instruction"],
-            of=(role, candidate["id"]),
+            about=(role, candidate["id"]),
             seed=self.seed,
             temperature=self.temperature,
             max_new_tokens=self.max_new_tokens,
@@ -145,10 +161,10 @@ class Tailor(Stage):
         instruction = await ask(
             self.strong,
             self.improve_prompt.messages(instruction=candidate["instruction"], action=action),
-            lambda completion: answers.improved(completion.text, candidate["instruction"]),
+            lambda completion: answers.improved_instruction(completion.text, candidate["instruction"]),
             schema=_IMPROVED,
             seed=self.seed,
-            of=("improve", candidate["id"]),
+            about=("improve", candidate["id"]),
             temperature=self.temperature,
             max_new_tokens=2 * TOKENS_AN_INSTRUCTION,
         )
@@ -164,10 +180,12 @@ class Tailor(Stage):
 
 
 def _basic(row: Row) -> Row:
+    """Return the first row of an instruction's trace."""
     metadata_id = row.get("metadata_id") or ""
     id = row.get("id") or instruction_id(metadata_id, row["instruction"])
     return _candidate(id=id, root_id=id, metadata_id=metadata_id, iteration=1, instruction=row["instruction"])
 
 
-def _candidate(**known: object) -> Row:
-    return {name: known.get(name) for name in schema.TRACE}
+def _candidate(**columns: object) -> Row:
+    """Return a row of the trace with these columns; the others are null."""
+    return {name: columns.get(name) for name in schema.TRACE}

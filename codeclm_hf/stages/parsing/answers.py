@@ -124,7 +124,7 @@ def instructions(text: str, n: int) -> list[str]:
     return distinct
 
 
-def improved(text: str, before: str) -> str:
+def improved_instruction(text: str, before: str) -> str:
     """Read the harder instruction (§4.2): JSON, or the text itself without what models say before and after it."""
     bare = plain(text)
     intro, items = items_of(bare)
