@@ -1,4 +1,4 @@
-"""What stood beside the instructions: columns whose types the first rows settle, and which nothing later breaks."""
+"""The columns beside the instructions: the first rows decide on their types, and no later row breaks them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONG = range(-(1 << 63), 1 << 63)
 
 
 class Column(NamedTuple):
-    """A column that is kept."""
+    """A column that seeds keep beside their own."""
 
     source: str
     """Its name in the rows."""
@@ -31,11 +31,11 @@ class Column(NamedTuple):
     type: str
     """string | bool | int64 | float64."""
     convert: Callable[[Any], Any]
-    """A value of a row -> one of the type, or None where it is none."""
+    """Makes a value of the type of a row's value, or None where that cannot be."""
 
 
-def settled(rows: Sequence[Mapping[str, Any]], layout: Layout) -> list[Column]:
-    """The columns of these first rows, in the order in which they appear.
+def infer_columns(rows: Sequence[Mapping[str, Any]], layout: Layout) -> list[Column]:
+    """Return the columns to keep, in the order in which they appear in the first rows.
 
     A column whose values are all truth values, whole numbers or numbers keeps that type; any other is text, in which
     text stays as it is and everything else is its JSON. A later number column's value that is no number is null; a
@@ -51,34 +51,34 @@ def settled(rows: Sequence[Mapping[str, Any]], layout: Layout) -> list[Column]:
     if not layout.kept_whole:
         kinds.pop(layout.needs, None)
     columns, taken = [], set(SEEDS)
-    for source, found in kinds.items():
+    for source, types in kinds.items():
         name = text_of(source) or "unnamed"
         while name in taken:
             name = RENAMED + name
         taken.add(name)
-        columns.append(Column(source, name, *_type(found - {type(None)})))
+        columns.append(Column(source, name, *_type(types - {type(None)})))
     return columns
 
 
 def features(columns: Iterable[Column]) -> Features:
-    """The features of seeds with these columns."""
+    """Return the features of a table of seeds with these columns."""
     return Features({**SEEDS, **{column.name: Value(column.type) for column in columns}})
 
 
 def text_of(value: Any) -> str | None:
-    """A value as text that every table can hold: text as it is, anything else as JSON."""
+    """Return a value as text that every table can hold: text as it is, anything else as JSON."""
     if value is None:
         return None
     if not isinstance(value, str):
         try:
-            value = json.dumps(value, ensure_ascii=False, default=_named)
+            value = json.dumps(value, ensure_ascii=False, default=_without_json)
         except (ValueError, TypeError, RecursionError):
             value = repr(type(value))
     return value if value.isascii() else _SURROGATES.sub("\ufffd", value)
 
 
-def _named(value: Any) -> str:
-    """What JSON has no word for: dates as they are written; of bytes, which may be a picture, how many there are."""
+def _without_json(value: Any) -> str:
+    """Return text for a value that JSON cannot hold; of bytes, which may be a picture, how many there are."""
     return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
 
 

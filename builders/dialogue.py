@@ -28,7 +28,7 @@ class Fault(NamedTuple):
 
 
 def turns_in(value: Any) -> list[Mapping[str, Any]] | None:
-    """The turns of a dialogue (also as JSON text, as CSV files hold it); None when it is none."""
+    """Return the turns of a dialogue, which may be JSON text as in CSV files; None if the value is no dialogue."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)
@@ -41,13 +41,13 @@ def turns_in(value: Any) -> list[Mapping[str, Any]] | None:
     return value
 
 
-def asked(row: Mapping[str, Any], dialogue: Any, whole: bool = False) -> Any:
-    """The text of the first user turn, or of all turns up to the last user turn, each after its role.
+def user_text(row: Mapping[str, Any], dialogue: Any, whole: bool = False) -> Any:
+    """Return what a user asked in a dialogue: the first user turn, or all turns up to the last user turn.
 
-    What system prompts say is no instruction, and is left out.
+    Of all turns, each stands after its role. System prompts are left out: they are no instructions.
 
     Returns:
-        The text, or a `Fault`: there are tool calls, images or other media, or no user turn.
+        The text, or a `Fault` where there are tool calls, images or other media, or no user turn.
     """
     turns = turns_in(dialogue)
     if turns is None:
@@ -58,7 +58,7 @@ def asked(row: Mapping[str, Any], dialogue: Any, whole: bool = False) -> Any:
         )
     if any(row.get(column) for column in MEDIA_COLUMNS):
         return Fault(MEDIA)
-    said: list[tuple[str, str]] = []
+    spoken: list[tuple[str, str]] = []
     for turn in turns:
         role = str(turn.get("role") or turn.get("from")).strip().lower()
         if role in _TOOL or any(turn.get(field) for field in _TOOL_FIELDS):
@@ -67,12 +67,12 @@ def asked(row: Mapping[str, Any], dialogue: Any, whole: bool = False) -> Any:
         if isinstance(text, Fault):
             return text
         if role not in _SYSTEM:
-            said.append(("user" if role in _USER else "assistant", text))
-    return of_turns(said, whole)
+            spoken.append(("user" if role in _USER else "assistant", text))
+    return instruction_of_turns(spoken, whole)
 
 
-def answered(turns: Sequence[Mapping[str, Any]] | None) -> str | None:
-    """The text of the assistant's first turn; None when there is none."""
+def assistant_text(turns: Sequence[Mapping[str, Any]] | None) -> str | None:
+    """Return the text of the assistant's first turn, or None."""
     for turn in turns or ():
         if str(turn.get("role") or turn.get("from")).strip().lower() not in _USER | _SYSTEM | _TOOL:
             text = _content(turn.get("content", turn.get("value")))
@@ -80,14 +80,14 @@ def answered(turns: Sequence[Mapping[str, Any]] | None) -> str | None:
     return None
 
 
-def of_turns(said: Sequence[tuple[str, str]], whole: bool) -> Any:
-    """The instruction in the turns (role, text), as `asked` gives it."""
-    users = [at for at, (role, _) in enumerate(said) if role == "user"]
+def instruction_of_turns(turns: Sequence[tuple[str, str]], whole: bool) -> Any:
+    """Return the instruction in turns of (role, text), as `user_text` does."""
+    users = [at for at, (role, _) in enumerate(turns) if role == "user"]
     if not users:
         return Fault("there is no user turn")
     if not whole or users[-1] == 0:
-        return said[users[0]][1]
-    return "\n\n".join(f"{role}: {text}" for role, text in said[: users[-1] + 1])
+        return turns[users[0]][1]
+    return "\n\n".join(f"{role}: {text}" for role, text in turns[: users[-1] + 1])
 
 
 def _content(content: Any) -> str | Fault:

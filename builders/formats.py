@@ -1,4 +1,9 @@
-"""Reads the rows of the files people keep instructions in one at a time, so that a large file never fills memory."""
+"""The formats of files that rows are read from, one row at a time, so that a large file never fills memory.
+
+The reader of JSON arrays is ours, on the standard library's `raw_decode`. `ijson` was tried: it is faster, but it
+turns half a surrogate pair into `?` without a word, refuses a whole file for one NaN or one bad byte, and a text of
+100,000 open brackets ends the process.
+"""
 
 from __future__ import annotations
 
@@ -32,15 +37,22 @@ _DECODER = json.JSONDecoder()
 
 
 class Row(NamedTuple):
-    """One row of a file: the line it starts on (in .json, .parquet, .yaml: its number), from 1, and its values."""
+    """One row of a file."""
 
     number: int
+    """The line that it starts on, from 1; in .json, .parquet and .yaml the row's own number."""
     cells: dict[str, Any] | None
-    error: str | None = None  # why there are no cells, in words
+    """Its values by column; None where it is broken."""
+    error: str | None = None
+    """Why there are none, in words."""
 
 
 def rows(path: str | File, columns: Sequence[str] | None = None) -> Iterator[Row]:
-    """Reads a file row by row, blank lines left out; `columns` spares reading the others where the format can.
+    """Yield the rows of a file, without blank lines.
+
+    Args:
+        path: the file.
+        columns: the columns that are needed; formats that can do so read no others.
 
     Raises:
         BadInput: the file is not what its suffix says, or the system does not let us read it.
@@ -53,7 +65,7 @@ def rows(path: str | File, columns: Sequence[str] | None = None) -> Iterator[Row
 
 
 def describe(value: Any) -> str:
-    """What kind of thing a value is, for a sentence: "a number (5)", "a list"."""
+    """Return what kind of thing a value is, for a sentence: "a number (5)", "a list"."""
     if isinstance(value, bool):
         return f"a truth value ({str(value).lower()})"
     if isinstance(value, (int, float)):
@@ -78,7 +90,7 @@ def _open(source: File, newline: str | None) -> Iterator[TextIO]:
             yield text
 
 
-def _object(number: int, value: Any) -> Row:
+def _json_row(number: int, value: Any) -> Row:
     if isinstance(value, dict):
         return Row(number, value)
     return Row(number, None, f"the row is {describe(value)}, needs an object")
@@ -97,7 +109,7 @@ def _jsonl(source: File, _: Sequence[str] | None) -> Iterator[Row]:
             if not line.strip():
                 continue
             try:
-                row = _object(number, json.loads(line))
+                row = _json_row(number, json.loads(line))
             except (ValueError, RecursionError) as exc:
                 row = Row(number, None, f"the line is not JSON ({getattr(exc, 'msg', str(exc))})")
             yield row
@@ -170,7 +182,7 @@ def _yaml(source: File, _: Sequence[str] | None) -> Iterator[Row]:
     value = value.get("data", value) if isinstance(value, dict) else value
     if not isinstance(value, (list, type(None))):
         raise BadInput(f"needs a list of rows; {source.name} holds {describe(value)}")
-    yield from map(_object, count(1), value or [])
+    yield from map(_json_row, count(1), value or [])
 
 
 def _json(source: File, columns: Sequence[str] | None) -> Iterator[Row]:
@@ -179,11 +191,11 @@ def _json(source: File, columns: Sequence[str] | None) -> Iterator[Row]:
         return
     with _open(source, None) as file:
         text = _JsonText(file, source)
-        yield from map(_object, count(1), text.rows() if text.peek() else ())
+        yield from map(_json_row, count(1), text.rows() if text.peek() else ())
 
 
 def _holds_lines(source: File) -> bool:
-    """Whether a .json file is JSON Lines: its first line is an object, and not `{"data": [...]}` alone."""
+    """Return whether a .json file is JSON Lines: its first line is an object, and not `{"data": [...]}` alone."""
     with _open(source, None) as file:
         head = next(filter(str.strip, iter(lambda: file.readline(_CHUNK), "")), "")
         try:
@@ -202,7 +214,7 @@ class _JsonText:
         self._buffer, self._at, self._number = "", 0, 0
 
     def rows(self) -> Iterator[Any]:
-        """The elements of the array that the text is, or holds under "data"."""
+        """Yield the elements of the array that the text is, or that it holds under "data"."""
         if not (bare := self.peek() == "["):
             self._enter_data()
         self._take("[")
@@ -216,7 +228,7 @@ class _JsonText:
             raise self._broken("there is more text after the array's end")
 
     def peek(self) -> str:
-        """The next character that is no white space; empty at the end."""
+        """Return the next character that is no white space; "" at the end."""
         while True:
             self._at = _SPACE.match(self._buffer, self._at).end()  # type: ignore[union-attr]  # matches anything
             if self._at < len(self._buffer) or not self._fill():

@@ -20,14 +20,14 @@ from codeclm_hf.errors import BadInput
 
 from . import columns, formats, sources
 from .dialogue import MEDIA_COLUMNS
-from .layout_detection import HEAD_ROWS, chosen, described
-from .seed_pass import Reading
+from .layout_detection import HEAD_ROWS, detect_layout, reading_summary
+from .seed_pass import SeedPass
 
 _ERRORS: tuple[type[Exception], ...] = (DatasetsError, yaml.YAMLError, *sources.HUB_ERRORS)
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?", re.ASCII)
 
 
-def from_hub(
+def load_hub_split(
     source: str,
     split: str,
     revision: str | None,
@@ -38,35 +38,35 @@ def from_hub(
     skip_bad: bool,
     code: str,
 ) -> datasets.Dataset:
-    """The seeds in a split of a data set on the Hub; see `load_seeds`.
+    """Return the seeds in a split of a data set on the Hub; `load_seeds` says how they are read.
 
     Raises:
         BadInput: there is no such data set, split or revision, or it is not for everybody, or holds no seeds.
     """
     place = f"{source}@{revision or 'main'}"
-    data = _loaded(source, split, revision)
+    data = _load(source, split, revision)
     # `datasets` keeps what it read in a folder named by the commit; a branch moves on
-    found = (re.search(r"[/\\]([0-9a-f]{40})[/\\]", file["filename"]) for file in data.cache_files)
-    commit = next((match[1] for match in found if match), revision or "main")
+    commits = (re.search(r"[/\\]([0-9a-f]{40})[/\\]", file["filename"]) for file in data.cache_files)
+    commit = next((match[1] for match in commits if match), revision or "main")
     media = [name for name, feature in data.features.items() if require_decoding(feature)]
     words = data.remove_columns(media)
     rows = [
         (place, formats.Row(at, row))
         for at, row in enumerate(words.select(range(min(HEAD_ROWS, len(words)))), 1)
     ]
-    taken = chosen(rows, layout=layout, column=column)
-    kept = columns.settled([row.cells for _, row in rows if row.cells], taken)
-    reading = Reading(taken, kept, whole=turns == "all", skip_bad=skip_bad, mixed=column is None)
+    detected = detect_layout(rows, layout=layout, column=column)
+    kept = columns.infer_columns([row.cells for _, row in rows if row.cells], detected)
+    one_pass = SeedPass(detected, kept, whole=turns == "all", skip_bad=skip_bad, mixed=column is None)
     seen = data.select_columns([name for name in media if name in MEDIA_COLUMNS]).with_format("arrow")
 
     def read(batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
-        there = _there(seen[indices[0] : indices[-1] + 1]) if seen.column_names else {}
+        media_present = _media_present(seen[indices[0] : indices[-1] + 1]) if seen.column_names else {}
         for at, index in enumerate(indices):
-            cells = {name: values[at] for name, values in (batch | there).items()}
-            reading.add(formats.Row(index + 1, cells), f"{source}@{commit}")
-        table = reading.flush()
+            cells = {name: values[at] for name, values in (batch | media_present).items()}
+            one_pass.add(formats.Row(index + 1, cells), f"{source}@{commit}")
+        table = one_pass.flush()
         if indices[-1] == len(data) - 1:
-            reading.finish()
+            one_pass.finish()
         return dict(table.to_pydict())
 
     seeds = words.map(
@@ -74,23 +74,23 @@ def from_hub(
         with_indices=True,
         batched=True,
         remove_columns=words.column_names,
-        features=reading.features,
+        features=one_pass.features,
         new_fingerprint=ids.digest(
-            data._fingerprint, taken.name, taken.needs, turns, skip_bad, source, commit, code
+            data._fingerprint, detected.name, detected.needs, turns, skip_bad, source, commit, code
         ),
         desc="Reading seeds",
     )
     seeds.info.license = _license(source, commit)
-    counted = (
-        reading.counts.told()
-        if reading.counts.rows
+    counts = (
+        one_pass.counts.summary()
+        if one_pass.counts.rows
         else f"{len(seeds):,} of {len(data):,} rows, as read before"
     )
-    seeds.info.description = described(taken, reading.whole, counted)
+    seeds.info.description = reading_summary(detected, one_pass.whole, counts)
     return seeds
 
 
-def _loaded(source: str, split: str, revision: str | None) -> datasets.Dataset:
+def _load(source: str, split: str, revision: str | None) -> datasets.Dataset:
     # load_dataset takes "json", "csv", … for its own readers and would search the working directory
     reader = (
         importlib.util.find_spec(f"datasets.packaged_modules.{source}") if source.isidentifier() else None
@@ -110,27 +110,27 @@ def _loaded(source: str, split: str, revision: str | None) -> datasets.Dataset:
         ) from exc
 
 
-def _there(table: pa.Table) -> dict[str, list[bool]]:
-    """For each row and column whether it holds a picture, a sound or a video, none of which is decoded."""
-    found = {}
+def _media_present(table: pa.Table) -> dict[str, list[bool]]:
+    """Return by column whether each row holds a picture, a sound or a video; none is decoded."""
+    present = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         some = (
             pc.greater(pc.list_value_length(column), 0)
             if pa.types.is_list(column.type)
             else pc.is_valid(column)
         )
-        found[name] = [bool(one) for one in some.to_pylist()]
-    return found
+        present[name] = [bool(flag) for flag in some.to_pylist()]
+    return present
 
 
 def _license(repo: str, revision: str) -> str:
-    """What the card of a data set on the Hub says of its license; "" where it says nothing, or cannot be read."""
+    """Return the license that the card of a data set on the Hub names; "" where there is none, or no card."""
     try:
         card = hf_hub_download(repo, "README.md", repo_type="dataset", revision=revision)
-        told = (metadata_load(card) or {}).get("license") or []
+        named = (metadata_load(card) or {}).get("license") or []
     except _ERRORS:
         return ""  # the seeds themselves are read
-    return ", ".join(map(str, told)) if isinstance(told, list) else str(told)
+    return ", ".join(map(str, named)) if isinstance(named, list) else str(named)
 
 
 def _first_line(exc: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Which layout is read: the one that was asked for, or the one that the first rows have."""
+"""Which layout a source of seeds is read in: the one that was asked for, or the one that its first rows have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from codeclm_hf.text import did_you_mean
 
 from . import formats, layouts
 from .layouts import Layout
-from .seed_pass import is_lines, likely, named, no_column
+from .seed_pass import column_list, is_lines, likely_column, no_column
 from .sources import File
 
 AUTO = "auto"
@@ -25,8 +25,10 @@ Head = Sequence[tuple[str, formats.Row]]
 """First rows, each with the name of its file."""
 
 
-def head(paths: Iterable[File]) -> Head:
-    """The first rows of the first files; the lines of .txt files, which have no layout, only where there are no others.
+def first_rows(paths: Iterable[File]) -> Head:
+    """Return the first rows of the first files.
+
+    Lines of .txt files, which have no layout, are detected only where there are no other files.
 
     Raises:
         BadInput: a file cannot be read.
@@ -35,16 +37,16 @@ def head(paths: Iterable[File]) -> Head:
     lines: list[tuple[str, formats.Row]] = []
     filled = 0
     for file in paths:
-        found = [(file.name, row) for row in islice(formats.rows(file), HEAD_ROWS_A_FILE)]
-        (lines if is_lines(file) else rows).extend(found)
-        filled += bool(found)
+        first = [(file.name, row) for row in islice(formats.rows(file), HEAD_ROWS_A_FILE)]
+        (lines if is_lines(file) else rows).extend(first)
+        filled += bool(first)
         if len(rows) >= HEAD_ROWS or filled >= HEAD_FILES:
             break
     return rows or lines
 
 
-def chosen(rows: Head, *, layout: str, column: str | None) -> Layout:
-    """How to read the files that these are the first rows of.
+def detect_layout(rows: Head, *, layout: str, column: str | None) -> Layout:
+    """Return the layout to read files in, of which these are the first rows.
 
     Args:
         rows: at least one.
@@ -61,24 +63,30 @@ def chosen(rows: Head, *, layout: str, column: str | None) -> Layout:
         raise BadInput(f"needs rows that can be read; {name}:{row.number}: {row.error}{more}")
     name, cells = objects[0]
     if layout in (AUTO, *PLAIN) and all(is_lines(File(name, name)) for name, _ in rows):
-        return layouts.plain(formats.TEXT_COLUMN)
+        return layouts.column_layout(formats.TEXT_COLUMN)
     if column is not None:
-        taken: Layout | None = layouts.plain(column)
+        detected: Layout | None = layouts.column_layout(column)
     elif layout == "text":
-        taken = layouts.plain(formats.TEXT_COLUMN)
+        detected = layouts.column_layout(formats.TEXT_COLUMN)
     elif layout in (AUTO, "prompt"):
-        taken = layouts.recognised([cells for _, cells in objects], plainly=layout == "prompt")
+        detected = layouts.most_common_layout(
+            [cells for _, cells in objects], single_column=layout == "prompt"
+        )
     else:
-        taken = layouts.LAYOUTS[layout]
-    if taken is None:
+        detected = layouts.LAYOUTS[layout]
+    if detected is None:
         raise _cannot_tell(name, cells)
-    if taken.needs and not any(taken.has(cells) for _, cells in objects):
-        raise no_column(taken, name, cells)
-    return taken
+    if detected.needs and not any(detected.has(cells) for _, cells in objects):
+        raise no_column(detected, name, cells)
+    return detected
 
 
-def check(layout: str, column: str | None, turns: str) -> None:
-    """Refuse what is no layout, with the nearest that is one; a column beside another layout; unknown turns."""
+def check_options(layout: str, column: str | None, turns: str) -> None:
+    """Raise an error for a layout or turns that there are not, or for a column beside a layout that has its own.
+
+    Raises:
+        BadInput: with the nearest layout, where the name is unknown.
+    """
     if layout != AUTO and layout not in layouts.NAMES:
         raise BadInput(
             f"needs a layout that is known; there is no `{layout}`{did_you_mean(layout, (AUTO, *layouts.NAMES))}",
@@ -92,14 +100,20 @@ def check(layout: str, column: str | None, turns: str) -> None:
         raise BadInput(f'needs "first" or "all" turns; came {turns!r}')
 
 
-def described(layout: Layout, whole: bool, counted: str) -> str:
-    """What was read, in one line."""
+def reading_summary(layout: Layout, whole: bool, counts: str) -> str:
+    """Return in one line how seeds were read, and how many.
+
+    Args:
+        layout: what they were read in.
+        whole: whether dialogues gave all their turns.
+        counts: the pass's counts, in words.
+    """
     dialogue = ", with the whole dialogue up to the user's last turn" if whole else ""
-    return f"layout `{layout.name}`: {layout.takes}{dialogue}; {counted}"
+    return f"layout `{layout.name}`: {layout.takes}{dialogue}; {counts}"
 
 
 def _cannot_tell(name: str, cells: Mapping[str, Any]) -> BadInput:
     return BadInput(
-        f"needs a layout that can be told from the first rows; {name} has {named(cells)}",
-        hint=f"pass --column {likely(cells)}, or --layout NAME ({', '.join(layouts.NAMES)})",
+        f"needs a layout that can be told from the first rows; {name} has {column_list(cells)}",
+        hint=f"pass --column {likely_column(cells)}, or --layout NAME ({', '.join(layouts.NAMES)})",
     )

@@ -1,4 +1,4 @@
-"""The layouts that people keep instructions in: how each is known, and what in its rows is the instruction.
+"""The layouts that people keep instructions in: how each is recognised, and what in its rows is the instruction.
 
 The four test sets of the paper (§5.1) are read as their authors publish them: Vicuna's `question.jsonl`,
 Self-Instruct's `user_oriented_instructions.jsonl`, `koala_test_set.jsonl` and Evol-Instruct's `WizardLM_testset.jsonl`.
@@ -10,16 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .dialogue import Fault, asked, of_turns, turns_in
+from .dialogue import Fault, instruction_of_turns, turns_in, user_text
 from .formats import describe
 from .request_logs import is_traffic, request_of
 
 Cells = Mapping[str, Any]
 
 ABSENT: Final = object()
-"""What a layout gives for a row that has not what it reads."""
+"""What a layout gives for a row that lacks what it reads."""
 LIKELY = ("instruction", "instructions", "prompt", "question", "query", "task", "input", "text")
-"""Names of columns that hold instructions where a file has nothing else to know it by."""
+"""Names of columns that hold the instructions of files that no other layout fits."""
 _TEXT = "text"
 _CHATS = ("messages", "conversation", "prompt")
 
@@ -32,11 +32,11 @@ class Layout:
     takes: str
     """What becomes the instruction, for a sentence."""
     needs: str
-    """The column it cannot do without; "" where it is no single one."""
+    """The column that it cannot do without; "" where there is no single one."""
     marks: Callable[[Cells], bool]
-    """Whether a row is known to be of this layout."""
+    """Whether a row is surely of this layout."""
     text: Callable[[Cells, bool], Any]
-    """(row, whole dialogue?) -> the instruction, or a value that is none, or a `Fault` that says why, or `ABSENT`."""
+    """(row, whole dialogue?) -> the instruction; else a value that is no text, a `Fault` that says why, or `ABSENT`."""
     kept_whole: bool = True
     """Whether the column `needs` holds more than the instruction, and stays beside it."""
 
@@ -44,56 +44,63 @@ class Layout:
         return layout_of, (self.name, self.needs)
 
     def has(self, row: Cells) -> bool:
-        """Whether the row has what this layout reads."""
+        """Return whether the row has what this layout reads."""
         return self.text(row, False) is not ABSENT
 
 
-def known(row: Cells) -> Layout | None:
-    """The layout that a single row is known to be of."""
-    return next((layout for layout in LAYOUTS.values() if layout.marks(row)), None) or _plain_of(row)
+def layout_of_row(row: Cells) -> Layout | None:
+    """Return the layout that a single row is surely of, or None."""
+    return next((layout for layout in LAYOUTS.values() if layout.marks(row)), None) or _column_layout_of(row)
 
 
-def recognised(rows: Sequence[Cells], *, plainly: bool = False) -> Layout | None:
-    """The layout that most of the rows have; of several, the one that says most about a row. None if it is none.
+def most_common_layout(rows: Sequence[Cells], *, single_column: bool = False) -> Layout | None:
+    """Return the layout that most of the rows have, or None.
 
-    The order of the rows and of their columns has no say. With `plainly` only single columns are looked for.
+    Of several that as many rows have, it is the one that says most about a row. The order of the rows and of their
+    columns does not matter.
+
+    Args:
+        rows: rows of a file.
+        single_column: look for layouts of a single column alone.
     """
-    found = [layout for row in rows if (layout := _plain_of(row) if plainly else known(row))]
-    candidates = {(layout.name, layout.needs): layout for layout in found}
+    layouts = [
+        layout for row in rows if (layout := _column_layout_of(row) if single_column else layout_of_row(row))
+    ]
+    candidates = {(layout.name, layout.needs): layout for layout in layouts}
     counts = {key: sum(layout.has(row) for row in rows) for key, layout in candidates.items()}
     best = min(candidates, key=lambda key: (-counts[key], _rank(candidates[key])), default=None)
     return None if best is None else candidates[best]
 
 
-def other(row: Cells, layout: Layout) -> Layout | None:
-    """The layout that a row without what `layout` reads is known to be of instead.
+def other_layout(row: Cells, layout: Layout) -> Layout | None:
+    """Return the layout that a row is surely of, where it lacks what `layout` reads; else None.
 
-    A line of a log is of another layout only where that is known by more than a column's name.
+    A line of a log is of another layout only where more than a column's name says so.
     """
-    found = known(row)
-    if found is None or (layout.name == "traffic" and found.name in ("prompt", "text")):
+    other = layout_of_row(row)
+    if other is None or (layout.name == "traffic" and other.name in ("prompt", "text")):
         return None
-    return found
+    return other
 
 
 def layout_of(name: str, column: str) -> Layout:
-    """A layout by its name; `column` is what a plain one reads."""
-    return LAYOUTS[name] if name in LAYOUTS else plain(column)
+    """Return a layout by its name; `column` is what a layout of a single column reads."""
+    return LAYOUTS[name] if name in LAYOUTS else column_layout(column)
 
 
-def plain(column: str) -> Layout:
-    """The layout in which one column is the instruction."""
+def column_layout(column: str) -> Layout:
+    """Return the layout in which one column is the instruction."""
     name = "text" if column == _TEXT else "prompt"
     return Layout(name, f"the column `{column}`", column, lambda row: column in row,
                   lambda row, whole: row.get(column, ABSENT), kept_whole=False)  # fmt: skip
 
 
-def _plain_of(row: Cells) -> Layout | None:
+def _column_layout_of(row: Cells) -> Layout | None:
     names = {name.strip().lower(): name for name in sorted(row)}
     if "instruction" in names:
-        return plain(names["instruction"])
+        return column_layout(names["instruction"])
     likely = [names[name] for name in LIKELY if name in names and isinstance(row[names[name]], str)]
-    return plain(likely[0]) if len(likely) == 1 else None  # which of two is meant, the user must say
+    return column_layout(likely[0]) if len(likely) == 1 else None  # which of two is meant, the user must say
 
 
 def _rank(layout: Layout) -> tuple[int, int, str]:
@@ -104,7 +111,7 @@ def _rank(layout: Layout) -> tuple[int, int, str]:
 
 
 def _with_input(instruction: Any, context: Any) -> Any:
-    """The instruction, and after a blank line what it is to be done with, if anything."""
+    """Return the instruction with its input, if there is one, after a blank line."""
     if context is None or not isinstance(instruction, str) or not instruction.strip():
         return instruction
     if not isinstance(context, str):
@@ -130,16 +137,16 @@ def _mt_bench(row: Cells, whole: bool) -> Any:
         return ABSENT
     if not _texts(turns):
         return Fault(f"the turns are {describe(turns)}, needs a list of texts")
-    return of_turns([("user", turn) for turn in turns], whole)
+    return instruction_of_turns([("user", turn) for turn in turns], whole)
 
 
 def _messages(row: Cells, whole: bool) -> Any:
-    column = next((name for name in _CHATS if name in row and not _plainly(name, row[name])), None)
-    return ABSENT if column is None else asked(row, row[column], whole)
+    column = next((name for name in _CHATS if name in row and not _is_plain_text(name, row[name])), None)
+    return ABSENT if column is None else user_text(row, row[column], whole)
 
 
 def _sharegpt(row: Cells, whole: bool) -> Any:
-    return asked(row, row["conversations"], whole) if "conversations" in row else ABSENT
+    return user_text(row, row["conversations"], whole) if "conversations" in row else ABSENT
 
 
 def _traffic(row: Cells, whole: bool) -> Any:
@@ -147,7 +154,7 @@ def _traffic(row: Cells, whole: bool) -> Any:
     return ABSENT if request is None else request.text
 
 
-def _plainly(name: str, value: Any) -> bool:
+def _is_plain_text(name: str, value: Any) -> bool:
     return name == "prompt" and turns_in(value) is None
 
 

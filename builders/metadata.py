@@ -15,7 +15,7 @@ _METADATA_NEED = "each row needs `use_case` (text) and `skills` (a list of texts
 
 
 def load_metadata(path: str) -> list[dict[str, Any]]:
-    """Reads hand-written metadata: the use cases to write instructions for, and the skills each one needs.
+    """Return hand-written metadata: the use cases to write instructions for, and the skills each one needs.
 
     Args:
         path: a .jsonl, .json, .csv, .yaml, .yml or .parquet file, or a folder of them, with the columns `use_case` and

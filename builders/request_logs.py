@@ -1,7 +1,7 @@
 """Instructions in the request logs of TGI, vLLM and OpenAI-style servers, and of the proxies before them.
 
-A log holds what must not get out: keys, users, addresses. So of a line no more is read than the text that was asked,
-the model, the time and the route, each only where it looks like one; no reason that is given here quotes a line.
+A log holds what must not get out: keys, users, addresses. So nothing of a line is read but the text that was asked,
+the model, the time and the route, each only where it looks like one; and no error message here quotes a line.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from .dialogue import Fault, asked, turns_in
+from .dialogue import Fault, turns_in, user_text
 
 COLUMNS = ("model", "created", "route")
-"""What is kept of a line beside the instruction."""
+"""The columns that a seed from a log keeps."""
 
 # where proxies and batch files put the body that was sent, as an object or as JSON text
 _ENVELOPES = ("request", "body", "json", "payload", "request_body", "requestBody", "http", "content", "data")
@@ -51,23 +51,23 @@ _VLLM_PROMPT = re.compile(
 
 
 class Request(NamedTuple):
-    """What a line says of a request to generate."""
+    """A logged request to generate."""
 
     text: Any
     """What was asked, or a `Fault`."""
-    kept: dict[str, str | None]
+    columns: dict[str, str | None]
     """Its `COLUMNS`."""
 
 
 def request_of(line: Mapping[str, Any], whole: bool = False) -> Request | None:
-    """The request in a line of a log; None when it holds none (a health check, another route, a message)."""
+    """Return the request in a line of a log, or None for any other line (a health check, another route, a message)."""
     around: list[Mapping[str, Any]] = []
     for body, outer in _bodies(line, ()):
-        if (text := _asked(body, outer, whole)) is not None:
+        if (text := _text_in_body(body, outer, whole)) is not None:
             around = [body, *reversed(outer)]
             break
     else:
-        if (text := _logged(line)) is None:
+        if (text := _text_in_message(line)) is None:
             return None
         around = [line]
     route = next((path for part in around if (path := _path(part))), None)
@@ -77,16 +77,16 @@ def request_of(line: Mapping[str, Any], whole: bool = False) -> Request | None:
         return None
     model = next((part["model"] for part in around if _is_model(part.get("model"))), None)
     created = next((str(part[key]) for part in around for key in _TIMES if _is_time(part.get(key))), None)
-    kept = {
+    columns = {
         "model": model,
         "created": created,
         "route": route if route and _KNOWN_ROUTE.fullmatch(route) else None,
     }
-    return Request(text, kept)
+    return Request(text, columns)
 
 
 def is_traffic(line: Mapping[str, Any]) -> bool:
-    """Whether a row is a line of a request log, and not a row of a data set that happens to have such columns."""
+    """Return whether a row is a line of a request log, and not a row of a data set that has such columns by chance."""
     if request_of(line) is None:
         return False
     if not {"messages", "prompt", "inputs"} & set(line):
@@ -101,7 +101,7 @@ def is_traffic(line: Mapping[str, Any]) -> bool:
 
 
 def _bodies(value: Any, outer: tuple[Mapping[str, Any], ...]) -> Iterator[tuple[Mapping[str, Any], Any]]:
-    """Every object that may be the body of a request, with the objects around it, the outermost first."""
+    """Yield every object that may be the body of a request, with the objects around it, the outermost first."""
     if isinstance(value, str) and outer and value.lstrip()[:1] == "{":
         try:
             value = json.loads(value)
@@ -116,31 +116,31 @@ def _bodies(value: Any, outer: tuple[Mapping[str, Any], ...]) -> Iterator[tuple[
                 yield from _bodies(value[key], (*outer, value))
 
 
-def _asked(body: Mapping[str, Any], outer: tuple[Mapping[str, Any], ...], whole: bool) -> Any:
-    """What a body asks for; None when it is no body of a request to generate."""
+def _text_in_body(body: Mapping[str, Any], outer: tuple[Mapping[str, Any], ...], whole: bool) -> Any:
+    """Return what a request's body asks for, or None if it is no body of a request to generate."""
     if isinstance(body.get("messages"), list):
-        return asked({}, body["messages"], whole)
+        return user_text({}, body["messages"], whole)
     if any((path := _path(part)) and path.rstrip("/").endswith("/responses") for part in outer):
         spoken = body.get("input")
         if isinstance(spoken, list):
-            return asked({}, spoken, whole)
-        return _raw(spoken) if isinstance(spoken, str) else None
+            return user_text({}, spoken, whole)
+        return _plain_prompt(spoken) if isinstance(spoken, str) else None
     for key in ("inputs", "prompt"):
         value = body.get(key)
         if isinstance(value, list) and value:
             if all(isinstance(text, str) for text in value):
                 return (
-                    _raw(value[0])
+                    _plain_prompt(value[0])
                     if len(value) == 1
                     else Fault(f"the request has {len(value)} prompts, needs one")
                 )
             return Fault("the prompt is a list of tokens, needs text")
         if isinstance(value, str):
-            return _raw(value)
+            return _plain_prompt(value)
     return None
 
 
-def _raw(prompt: str) -> Any:
+def _plain_prompt(prompt: str) -> Any:
     if _RENDERED.search(prompt):
         return Fault(
             "the prompt is a chat template's, system prompt and all; the log of the messages has the turns"
@@ -148,8 +148,8 @@ def _raw(prompt: str) -> Any:
     return Fault("the prompt has images, needs text alone") if _IMAGE.search(prompt) else prompt
 
 
-def _logged(line: Mapping[str, Any]) -> Any:
-    """What a server's own log says it was asked: TGI's at level DEBUG, vLLM's with --enable-log-requests."""
+def _text_in_message(line: Mapping[str, Any]) -> Any:
+    """Return what a server was asked, by its own log: TGI's at level DEBUG, vLLM's with --enable-log-requests."""
     fields = line.get("fields")
     message = fields.get("message") if isinstance(fields, dict) else line.get("message")
     if not isinstance(message, str):
@@ -159,7 +159,7 @@ def _logged(line: Mapping[str, Any]) -> Any:
         return (
             Fault(f"the log has its first {_TGI_LONGEST} characters only")
             if len(prompt) >= _TGI_LONGEST
-            else _raw(prompt)
+            else _plain_prompt(prompt)
         )
     if match := _VLLM_PROMPT.match(message):
         if match[1].startswith("chat"):
@@ -167,14 +167,14 @@ def _logged(line: Mapping[str, Any]) -> Any:
                 "the prompt is a chat template's, system prompt and all; the log of the messages has the turns"
             )
         try:
-            return _raw(str(ast.literal_eval(match[2])))
+            return _plain_prompt(str(ast.literal_eval(match[2])))
         except (ValueError, SyntaxError):
             return Fault("the log's prompt cannot be read")
     return None
 
 
 def _path(part: Mapping[str, Any]) -> str | None:
-    """The path of the route that an object names, without its query, its host and the method before it."""
+    """Return the path of the route that an object names, without method, host and query."""
     for key in _ROUTES:
         value = part.get(key)
         if isinstance(value, dict):

@@ -12,8 +12,8 @@ import datasets
 from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation import report
 
-from .dialogue import answered, turns_in
-from .seed_pass import named
+from .dialogue import assistant_text, turns_in
+from .seed_pass import column_list
 from .seeds import load_seeds
 
 COLUMNS = ("response", "output", "completion", "answer", "generation", "model_output", "text")
@@ -61,12 +61,12 @@ def _reader(columns: dict[str, str], role: str | None, source: str) -> Callable[
     if not texts and not chats:
         raise BadInput(
             f"needs a column with responses ({', '.join(COLUMNS)}) or chats ({', '.join(CHATS)}); {source} has "
-            f"{named(columns.values())}"
+            f"{column_list(columns.values())}"
         )
 
     def read(row: dict[str, Any]) -> str | None:
         if not texts:
-            return answered(turns_in(row[chats[0]]))
+            return assistant_text(turns_in(row[chats[0]]))
         return row[texts[0]] if isinstance(row[texts[0]], str) else None
 
     return read

@@ -1,4 +1,4 @@
-"""One pass over the rows of seeds: from each row to its instruction, its split and its columns, or to what is wrong."""
+"""One pass over the rows of seeds: each row becomes a seed with its split and its columns, or a row with an error."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ from .request_logs import request_of
 from .sources import File, format_of
 
 BATCH_ROWS = 2000
+"""Seeds in a table that the pass gives, at most."""
 BATCH_CHARACTERS = 1 << 23
-SHOWN = 3
-"""Rows of another layout that are named."""
+"""Characters in such a table, after which it is given as it is."""
+EXAMPLES = 3
+"""Rows of another layout that an error names."""
 
 
-class Seen:
-    """Which keys came before, at eight bytes each: sorted runs, of which equal lengths are merged."""
+class SeenKeys:
+    """The keys that came so far, at eight bytes each: sorted runs, of which those of like length are merged."""
 
     def __init__(self) -> None:
         self._runs: list[np.ndarray[Any, np.dtype[np.uint64]]] = []
 
     def first(self, keys: Sequence[int]) -> list[bool]:
-        """For each key whether it comes for the first time."""
+        """Return for each key whether it comes for the first time, and remember all of them."""
         batch, at = np.unique(np.array(keys, np.uint64), return_index=True)
         fresh = np.ones(len(batch), bool)
         for run in self._runs:
@@ -47,12 +49,12 @@ class Seen:
             run = np.sort(np.concatenate([self._runs.pop(), run]), kind="stable")
         if len(run):
             self._runs.append(run)
-        return [bool(one) for one in new]
+        return [bool(flag) for flag in new]
 
 
 @dataclass
 class Counts:
-    """What a pass over all rows found."""
+    """How many rows a pass saw, by what became of them."""
 
     rows: int = 0
     usable: int = 0
@@ -64,10 +66,11 @@ class Counts:
     """Lines of a log that ask for no generation."""
     misfits: int = 0
     """Rows of another layout."""
-    shown: list[str] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
+    """The first of them, in words."""
 
-    def told(self) -> str:
-        """The counts as one line."""
+    def summary(self) -> str:
+        """Return the counts as one line."""
         tools = (
             f", {self.with_tools_or_media:,} of them for tool calls or media"
             if self.with_tools_or_media
@@ -80,48 +83,52 @@ class Counts:
             (self.not_requests, "line is no request to generate", "lines are no requests to generate"),
             (self.misfits, "row of another layout was left out", "rows of another layout were left out"),
         ]
-        told = [f"{number:,} {one if number == 1 else many}" for number, one, many in parts if number]
-        return ", ".join(told) or "no rows"
+        counts = [
+            f"{number:,} {singular if number == 1 else plural}"
+            for number, singular, plural in parts
+            if number
+        ]
+        return ", ".join(counts) or "no rows"
 
 
 @dataclass
-class Reading:
-    """A pass over rows, into tables.
+class SeedPass:
+    """A pass over rows that gives tables of seeds, each instruction once.
 
     Args:
         layout: how the rows keep their instructions.
-        kept: the columns beside ours.
-        keeps: whether the seed of a key belongs to the split that is read.
-        whole: whether a dialogue gives all its turns.
+        columns_kept: the columns beside ours.
+        in_split: whether the seed of a key belongs to the split that is read.
+        whole: whether a dialogue gives all its turns, and not the first alone.
         skip_bad: whether rows of another layout are left out; else the pass ends with `BadInput`.
-        mixed: whether a row without what the layout reads may be of another; where the caller named a column, it is a
-            row without an instruction.
-        strict: whether it ends at the first such row, as a stream must, and not when all were counted.
+        mixed: whether a row that lacks what the layout reads may be of another layout; where the caller named a
+            column it may not, and is a row without an instruction.
+        strict: whether the pass ends at the first row of another layout, as a stream must; else they are counted first.
     """
 
     layout: Layout
-    kept: list[Column]
-    keeps: Callable[[int], bool] = lambda key: True
+    columns_kept: list[Column]
+    in_split: Callable[[int], bool] = lambda key: True
     whole: bool = False
     skip_bad: bool = False
     mixed: bool = True
     strict: bool = False
     counts: Counts = field(default_factory=Counts)
-    _seen: Seen = field(default_factory=Seen)
+    _seen: SeenKeys = field(default_factory=SeenKeys)
     _batch: list[tuple[str, Any, str | None, int, list[Any]]] = field(default_factory=list)
     _size: int = 0
 
     def __post_init__(self) -> None:
-        self.features = columns.features(self.kept)
+        self.features = columns.features(self.columns_kept)
 
     def tables(self, paths: Iterable[File]) -> Iterator[pa.Table]:
-        """The seeds of the files, in order.
+        """Yield the seeds of the files in tables, in order.
 
         Raises:
             BadInput: a file lacks what the layout reads, cannot be read, or holds rows of another layout.
         """
         for file in paths:
-            layout = layouts.plain(formats.TEXT_COLUMN) if is_lines(file) else self.layout
+            layout = layouts.column_layout(formats.TEXT_COLUMN) if is_lines(file) else self.layout
             first = True
             for row in formats.rows(file):
                 if row.cells is not None and first:
@@ -135,7 +142,13 @@ class Reading:
         self.finish()
 
     def add(self, row: formats.Row, name: str, layout: Layout | None = None) -> None:
-        """Take a row in."""
+        """Take a row in, for the next table.
+
+        Args:
+            row: a row of a file.
+            name: what its `source` calls the file.
+            layout: the file's layout, where it is not the pass's.
+        """
         layout = layout or self.layout
         self.counts.rows += 1
         source, error = f"{name}:{row.number}", row.error
@@ -156,17 +169,17 @@ class Reading:
             elif fault := text_fault(value):
                 value, error = None, f"the instruction {fault}"
         key = key_of(source if value is None else value)
-        if not self.keeps(key):
+        if not self.in_split(key):
             return
-        kept = [column.convert(cells.get(column.source)) for column in self.kept]
-        self._batch.append((source, value, error, key, kept))
-        self._size += len(value or "") + sum(len(one) for one in kept if isinstance(one, str))
+        values = [column.convert(cells.get(column.source)) for column in self.columns_kept]
+        self._batch.append((source, value, error, key, values))
+        self._size += len(value or "") + sum(len(text) for text in values if isinstance(text, str))
 
     def flush(self) -> pa.Table:
-        """What was taken in since the last time, each instruction once."""
+        """Return what was taken in since the last time as a table, without instructions that came before."""
         batch, self._batch, self._size = self._batch, [], 0
         first = self._seen.first([key for *_, key, _ in batch])
-        made: list[list[Any]] = [[] for _ in self.features]
+        cells_by_column: list[list[Any]] = [[] for _ in self.features]
         for (source, value, error, _, beside), new in zip(batch, first, strict=True):
             if not new and value is not None:
                 self.counts.repeated += 1
@@ -176,65 +189,74 @@ class Reading:
             self.counts.with_tools_or_media += error in (TOOLS, MEDIA)
             of = source if value is None else value
             for cells, cell in zip(
-                made, (ids.row_id("seed", of), value, source, error, *beside), strict=True
+                cells_by_column, (ids.row_id("seed", of), value, source, error, *beside), strict=True
             ):
                 cells.append(cell)
         schema = self.features.arrow_schema
         return pa.table(
-            [pa.array(cells, one.type) for cells, one in zip(made, schema, strict=True)], schema=schema
+            [pa.array(cells, one.type) for cells, one in zip(cells_by_column, schema, strict=True)],
+            schema=schema,
         )
 
     def finish(self) -> None:
-        """Say what must be said when all rows were seen: `BadInput` where some are of another layout."""
+        """End the pass, after all rows.
+
+        Raises:
+            BadInput: some rows are of another layout, and are not to be left out.
+        """
         if not self.counts.misfits or self.skip_bad:
             return
         number = "the first" if self.strict else f"{self.counts.misfits:,} of {self.counts.rows:,} rows"
         raise BadInput(
             f"needs one layout in all rows; {number} cannot be read as `{self.layout.name}` ({self.layout.takes}): "
-            f"{'; '.join(self.counts.shown)}",
+            f"{'; '.join(self.counts.examples)}",
             hint="pass --skip-bad to leave such rows out, or --layout NAME to read as another layout",
         )
 
     def _take(self, cells: Mapping[str, Any], layout: Layout) -> tuple[Any, Mapping[str, Any]]:
-        """The instruction of a row, and what may stand beside it: of a log's line, its harmless columns."""
+        """Return the instruction of a row and the columns that may be kept; of a log's line, the harmless ones."""
         if layout.name != "traffic":
             return layout.text(cells, self.whole), cells
         request = request_of(cells, self.whole)
-        return (request.text, request.kept) if request else (layouts.ABSENT, {})
+        return (request.text, request.columns) if request else (layouts.ABSENT, {})
 
     def _misfit(self, cells: Mapping[str, Any], layout: Layout, source: str) -> bool:
-        found = layouts.other(cells, layout) if self.mixed else None
+        found = layouts.other_layout(cells, layout) if self.mixed else None
         if found is None:
             return False
         self.counts.misfits += 1
-        if len(self.counts.shown) < SHOWN:
-            self.counts.shown.append(f"{source} looks like `{found.name}` ({named(cells, 5)})")
+        if len(self.counts.examples) < EXAMPLES:
+            self.counts.examples.append(f"{source} looks like `{found.name}` ({column_list(cells, 5)})")
         if self.strict:
             self.finish()
         return True
 
     def _check(self, cells: Mapping[str, Any], layout: Layout, name: str) -> None:
-        """Refuse a file that lacks the column; its rows would fail one by one."""
-        if layout.needs and not layout.has(cells) and not (self.mixed and layouts.other(cells, layout)):
+        """Raise an error for a file that lacks the layout's column, whose rows would all fail."""
+        if (
+            layout.needs
+            and not layout.has(cells)
+            and not (self.mixed and layouts.other_layout(cells, layout))
+        ):
             raise no_column(layout, name, cells)
 
 
 def is_lines(file: File) -> bool:
-    """Whether a file's lines are instructions, whatever the other files hold."""
+    """Return whether each line of a file is an instruction, whatever the other files hold."""
     return format_of(file.name) == ".txt"
 
 
 def key_of(text: str) -> int:
-    """What decides on a seed's split and on whether it came before: 64 bits of its text.
+    """Return 64 bits of a text's hash, which decide on a seed's split and on whether it came before.
 
-    White space around it and the kind of its line ends have no say.
+    White space around the text and the kind of its line ends do not matter.
     """
     same = text.strip().replace("\r\n", "\n")
     return int.from_bytes(hashlib.sha256(same.encode()).digest()[:8], "big")
 
 
 def text_fault(value: Any) -> str | None:
-    """What keeps a value from being used as text, as the end of a sentence; None when nothing does."""
+    """Return why a value is no usable text, as the end of a sentence, or None if it is one."""
     if value is None:
         return "is missing"
     if not isinstance(value, str):
@@ -248,23 +270,24 @@ def text_fault(value: Any) -> str | None:
     return None
 
 
-def named(names: Iterable[str], most: int = 20) -> str:
-    """The names of columns, for a sentence."""
+def column_list(names: Iterable[str], most: int = 20) -> str:
+    """Return names of columns for a sentence, at most so many of them."""
     found = [f"`{' '.join((columns.text_of(name) or '').split())[:40]}`" for name in names]
     return ", ".join([*found[:most], *(["…"] if len(found) > most else [])]) or "no columns"
 
 
 def no_column(layout: Layout, name: str, cells: Mapping[str, Any]) -> BadInput:
-    """The refusal of a file without what the layout reads."""
+    """Return the error for a file without the column that its layout reads."""
     plain = layout.name in ("prompt", "text")
     return BadInput(
-        f"needs a column `{layout.needs}`{'' if plain else f' (layout {layout.name})'}; {name} has {named(cells)}",
-        hint=f"pass --column {likely(cells)}" + ("" if plain else " or --layout auto"),
+        f"needs a column `{layout.needs}`{'' if plain else f' (layout {layout.name})'}; "
+        f"{name} has {column_list(cells)}",
+        hint=f"pass --column {likely_column(cells)}" + ("" if plain else " or --layout auto"),
     )
 
 
-def likely(cells: Mapping[str, Any]) -> str:
-    """The column that probably holds the instructions, as the shell takes it; NAME where none stands out."""
+def likely_column(cells: Mapping[str, Any]) -> str:
+    """Return the column that probably holds the instructions, quoted for a shell; NAME where none stands out."""
     texts = [name for name, value in cells.items() if isinstance(value, str)]
     found = [text for text in texts if text.strip().lower() in layouts.LIKELY]
     if len(found) != 1:

@@ -30,7 +30,7 @@ from . import (
     sources,
 )
 from .layout_detection import AUTO
-from .seed_pass import Counts, Reading
+from .seed_pass import Counts, SeedPass
 from .sources import SEED_SUFFIXES, File
 
 VALIDATION = 0.2
@@ -60,7 +60,7 @@ def load_seeds(
     turns: str = "first",
     skip_bad: bool = False,
 ) -> datasets.Dataset:
-    """Reads seed instructions from files, a folder or a data set on the Hub, each instruction once.
+    """Return the seed instructions in files, a folder or a data set on the Hub, each instruction once.
 
     A row that cannot be used (no text, broken JSON, bytes that are not UTF-8, a dialogue with tool calls or images) has
     no instruction and says why in its `error`; the others are read. A row of another layout than the file's is no such
@@ -86,10 +86,10 @@ def load_seeds(
     Raises:
         BadInput: there is no such source, layout, column or split, rows are of several layouts, or it cannot be read.
     """
-    layout_detection.check(layout, column, turns)
+    layout_detection.check_options(layout, column, turns)
     here = sources.find(source, SEED_SUFFIXES, logs=layout == "traffic")
     if not here and "://" not in source:
-        return hub_split.from_hub(
+        return hub_split.load_hub_split(
             source, split, revision, layout=layout, column=column, turns=turns, skip_bad=skip_bad, code=_CODE
         )
     if revision is not None:
@@ -110,14 +110,14 @@ def load_seeds(
         "skip_bad": skip_bad,
         "validation": VALIDATION if parts <= set(SPLITS) else 0.0,
     }
-    found = _by_contents(*here, layout, options) if here else {"data_files": source}
-    builder = SeedInstructions(layout, dataset_name="codeclm_seeds", **found, **options)
+    files = _by_contents(*here, layout, options) if here else {"data_files": source}
+    builder = SeedInstructions(layout, dataset_name="codeclm_seeds", **files, **options)
     builder.download_and_prepare()
     return builder.as_dataset(split=split)
 
 
 def _by_contents(folder: str, paths: list[str], layout: str, options: dict[str, Any]) -> dict[str, Any]:
-    """What names a builder by contents, not by paths and times: an edited file is read anew, a copied one is not."""
+    """Return arguments that name a builder by its files' contents: an edited file is read anew, a copied one is not."""
     digests = [sources.digest_of(path) for path in paths]
     names = [sources.name_in(path, folder) for path in paths]
     return {
@@ -198,9 +198,9 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
         **options: Any,
     ) -> None:
         name = config_name or AUTO
-        layout_detection.check(name, options.get("column"), options.get("turns", "first"))
+        layout_detection.check_options(name, options.get("column"), options.get("turns", "first"))
         if not isinstance(data_files, DataFilesDict):
-            data_files, data_dir = sources.resolved(data_files or data_dir, data_dir, name == "traffic")
+            data_files, data_dir = sources.resolve_files(data_files or data_dir, data_dir, name == "traffic")
         options.setdefault("hash", _CODE[:16])
         super().__init__(config_name=name, data_files=data_files, data_dir=data_dir, **options)
 
@@ -212,17 +212,21 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
         return datasets.DatasetInfo()  # the features are known when the first rows are
 
     def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
-        found = tuple(self._files(dl_manager))
-        rows = layout_detection.head(found)
+        files = tuple(self._files(dl_manager))
+        rows = layout_detection.first_rows(files)
         if not rows:
-            some = ", ".join(file.name for file in found[:3])
+            some = ", ".join(file.name for file in files[:3])
             raise BadInput(f"needs at least one instruction; {some or 'no file'} holds no row")
-        self._layout = layout_detection.chosen(rows, layout=self.config.name, column=self.config.column)
-        self._kept = columns.settled([row.cells for _, row in rows if row.cells is not None], self._layout)
+        self._layout = layout_detection.detect_layout(
+            rows, layout=self.config.name, column=self.config.column
+        )
+        self._columns = columns.infer_columns(
+            [row.cells for _, row in rows if row.cells is not None], self._layout
+        )
         self._counts: list[Counts] = []
-        self.info.features = columns.features(self._kept)
+        self.info.features = columns.features(self._columns)
         # one shard, a tuple and no list: what came before is known in one pass over all files alone
-        options = {"found": found, "strict": dl_manager.is_streaming}
+        options = {"files": files, "strict": dl_manager.is_streaming}
         return [
             datasets.SplitGenerator(name=name, gen_kwargs={**options, "split": name})
             for name in self._splits()
@@ -243,19 +247,19 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
                 raise sources.refusal(exc, name) from exc
 
     def _generate_tables(
-        self, found: tuple[File, ...], split: str, strict: bool
+        self, files: tuple[File, ...], split: str, strict: bool
     ) -> Iterator[tuple[Key, pa.Table]]:
         border = int(self.config.validation * (1 << 64))
-        one_pass = Reading(
+        one_pass = SeedPass(
             self._layout,
-            self._kept,
-            keeps=lambda key: split == "train" or (key < border) == (split == "validation"),
+            self._columns,
+            in_split=lambda key: split == "train" or (key < border) == (split == "validation"),
             whole=self.config.turns == "all",
             skip_bad=self.config.skip_bad,
             mixed=self.config.column is None,
             strict=strict,
         )
-        for at, table in enumerate(one_pass.tables(found)):
+        for at, table in enumerate(one_pass.tables(files)):
             yield Key(0, at), table
         self._counts.append(one_pass.counts)
         # every pass sees all rows, and takes those of its split
@@ -266,8 +270,8 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
         total = replace(
             one_pass.counts, usable=usable, unusable=unusable, with_tools_or_media=media, repeated=repeated
         )
-        self.info.description = layout_detection.described(
-            self._layout, self.config.turns == "all", total.told()
+        self.info.description = layout_detection.reading_summary(
+            self._layout, self.config.turns == "all", total.summary()
         )
 
     def download_and_prepare(self, *args: Any, **options: Any) -> None:

@@ -33,7 +33,7 @@ SEED_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".ndjson", ".log
 """What seeds are read from, also with .gz, .bz2, .xz or .zst after it, and with a number as rotated logs have it."""
 CHUNK = 1 << 20
 HUB_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, RuntimeError, HfHubHTTPError.__mro__[1])
-"""What the Hub's clients raise: the last is requests.HTTPError or httpx2.HTTPError, whichever is installed."""
+"""The errors of the Hub's clients: the last is requests.HTTPError or httpx2.HTTPError, whichever is installed."""
 _COMPRESSED: dict[str, Callable[[BinaryIO], Any]] = {
     ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
     ".bz2": bz2.BZ2File,
@@ -60,7 +60,7 @@ class File(NamedTuple):
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[BinaryIO]:
-        """The bytes of the file, decompressed; at most a chunk of them is in memory."""
+        """Give the bytes of the file, decompressed; at most a chunk of them is in memory."""
         raw = xopen(self.path, "rb") if "://" in self.path else open(self.path, "rb")
         with raw, contextlib.ExitStack() as stack:
             if unpack := _COMPRESSED.get(Path(self.name).suffix.lower()):
@@ -72,13 +72,13 @@ class File(NamedTuple):
 
 
 def format_of(name: str) -> str:
-    """The suffix that says how a file is read: ".jsonl" of `a.jsonl`, `a.jsonl.2.gz` and `a.log-20240131.xz`."""
+    """Return the suffix that says how to read a file: ".jsonl" of `a.jsonl`, `a.jsonl.2.gz` and `a.log-20240131.xz`."""
     suffix = suffix_of(name)
     return _SAME.get(suffix, suffix)
 
 
 def suffix_of(name: str) -> str:
-    """A name's suffix in lower case, whatever compression and rotation add after it."""
+    """Return a name's suffix in lower case, without what compression and rotation add after it."""
     name = name.lower()
     for packed in _COMPRESSED:
         name = name.removesuffix(packed)
@@ -86,7 +86,9 @@ def suffix_of(name: str) -> str:
 
 
 def find(source: str, suffixes: Sequence[str], *, logs: bool = False) -> tuple[str, list[str]] | None:
-    """The folder that names are relative to, and the readable files, sorted, none hidden; None when nothing is there.
+    """Return the folder that names are relative to and the readable files, sorted; None where there is nothing.
+
+    Hidden files are left out.
 
     Args:
         source: a file, a folder, or a pattern with `*`, `?` or `**`; a file called like a pattern is that file.
@@ -135,8 +137,8 @@ def _matching(pattern: str, suffixes: Sequence[str]) -> tuple[str, list[str]] | 
     return str(Path(*fixed)), shown
 
 
-def resolved(given: Any, folder: str | None, logs: bool) -> tuple[DataFilesDict, str | None]:
-    """The files of seeds in what a caller names, and the folder that their names are relative to.
+def resolve_files(given: Any, folder: str | None, logs: bool) -> tuple[DataFilesDict, str | None]:
+    """Return the files of seeds that a caller means, and the folder that their names are relative to.
 
     Args:
         given: a file, a folder, a pattern or an address, or several, or splits of these.
@@ -171,7 +173,7 @@ def resolved(given: Any, folder: str | None, logs: bool) -> tuple[DataFilesDict,
 
 
 def _elsewhere(address: str) -> DataFilesList:
-    pattern = pinned(address, SEED_SUFFIXES)
+    pattern = pin_commit(address, SEED_SUFFIXES)
     try:
         found = DataFilesList.from_patterns([pattern], download_config=DownloadConfig())
     except HUB_ERRORS as exc:
@@ -184,8 +186,8 @@ def _elsewhere(address: str) -> DataFilesList:
     return DataFilesList([found[at] for at in kept], [found.origin_metadata[at] for at in kept])
 
 
-def pinned(address: str, suffixes: Sequence[str]) -> str:
-    """An address as a pattern that names its commit, so that what is read later is what was found now.
+def pin_commit(address: str, suffixes: Sequence[str]) -> str:
+    """Return an address as a pattern that names its commit, so that later the same is read as now.
 
     Raises:
         BadInput: the data set on the Hub is not there, or not for everybody.
@@ -202,9 +204,9 @@ def pinned(address: str, suffixes: Sequence[str]) -> str:
 
 
 def name_of(address: str) -> str:
-    """What a `source` calls a file that is elsewhere: `org/name@commit/path`, or host and path.
+    """Return what a `source` calls a file that is not here: `org/name@commit/path`, or host and path.
 
-    What may hold a secret in an address (user, query) is left out.
+    The parts of an address that may hold a secret (user, query) are left out.
     """
     if address.startswith("hf://"):
         return address.removeprefix("hf://").removeprefix("datasets/")
@@ -213,13 +215,17 @@ def name_of(address: str) -> str:
 
 
 def name_in(path: str, folder: str | None = None) -> str:
-    """A file's name relative to a folder (its bare name without one), as text that every table can hold."""
+    """Return a file's name relative to a folder, or its bare name, as text that every table can hold."""
     name = Path(os.path.relpath(path, folder)).as_posix() if folder else Path(path).name
     return os.fsencode(name).decode("utf-8", "replace")
 
 
 def digest_of(path: str) -> str:
-    """The SHA-256 of a file's bytes; `BadInput` when it cannot be read."""
+    """Return the SHA-256 of a file's bytes.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
     sha = hashlib.sha256()
     try:
         with open(path, "rb") as file:
@@ -231,7 +237,7 @@ def digest_of(path: str) -> str:
 
 
 def caused_by(exc: BaseException, kind: type[BaseException]) -> bool:
-    """Whether an error is of a kind, or comes from one that is."""
+    """Return whether an error, or one that it comes from, is of a kind."""
     link: BaseException | None = exc
     for _ in range(20):
         if link is None or isinstance(link, kind):
@@ -241,7 +247,7 @@ def caused_by(exc: BaseException, kind: type[BaseException]) -> bool:
 
 
 def refusal(exc: BaseException, name: str) -> BadInput:
-    """Why a file or a data set called `name` cannot be read, in one sentence."""
+    """Return the error for a file or a data set that cannot be read; `name` is what to call it."""
     if caused_by(exc, GatedRepoError):
         return no_access("/".join(name.split("@")[0].split("/")[:2]))
     text = str(getattr(exc, "strerror", None) or exc).strip()
@@ -251,7 +257,7 @@ def refusal(exc: BaseException, name: str) -> BadInput:
 
 
 def no_access(repo: str) -> BadInput:
-    """What to do about a data set on the Hub that is not for everybody."""
+    """Return the error for a gated data set, with what to do about it."""
     return BadInput(
         f"needs access to the gated data set `{repo}`, which this machine's token does not have",
         hint=f"ask for it on {constants.ENDPOINT}/datasets/{repo}, then log in with: hf auth login",

@@ -57,7 +57,7 @@ class TailoredConfig(datasets.BuilderConfig):  # type: ignore[misc]  # datasets 
     """The stages with their models and settings, the inputs that were drawn, and the sizes."""
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
-        """The name of the cache folder: a hash of the inputs' contents, the models, settings and prompts."""
+        """Return the name of the cache folder: a hash of the inputs, the models, the settings and the prompts."""
         assert self.recipe is not None
         return f"{self.name}-{ids.row_id(self.recipe.spec())}"
 
@@ -138,9 +138,9 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         if isinstance(metadata, (str, os.PathLike)):
             metadata = load_metadata(os.fspath(metadata))
         codec = CodecLM(
-            strong=_connected(strong),
-            target=_connected(target),
-            judge=None if judge is None else _connected(judge),
+            strong=_as_endpoint(strong),
+            target=_as_endpoint(target),
+            judge=None if judge is None else _as_endpoint(judge),
             **settings,
         )
         recipe = codec.recipe(table, metadata=metadata, column=column, **sizes)
@@ -167,7 +167,7 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         super()._download_and_prepare(dl_manager, datasets.VerificationMode.NO_CHECKS, **preparing)
 
     def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
-        path = self._answers(anew=dl_manager.download_config.force_download)
+        path = self._journal_path(anew=dl_manager.download_config.force_download)
         path.parent.mkdir(parents=True, exist_ok=True)
         journal = Journal(path, self._budget)
         try:
@@ -179,20 +179,20 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
             datasets.SplitGenerator(name=name, gen_kwargs={"table": table}) for name, table in tables.items()
         ]
 
-    def _answers(self, *, anew: bool) -> Path:
-        """The journal to use: the one of all data sets in the cache, or the latest that was begun for this one alone.
+    def _journal_path(self, *, anew: bool) -> Path:
+        """Return the path of the journal: that of all data sets in the cache, or the latest one of this data set alone.
 
-        What was prepared says which journal it was made of; one that was begun later is gone on with.
+        A prepared data set names the journal that it was made from; a later journal was begun and is continued.
         """
         shared = Path(self._cache_dir_root, str(self.dataset_name))
         own = shared / str(self.config_id)
         latest = max((int(path.stem.rpartition("-")[2]) for path in own.glob("journal-*.sqlite")), default=0)
-        if anew and (latest == 0 or f"journal-{latest}.sqlite" in self._made_of()):
+        if anew and (latest == 0 or f"journal-{latest}.sqlite" in self._journals_used()):
             latest += 1
         return own / f"journal-{latest}.sqlite" if latest else shared / JOURNAL
 
-    def _made_of(self) -> Mapping[str, Any]:
-        """The name of the journal that what is in the output folder was made of."""
+    def _journals_used(self) -> Mapping[str, Any]:
+        """Return a mapping whose key is the name of the journal that the prepared data set was made from."""
         folder = self._output_dir.removesuffix(_INCOMPLETE)
         if not self._fs.exists(f"{folder}/{DATASET_INFO_FILENAME}"):
             return {}
@@ -256,7 +256,7 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         )
 
 
-def _connected(model: Endpoint | str) -> Endpoint:
+def _as_endpoint(model: Endpoint | str) -> Endpoint:
     return endpoint(model) if isinstance(model, str) else model
 
 
@@ -268,7 +268,7 @@ def _check_names(settings: Mapping[str, Any]) -> None:
 
 
 def _table_of(spec: str) -> str:
-    """The table that a split is of."""
+    """Return the name of the table that a split belongs to."""
     names = {part.partition("[")[0].strip() for part in spec.split("+")}
     for name in sorted(names - set(TABLES)):
         raise BadInput(

@@ -15,7 +15,9 @@ MOST_MISSES = 1000
 
 
 def augment(metadata: Dataset, size: int, *, seed: int = 0) -> Dataset:
-    """Return a larger metadata table: no duplicates, and new pairs of a use case and skills until there are `size` (A.3).
+    """Return a larger metadata table, without duplicates and with new pairs of a use case and skills (A.3).
+
+    Pairs are drawn until there are `size` rows.
 
     A use case is drawn from the set of use cases, and 1–3 skills without replacement from the union of all skills.
     Rows without a use case stay, at the end.

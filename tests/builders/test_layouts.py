@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeclm_hf.builders import SeedInstructions, formats, layouts, load_seeds
-from codeclm_hf.builders.seed_pass import Seen, key_of
+from codeclm_hf.builders.seed_pass import SeenKeys, key_of
 from codeclm_hf.errors import BadInput
 
 FILES = {path.stem: path for path in sorted((Path(__file__).parent / "layouts").iterdir())}
@@ -145,7 +145,7 @@ def test_auto_is_right_whatever_the_order(seed: int, tmp_path: Path) -> None:
         rows = [row.cells or {} for row in formats.rows(str(path))]
         draw.shuffle(rows)
         mixed = [dict(draw.sample(list(row.items()), len(row))) for row in rows]
-        found = layouts.recognised(mixed)
+        found = layouts.most_common_layout(mixed)
         assert found is not None
         assert found.name == name
         taken = [found.text(row, False) for row in mixed]
@@ -157,7 +157,7 @@ def test_auto_is_right_whatever_the_order(seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("turn", [1, -1])
 def test_of_layouts_that_read_as_many_rows_the_more_telling_one_is_taken(turn: int) -> None:
     """An input that only some rows have is not lost, whichever comes first."""
-    found = layouts.recognised(
+    found = layouts.most_common_layout(
         [{"instruction": "a"}, {"instruction": "b", "input": "c"}, {"instruction": "d"}][::turn]
     )
     assert found is layouts.LAYOUTS["alpaca"]
@@ -478,21 +478,21 @@ NAMES_IN_ROWS = st.sampled_from(
 )
 def test_no_row_breaks_a_layout(rows: list[dict[str, Any]]) -> None:
     """Whatever JSON a row is, every layout gives a value, a reason or nothing, and the order of rows has no say."""
-    found = layouts.recognised(rows)
-    turned = layouts.recognised([dict(reversed(row.items())) for row in reversed(rows)])
+    found = layouts.most_common_layout(rows)
+    turned = layouts.most_common_layout([dict(reversed(row.items())) for row in reversed(rows)])
     assert (found and (found.name, found.needs)) == (turned and (turned.name, turned.needs))
     for row in rows:
         for name in layouts.NAMES:
             layout = layouts.layout_of(name, "prompt")
             for whole in (False, True):
                 layout.text(row, whole)
-            layouts.other(row, layout)
+            layouts.other_layout(row, layout)
 
 
 @given(st.lists(st.lists(st.integers(0, 30), max_size=20), max_size=20))
 def test_what_came_before_is_known(batches: list[list[int]]) -> None:
     """In batches of any size each key is new exactly once, the first time."""
-    seen, before = Seen(), set[int]()
+    seen, before = SeenKeys(), set[int]()
     for batch in batches:
         for key, new in zip(batch, seen.first(batch), strict=True):
             assert new == (key not in before)
@@ -513,4 +513,4 @@ def test_a_seed_is_the_same_in_every_layout(text: str) -> None:
         "evol_instruct": {"Instruction": text, "Skill": ""},
     }
     assert {key_of(layouts.LAYOUTS[name].text(row, False)) for name, row in rows.items()} == {key_of(text)}
-    assert all(layouts.known(row) is layouts.LAYOUTS[name] for name, row in rows.items())
+    assert all(layouts.layout_of_row(row) is layouts.LAYOUTS[name] for name, row in rows.items())
