@@ -11,27 +11,27 @@ _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", 
 
 
 def canonical(value: Any) -> str:
-    """The one JSON text of a value: sorted keys, no white space, Unicode kept."""
+    """Return the one JSON text of a value: keys sorted, no white space, Unicode as it is."""
     text = _encode(value)
     # A lone surrogate from a broken file becomes its JSON escape, so that its row can have an id and fail in words.
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def digest(*parts: Any) -> str:
-    """The SHA-256 of the parts' canonical JSON, 64 hexadecimal digits."""
+    """Return the SHA-256 of the parts' canonical JSON, 64 hexadecimal digits."""
     return hashlib.sha256(canonical(parts).encode()).hexdigest()
 
 
 def row_id(*parts: Any) -> str:
-    """A row's id: 16 hexadecimal digits of what makes the row what it is."""
+    """Return a row's id: 16 hexadecimal digits of the hash of what makes the row what it is."""
     return digest(*parts)[:16]
 
 
 def derive(seed: int, *parts: Any) -> int:
-    """A sampling seed in [0, 2³¹) for (run seed, stage, row id, attempt): every server's seed type holds it."""
+    """Return a sampling seed for (run seed, stage, row id, attempt), in [0, 2³¹), which every server takes."""
     return int(digest(seed, *parts)[:8], 16) & 0x7FFF_FFFF
 
 
 def rng(seed: int, *parts: Any) -> random.Random:
-    """A generator whose draws depend on (run seed, stage, row id) alone."""
+    """Return a random generator that depends on (run seed, stage, row id) alone."""
     return random.Random(digest(seed, *parts))

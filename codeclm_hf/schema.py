@@ -103,9 +103,7 @@ COMPARISONS = Features(
         "reference_response": _TEXT,
         "scores_candidate_first": List(_SCORE),  # [candidate, reference], the candidate's answer shown first
         "scores_reference_first": List(_SCORE),  # [candidate, reference], the reference's answer shown first
-        "explanations": List(
-            _TEXT
-        ),  # what the judge said after the scores: [candidate first, reference first]
+        "explanations": List(_TEXT),  # what the judge said after the scores, in the same two orders
         "outcome": _TEXT,  # of the candidate: win | tie | loss; null where nothing could be judged
         "error": _TEXT,
     }
@@ -120,5 +118,5 @@ KEYS = {"default": "id", "preference": "id", "trace": "id", "metadata": "metadat
 
 
 def table(rows: Sequence[Mapping[str, Any]], features: Features) -> Dataset:
-    """Rows as a data set of these features; `Dataset.from_list` cannot do it when there are none."""
+    """Return rows as a data set of these features; `Dataset.from_list` cannot do it for no rows."""
     return Dataset.from_dict({name: [row[name] for row in rows] for name in features}, features=features)

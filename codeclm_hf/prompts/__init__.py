@@ -28,9 +28,9 @@ VARIABLES = {
     "judge": {"instruction", "first", "second", "fence"},
     "compare": {"instruction", "first", "second", "fence"},
 }
-"""The prompts, and what each stage gives its own to fill in."""
+"""The prompts by name, with the variables that a stage fills into each."""
 RUN_PROMPTS = ("encode", "rubrics", "decode", "improve", "judge")
-"""Those that shape a data set; `compare` evaluates models."""
+"""The prompts that shape a data set; `compare` evaluates models."""
 _TURN = re.compile(r"^--- (user|assistant)[ \t]*$", re.M)
 _jinja = jinja2.Environment(
     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
@@ -46,9 +46,9 @@ class Prompt:
     """
 
     name: str
-    """One of those in `VARIABLES`."""
+    """A name in `VARIABLES`."""
     text: str
-    """The turns, each begun by its line `--- user` or `--- assistant`."""
+    """The turns, each after a line `--- user` or `--- assistant`."""
 
     def __post_init__(self) -> None:
         if not _turns(self.text):
@@ -67,7 +67,7 @@ class Prompt:
                 )
 
     def messages(self, **values: Any) -> tuple[Message, ...]:
-        """The filled-in chat.
+        """Return the chat with these values filled in.
 
         Raises:
             BadInput: the template cannot be filled in.
@@ -82,7 +82,7 @@ class Prompt:
 
     @property
     def hash(self) -> str:
-        """What names this text in manifests: 16 hexadecimal digits."""
+        """The text's hash in a manifest, 16 hexadecimal digits."""
         return ids.row_id(self.text)
 
 
@@ -103,7 +103,7 @@ def _compiled(template: str) -> jinja2.Template:
 
 
 def load(name: str, folder: str | Path | None = None) -> Prompt:
-    """A prompt by name, from the caller's folder where that has `NAME.jinja`, else our own.
+    """Return a prompt by name: the caller's `NAME.jinja`, where the folder has one, else ours.
 
     Raises:
         BadInput: the caller's file is no prompt.
@@ -117,7 +117,7 @@ def load(name: str, folder: str | Path | None = None) -> Prompt:
 
 
 def check(folder: str | Path | None) -> None:
-    """See that every prompt can be used, before anything is asked.
+    """Raise an error for a prompt that cannot be used, before anything is asked.
 
     Raises:
         BadInput: a file of the caller's is no prompt, or is none that a stage uses.

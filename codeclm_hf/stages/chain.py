@@ -18,13 +18,13 @@ from codeclm_hf.stages.structured import gather
 from codeclm_hf.stages.tailor import Tailor
 
 MOST_IN_THE_LOOP = 4096
-"""Instructions that are judged and improved at a time: enough for any endpoint, and all that is held in memory."""
+"""Instructions that are judged and improved at a time: enough for any endpoint, and a limit to what memory holds."""
 _in_the_loop = asyncio.Semaphore(MOST_IN_THE_LOOP)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chain(Stage):
-    """Metadata → the same metadata with its rubrics and, in a column `trace`, the trace of all its instructions.
+    """Metadata → the same metadata with rubrics and, in a column `trace`, the trace of all its instructions.
 
     The rows are those that the three stages make one after the other; rubrics are made beside the instructions, and
     each instruction's loop begins as soon as it is there.
@@ -41,11 +41,11 @@ class Chain(Stage):
     """Judges and improves each of them."""
 
     async def rows(self, row: Row) -> list[Row]:
-        """One row a metadata."""
-        return await self.told(row, None)
+        """Return the metadata row with its rubrics and its trace."""
+        return await self.process(row, None)
 
-    async def told(self, row: Row, on_rows: OnRows | None) -> list[Row]:
-        """`rows`, and word of what the three stages do."""
+    async def process(self, row: Row, on_rows: OnRows | None) -> list[Row]:
+        """Process one row and report the output rows of each of the three stages to `on_rows`."""
         describing = asyncio.ensure_future(self._describe(row, on_rows))
 
         async def actions() -> list[str]:
@@ -60,28 +60,28 @@ class Chain(Stage):
             return trace
 
         async def instructions() -> list[Row]:
-            made = await self.decode.told(row, on_rows)
-            return [one for trace in await gather(*map(tailored, made)) for one in trace]
+            basic = await self.decode.process(row, on_rows)
+            return [version for trace in await gather(*map(tailored, basic)) for version in trace]
 
         described, trace = await gather(describing, instructions())
         return [{**described, "trace": trace}]
 
     def totals(self, dataset: Dataset) -> dict[str, int]:
-        """How many rows there are to be told of, by stage."""
+        """Return how many input rows will be reported, by stage."""
         rubrics = {} if self.rubrics is None else self.rubrics.totals(dataset)
         return rubrics | self.decode.totals(dataset) | {self.tailor.name: self.decode.wanted(dataset)}
 
     async def _describe(self, row: Row, on_rows: OnRows | None) -> Row:
         if self.rubrics is None:
             return row
-        (described,) = await self.rubrics.told(row, on_rows)
+        (described,) = await self.rubrics.process(row, on_rows)
         return described
 
 
-def split_trace(made: Dataset) -> tuple[Dataset, Dataset]:
-    """What `Chain` made as two tables: the trace, and the metadata."""
+def split_trace(chained: Dataset) -> tuple[Dataset, Dataset]:
+    """Return the output of `Chain` as two tables: the trace, and the metadata."""
     # Chunk by chunk: together the texts may be more than the 2 GiB that one array holds.
-    traces = made.data.table.column("trace")
+    traces = chained.data.table.column("trace")
     flat = pa.chunked_array([pc.list_flatten(chunk) for chunk in traces.chunks], type=traces.type.value_type)
     trace = pa.Table.from_struct_array(flat).select(list(schema.TRACE))
-    return Dataset(trace.cast(schema.TRACE.arrow_schema)), made.remove_columns("trace")
+    return Dataset(trace.cast(schema.TRACE.arrow_schema)), chained.remove_columns("trace")

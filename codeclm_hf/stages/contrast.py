@@ -8,12 +8,13 @@ from datasets import Dataset, Features
 
 from codeclm_hf import schema
 
-ROWS_A_PART = 10_000
+_ROWS_A_PART = 10_000
 ACCEPTED = ("accept_strong", "accept_target")
+"""The verdicts of instructions that are in the data set."""
 
 
 def averages(strong_first: list[float], target_first: list[float]) -> dict[str, float]:
-    """Each answer's mean score over the two orders, and the gap between them.
+    """Return each answer's mean score over the two orders, and the gap between them.
 
     Args:
         strong_first: [strong, target], judged with the strong answer shown first.
@@ -25,7 +26,7 @@ def averages(strong_first: list[float], target_first: list[float]) -> dict[str, 
 
 
 def verdict(gap: float, threshold: float, *, last: bool) -> str:
-    """What becomes of an instruction: accepted strictly beyond the threshold, else improved while there is a try."""
+    """Return the verdict: accepted strictly beyond the threshold, else to be improved until the last iteration."""
     if gap > threshold:
         return "accept_strong"
     if gap < -threshold:
@@ -34,15 +35,15 @@ def verdict(gap: float, threshold: float, *, last: bool) -> str:
 
 
 def tables(trace: Dataset, metadata: Dataset) -> dict[str, Dataset]:
-    """The four tables of a run.
+    """Return the four tables of a run.
 
     Args:
         trace: what `Tailor` made.
         metadata: the metadata its rows come from.
 
     Returns:
-        `default` (the accepted instructions with the winner's response), `preference` (the same rows as pairs, where
-        both answers exist), and the two given.
+        By name: `default`, the accepted instructions with the winner's response; `preference`, the same rows as pairs
+        where both answers exist; `trace` and `metadata`, as they were given.
     """
     strong_won = pl.col("verdict") == "accept_strong"
     won = (
@@ -93,5 +94,5 @@ def _turn(role: str, column: str) -> pl.Expr:
 def _dataset(frame: pl.LazyFrame, features: Features) -> Dataset:
     # polars writes large strings and large lists; the contract says string and list, which hold 2 GiB a part.
     arrow = features.arrow_schema
-    parts = [part.to_arrow().cast(arrow) for part in frame.collect().iter_slices(ROWS_A_PART)]
+    parts = [part.to_arrow().cast(arrow) for part in frame.collect().iter_slices(_ROWS_A_PART)]
     return Dataset(pa.concat_tables(parts) if parts else arrow.empty_table())

@@ -23,9 +23,9 @@ from codeclm_hf.prompts import Prompt
 Row = dict[str, Any]
 """One row of a table, by column."""
 AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict, IterableDataset, IterableDatasetDict)
-"""What a stage maps, and gives back in kind."""
+"""The kinds of data set that a stage maps; it returns the kind that it was given."""
 OnRows = Callable[[str, list[Row]], None]
-"""Told the stage's name and the output rows of one input row, on the transport's thread, when they are done."""
+"""Called with a stage's name and the output rows of one input row when they are done, on the transport's thread."""
 
 BATCH_SIZE = 16
 """Rows in one call of `Dataset.map`; small, so that no row waits long for its neighbours."""
@@ -48,27 +48,27 @@ class Stage:
     """The run's seed; every request's own seed is derived from it."""
 
     async def rows(self, row: Row) -> list[Row]:
-        """The output rows of one input row; a row that cannot be done comes back with its `error`."""
+        """Return the output rows of one input row; a row that cannot be done has an `error`."""
         raise NotImplementedError
 
-    async def told(self, row: Row, on_rows: OnRows | None) -> list[Row]:
-        """`rows`, and word of it."""
-        made = await self.rows(row)
+    async def process(self, row: Row, on_rows: OnRows | None) -> list[Row]:
+        """Process one row and report the output rows to `on_rows`."""
+        rows = await self.rows(row)
         if on_rows is not None:
-            on_rows(self.name, made)
-        return made
+            on_rows(self.name, rows)
+        return rows
 
     def totals(self, dataset: Dataset) -> dict[str, int]:
-        """How many rows there are to be told of, by stage."""
+        """Return how many input rows will be reported, by stage."""
         return {self.name: len(dataset)}
 
     @property
     def name(self) -> str:
-        """What the stage is called in progress and books."""
+        """The stage's name in progress reports and in a manifest's usage."""
         return type(self).__name__.lower()
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-        """Do one batch and wait for it.
+        """Return one batch with the stage's columns, when all its rows are done.
 
         Args:
             batch: columns of equal length, or a table of pandas, polars or pyarrow.
@@ -80,20 +80,20 @@ class Stage:
             BadInput: a column is missing, or this is not the process that connected the endpoints.
         """
         batch = _columns(batch)
-        made = transport.run(self._batch(batch, None))
-        carried = [{**row, **new} for row, rows in zip(_rows(batch), made, strict=True) for new in rows]
+        outputs = transport.run(self._batch(batch, None))
+        carried = [{**row, **new} for row, rows in zip(_rows(batch), outputs, strict=True) for new in rows]
         return {
             name: [row.get(name) for row in carried]
             for name in [*batch, *(f for f in self.features if f not in batch)]
         }
 
     def map(self, dataset: AnyDataset, *, on_rows: OnRows | None = None) -> AnyDataset:
-        """Do a whole data set, as many rows at a time as the endpoint takes.
+        """Return the stage's table for a whole data set, with as many rows in work as the endpoint takes.
 
         Args:
-            dataset: one that has the stage's columns, in any format; its own caching applies. Of several splits each is
-                done. A stream is done while it is read, `BATCH_SIZE` rows at a time, and need not end.
-            on_rows: told of each input row that is done.
+            dataset: one that has the stage's columns, in any format; its own caching applies. Each of several splits is
+                mapped. A stream is mapped while it is read, `BATCH_SIZE` rows at a time, and need not end.
+            on_rows: called for each input row that is done.
 
         Returns:
             The same kind of data set with the stage's `features`.
@@ -124,7 +124,7 @@ class Stage:
     def _stream_batch(
         self, batch: Mapping[str, Sequence[Any]], *, on_rows: OnRows | None
     ) -> dict[str, list[Any]]:
-        return self._alone(transport.run(self._batch(batch, on_rows)))
+        return self._own_columns(transport.run(self._batch(batch, on_rows)))
 
     def _table(self, dataset: Dataset, fingerprint: str, on_rows: OnRows | None) -> Dataset:
         _require(self.needs, dataset.column_names)
@@ -132,9 +132,9 @@ class Stage:
             # `Dataset.map` gives an empty data set back as it is, without the stage's columns.
             return schema.table([], self.features)
         running: set[concurrent.futures.Future[Any]] = set()
-        mapped = functools.partial(
+        map_all = functools.partial(
             dataset.map,
-            functools.partial(self._mapped, running=running, on_rows=on_rows),
+            functools.partial(self._map_batch, running=running, on_rows=on_rows),
             batched=True,
             batch_size=BATCH_SIZE,
             remove_columns=dataset.column_names,
@@ -144,15 +144,15 @@ class Stage:
         pool = concurrent.futures.ThreadPoolExecutor(1)
         try:
             if not _in_loop():
-                return mapped()
+                return map_all()
             # `Dataset.map` runs async functions on a loop of its own, which a thread can have only one of.
-            return transport.result(pool.submit(mapped))
+            return transport.result(pool.submit(map_all))
         finally:
             for future in list(running):
                 future.cancel()
             pool.shutdown(wait=False)
 
-    async def _mapped(
+    async def _map_batch(
         self,
         batch: Mapping[str, Sequence[Any]],
         *,
@@ -162,17 +162,17 @@ class Stage:
         future = transport.submit(self._batch(batch, on_rows))
         running.add(future)
         try:
-            return self._alone(await asyncio.wrap_future(future))
+            return self._own_columns(await asyncio.wrap_future(future))
         finally:
             running.discard(future)
 
-    def _alone(self, made: list[list[Row]]) -> dict[str, list[Any]]:
-        """The stage's own columns of what came of a batch."""
-        return {name: [row[name] for rows in made for row in rows] for name in self.features}
+    def _own_columns(self, outputs: list[list[Row]]) -> dict[str, list[Any]]:
+        """Return the stage's own columns of a batch's output rows."""
+        return {name: [row[name] for rows in outputs for row in rows] for name in self.features}
 
     async def _batch(self, batch: Mapping[str, Sequence[Any]], on_rows: OnRows | None) -> list[list[Row]]:
         _require(self.needs, list(batch))
-        tasks = [asyncio.ensure_future(self.told(row, on_rows)) for row in _rows(batch)]
+        tasks = [asyncio.ensure_future(self.process(row, on_rows)) for row in _rows(batch)]
         try:
             return await asyncio.gather(*tasks)
         finally:
@@ -181,12 +181,15 @@ class Stage:
                 task.cancel()
 
     def spec(self) -> dict[str, Any]:
-        """What shapes the output, as plain data: an endpoint is its model's identity, a prompt its text."""
-        shaped = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
-        return {"stage": type(self).__name__, "version": VERSION, **shaped}
+        """Return what shapes the output, as plain data: an endpoint as its model's identity, a prompt as its text."""
+        values = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        return {"stage": type(self).__name__, "version": VERSION, **values}
 
     def fingerprint(self, dataset: Dataset) -> str:
-        """The output's fingerprint: of the data's and of the stage's spec. Never of a URL, token or concurrency."""
+        """Return the output's fingerprint: a hash of the data's fingerprint and the stage's spec.
+
+        No URL, token or limit of concurrency is part of it.
+        """
         return ids.digest(dataset._fingerprint, self.spec())
 
 
@@ -209,7 +212,7 @@ def _plain(value: Any) -> Any:
 
 
 def _columns(batch: Any) -> Mapping[str, Sequence[Any]]:
-    """A batch of a data set in any format, as columns."""
+    """Return a batch of a data set in any format as columns."""
     if isinstance(batch, pl.DataFrame):
         batch = batch.to_arrow()
     elif not isinstance(batch, (Mapping, pa.Table)):  # of pandas, which need not be imported for it
