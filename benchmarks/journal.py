@@ -30,7 +30,7 @@ from codeclm_hf import Completion, GenerationRequest, Message, ids
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.journal import Journal, Journaled, _key
 from codeclm_hf.endpoints.journal_db import JournalFile, Row, as_json
-from codeclm_hf.endpoints.protocol import InProcess, Sending
+from codeclm_hf.endpoints.protocol import InProcess, SendGuard
 
 MODEL = "org/model-7b@0123456789abcdef0123456789abcdef01234567"
 TEXT = hashlib.shake_256(b"words").hexdigest(10_000)
@@ -56,8 +56,10 @@ def row(n: int) -> Row:
 class AtOnce(InProcess):
     identity: str = MODEL
 
-    async def generate(self, request: GenerationRequest, *, sending: Sending = nullcontext) -> Completion:
-        with sending():
+    async def generate(
+        self, request: GenerationRequest, *, send_guard: SendGuard = nullcontext
+    ) -> Completion:
+        with send_guard():
             await asyncio.sleep(0)
         return completion(request.seed)
 

@@ -29,7 +29,8 @@ from datasets import Dataset
 from huggingface_hub import file_download, utils
 
 from codeclm_hf import CodecLM, Endpoint, endpoint
-from codeclm_hf.endpoints import journal, transport
+from codeclm_hf.endpoints import clock as clocks
+from codeclm_hf.endpoints.local import local_endpoint
 from codeclm_hf.hub import repository
 from support.clock import FastClock
 from support.command_line import cli
@@ -55,12 +56,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> FastClock:
+def clock() -> Iterator[FastClock]:
     """The test's own time: retries and commits come at once."""
     clock = FastClock()
-    monkeypatch.setattr(journal, "GATHER", 0)
-    monkeypatch.setattr(transport, "clock", clock)
-    return clock
+    with clocks.using(clock):
+        yield clock
 
 
 @pytest.fixture(autouse=True)
@@ -112,9 +112,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def embedded() -> Endpoint:
     """The embedded model on one thread: where all cores are busy, threads that wait for each other cost twice."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "cpu_count", lambda: 1)
-        return endpoint("local:smollm2-135m-instruct")
+    return local_endpoint("smollm2-135m-instruct", threads=1)
 
 
 @pytest.fixture

@@ -63,8 +63,10 @@ class Budget:
         return (prompt_tokens * (self.price_in or 0) + completion_tokens * (self.price_out or 0)) / 1e6
 
     @contextmanager
-    def sending(self) -> Iterator[None]:
-        """Around one sending; what comes back is to be given to `spend`.
+    def reserve(self) -> Iterator[None]:
+        """Reserve one answer while its request is on the wire; give it to `spend` when it is there.
+
+        An error that comes out of the context gives the reservation back.
 
         Raises:
             BudgetSpent: with what is on the wire already, a limit is reached.

@@ -53,8 +53,8 @@ class Chat(Dialect):
                 "logprobs": True,
                 "top_logprobs": min(request.top_logprobs, 5) if self.tgi else request.top_logprobs,
             }
-        reply, _ = await self.client.post(PATH, body)
-        return _completion(reply, self.client)
+        reply = await self.client.post(PATH, body)
+        return _completion(reply.value, self.client)
 
     def _response_format(self, schema: dict[str, Any]) -> dict[str, Any]:
         if self.tgi:
@@ -76,7 +76,7 @@ def _completion(reply: Any, client: Client) -> Completion:
             top_logprobs=_alternatives(choice.get("logprobs")),
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError):
-        words = f"{client.shown} answered 200 with no `choices[0].message`: {client.quoted(reply)}"
+        words = f"{client.public_url} answered 200 with no `choices[0].message`: {client.quote(reply)}"
         raise GenerationFailed(words) from None
 
 

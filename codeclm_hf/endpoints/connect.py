@@ -1,4 +1,4 @@
-"""From what a person types to an endpoint that answers: the server itself is asked what it is."""
+"""Connect to a model by what a person types: each server is asked what it is and which model it serves."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import asyncio
 import functools
 import importlib.util
 import os
+import random
 import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import tenacity
 from yarl import URL
 
 from codeclm_hf.endpoints import chat, transport
 from codeclm_hf.endpoints.chat import Chat
 from codeclm_hf.endpoints.dialect import Dialect
 from codeclm_hf.endpoints.http import DEFAULT_TIMEOUT, Client
-from codeclm_hf.endpoints.local import local
+from codeclm_hf.endpoints.local import local_endpoint
 from codeclm_hf.endpoints.pool import GIVE_UP_AFTER, Pool, Replica
 from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import AccessDenied, BadInput, CodecLMError, EndpointDown
@@ -25,14 +25,16 @@ from codeclm_hf.errors import AccessDenied, BadInput, CodecLMError, EndpointDown
 DEFAULT_CONCURRENCY = 64
 """Requests in flight at a server that does not say how many it takes."""
 _STARTING = (502, 503)
-_HUGGING_FACE = ("huggingface.co", "huggingface.cloud")  # not hf.space, where strangers' code runs
-_SCALING = "endpoints.huggingface.cloud"
-_BETWEEN = re.compile(r",(?=[a-z+]*://|[^@]*$)")  # URLs; not inside a password
+"""What a proxy answers while the server behind it starts."""
+_HUGGING_FACE = ("huggingface.co", "huggingface.cloud")
+"""Hosts that may have `HF_TOKEN`; not hf.space, where strangers' code runs."""
+_INFERENCE_ENDPOINTS = "endpoints.huggingface.cloud"
+_COMMA_BETWEEN_URLS = re.compile(r",(?=[a-z+]*://|[^@]*$)")  # not one inside a password
 _FORMS = "http(s)://HOST:PORT (tgi+http:// or chat+http:// to force the dialect) or local:MODEL"
 
 
 def is_endpoint(text: str) -> bool:
-    """Whether a text is meant as an endpoint, be it a wrong one (`localhost:8080`), and not as a file or a data set."""
+    """Whether a text is meant as an endpoint rather than a file or a data set; `localhost:8080` is, though wrong."""
     return re.match(r"local:|((tgi|chat)\+)?https?://|[\w.-]+:\d+(/|$)", text, re.I) is not None
 
 
@@ -68,54 +70,72 @@ def endpoint(
     if not 0 <= give_up_after < float("inf"):
         raise BadInput(f"needs seconds to give up after, of at least 0; came {give_up_after:g}")
     if target.startswith("local:"):
-        return local(target.removeprefix("local:"), concurrency=concurrency)
-    doors = [_door(part, model, api_key, timeout, give_up_after) for part in _BETWEEN.split(target)]
-    return transport.run(_connect(doors, concurrency, give_up_after))
+        return local_endpoint(target.removeprefix("local:"), concurrency=concurrency)
+    connectors = [
+        _connector(part, model, api_key, timeout, give_up_after) for part in _COMMA_BETWEEN_URLS.split(target)
+    ]
+    return transport.run(_connect(connectors, concurrency, give_up_after))
 
 
-class _Found(NamedTuple):
-    """What a server says it is."""
+class _ServedModel(NamedTuple):
+    """What a server says of the model that it serves."""
 
     identity: str
     name: str
     """The model's name in requests."""
     tgi: bool
+    """Whether the server is a TGI."""
     revision: str | None = None
     slots: int | None = None
+    """Requests at a time that the server takes, where it says so."""
+
+
+class _ListedModel(NamedTuple):
+    """An entry of `/v1/models`."""
+
+    name: str
+    root: str | None
+    """The weights behind the name: vLLM tells them, and nothing else in these lists identifies a model."""
+
+    @property
+    def identity(self) -> str:
+        return f"{self.name}@{self.root}" if self.root and self.root != self.name else self.name
 
 
 @dataclass
-class _Door:
-    """One server that somebody named."""
+class _Connector:
+    """Connects to one server that somebody named."""
 
     client: Client
     dialect: str
+    """`tgi` or `chat` where the user forces it, else empty."""
     model: str | None
     give_up_after: float
 
-    async def find(self) -> _Found:
-        """Ask the server what it is; wait while it starts."""
-        info = await self._ask("/info")
-        if isinstance(info, dict) and "model_id" in info:
-            return _tgi(info)
+    async def ask_model(self) -> _ServedModel:
+        """Ask the server which model it serves; wait while it starts."""
+        model = _tgi_model(await self._ask("/info"))
+        if model is not None:
+            return model
         if self.dialect == "tgi":
-            raise BadInput(
-                f"needs a TGI server at {self.client.shown}; its /info is not TGI's; use chat+ or no prefix"
-            )
-        return _served(await self._models(), self.model, self.client.shown)
+            raise self._no_tgi()
+        return _chosen(await self._models(), self.model, self.client.public_url)
 
-    async def identify(self, found: _Found) -> str:
-        """The identity of what is served now in the place of what was found."""
-        if found.tgi:
-            return _tgi(await self.client.get("/info")).identity
-        models = {str(entry["id"]): entry for entry in (await self.client.get("/v1/models"))["data"]}
-        return _identity(models[found.name]) if found.name in models else ", ".join(models)
+    async def read_identity(self, model: _ServedModel) -> str:
+        """The identity of what the server serves now under the name of a model that it served before."""
+        if model.tgi:
+            current = _tgi_model(await self.client.get("/info"))
+            if current is None:
+                raise self._no_tgi()
+            return current.identity
+        models = _listed_models(await self.client.get("/v1/models"))
+        return models[model.name].identity if model.name in models else ", ".join(models)
 
-    async def open(self, found: _Found) -> Dialect:
-        """The dialect to speak, once the server takes our token."""
-        if not found.tgi:
+    async def open(self, model: _ServedModel) -> Dialect:
+        """The dialect to speak with the server, once it takes our token."""
+        if not model.tgi:
             await self.client.check_access(chat.PATH)
-            return Chat(client=self.client, model=found.name, identity=found.identity)
+            return Chat(client=self.client, model=model.name, identity=model.identity)
         native = importlib.util.find_spec("text_generation") is not None
         if self.dialect == "tgi" and not native:
             raise BadInput(
@@ -125,86 +145,91 @@ class _Door:
             from codeclm_hf.endpoints import tgi  # needs the extra `tgi`
 
             await self.client.check_access(tgi.PATH)
-            name, revision = (self.model, None) if self.model else (found.name, found.revision)
+            name, revision = (self.model, None) if self.model else (model.name, model.revision)
             return tgi.TGI(
-                client=self.client, identity=found.identity, tokenizer=tgi.load_tokenizer(name, revision)
+                client=self.client, identity=model.identity, tokenizer=tgi.load_tokenizer(name, revision)
             )
         await self.client.check_access(chat.PATH)
-        return Chat(client=self.client, model="tgi", identity=found.identity, tgi=True)
+        return Chat(client=self.client, model="tgi", identity=model.identity, tgi=True)
+
+    def _no_tgi(self) -> BadInput:
+        return BadInput(
+            f"needs a TGI server at {self.client.public_url}; its /info is not TGI's; use chat+ or no prefix"
+        )
 
     async def _ask(self, path: str) -> Any:
+        """GET a JSON value; None where there is none."""
         try:
             return await self._get(path)
         except AccessDenied:
             raise
         except CodecLMError as exc:
-            if _starting(exc):
+            if _is_starting(exc):
                 raise
             return None
 
     async def _get(self, path: str) -> Any:
-        """GET, again while the server says that it is starting."""
-        since = transport.clock.now()
-
-        def over(_: tenacity.RetryCallState) -> bool:
-            return transport.clock.now() - since >= self.give_up_after
-
-        def tell(state: tenacity.RetryCallState) -> None:
-            if state.attempt_number == 1 and state.outcome:
-                transport.log.warning("%s; waiting until it serves", state.outcome.exception())
-
-        async for attempt in tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(_starting),
-            wait=tenacity.wait_random(1, 3),
-            stop=over,
-            before_sleep=tell,
-            sleep=transport.clock.sleep,
-            reraise=True,
-        ):
-            with attempt:
+        """GET a JSON value, again and again while the server says that it starts."""
+        clock = self.client.server.clock
+        since, said = clock.now(), False
+        while True:
+            try:
                 return await self.client.get(path)
+            except EndpointDown as exc:
+                if not _is_starting(exc) or clock.now() - since >= self.give_up_after:
+                    raise
+                if not said:
+                    transport.log.warning("%s; waiting until it serves", exc)
+                    said = True
+            await clock.sleep(random.uniform(1, 3))
 
-    async def _models(self) -> list[dict[str, Any]]:
+    async def _models(self) -> dict[str, _ListedModel]:
         try:
-            reply = await self._get("/v1/models")
-            return [entry for entry in reply["data"] if isinstance(entry["id"], str)]
+            return _listed_models(await self._get("/v1/models"))
         except AccessDenied:
             raise
         except (CodecLMError, KeyError, TypeError) as exc:
-            if _starting(exc):
+            if _is_starting(exc):
                 raise
             reason = str(exc) if isinstance(exc, CodecLMError) else "its /v1/models lists no models"
-            needs = f"needs an LLM server (TGI, vLLM, SGLang, llama.cpp, …) at {self.client.shown}"
+            needs = f"needs an LLM server (TGI, vLLM, SGLang, llama.cpp, …) at {self.client.public_url}"
             raise BadInput(f"{needs}: {reason}") from exc
 
 
-def _door(target: str, model: str | None, api_key: str | None, timeout: float, give_up_after: float) -> _Door:
+def _connector(
+    target: str, model: str | None, api_key: str | None, timeout: float, give_up_after: float
+) -> _Connector:
+    """Read what the user typed for one server.
+
+    Raises:
+        BadInput: it is no URL of a server; what is shown of it holds no password.
+    """
     dialect, _, rest = target.rpartition("+") if target.startswith(("tgi+", "chat+")) else ("", "", target)
     # Up to the last @: a password may hold anything.
-    shown = re.sub(r"^([a-z+]*://)?.*@", r"\1", target, flags=re.S | re.I).partition("?")[0]
+    public = re.sub(r"^([a-z+]*://)?.*@", r"\1", target, flags=re.S | re.I).partition("?")[0]
     try:
         url = URL(rest)
     except ValueError:  # its words may be a part of the password
-        raise BadInput(f"needs an endpoint like {_FORMS}; came {shown!r}") from None
+        raise BadInput(f"needs an endpoint like {_FORMS}; came {public!r}") from None
     if url.scheme not in ("http", "https") or not url.host or "@" in url.path:
-        raise BadInput(f"needs an endpoint like {_FORMS}; came {shown!r}")
+        raise BadInput(f"needs an endpoint like {_FORMS}; came {public!r}")
     if url.query_string:
         raise BadInput(
-            f"needs a base URL without a query; one came after {shown}; a key goes into --strong-key-env"
+            f"needs a base URL without a query; one came after {public}; a key goes into --strong-key-env"
         )
     # People paste the URL of the route as often as the server's.
     base = rest.rstrip("/").removesuffix(chat.PATH).removesuffix("/v1").removesuffix("/generate")
     client = Client(
         base, api_key=api_key or _hub_token(url), timeout=timeout, headers=_headers(url, give_up_after)
     )
-    return _Door(client, dialect, model, give_up_after)
+    return _Connector(client, dialect, model, give_up_after)
 
 
 def key_in(variable: str | None) -> str | None:
-    """The token in an environment variable; None without a variable.
+    """The token in an environment variable; None where no variable is named.
 
     Raises:
-        BadInput: it is not set.
+        BadInput: the variable is not set.
     """
     if variable is None:
         return None
@@ -214,41 +239,48 @@ def key_in(variable: str | None) -> str | None:
 
 
 def _hub_token(url: URL) -> str | None:
-    ours = url.scheme == "https" and any(_within(url, name) for name in _HUGGING_FACE)
-    return os.environ.get("HF_TOKEN") if ours else None
+    hugging_face = url.scheme == "https" and any(_is_within(url, domain) for domain in _HUGGING_FACE)
+    return os.environ.get("HF_TOKEN") if hugging_face else None
 
 
 def _headers(url: URL, give_up_after: float) -> dict[str, str]:
     """Inference Endpoints scale to zero; with this header their proxy holds a request while a replica starts."""
-    return {"X-Scale-Up-Timeout": f"{give_up_after:.0f}"} if _within(url, _SCALING) else {}
+    return {"X-Scale-Up-Timeout": f"{give_up_after:.0f}"} if _is_within(url, _INFERENCE_ENDPOINTS) else {}
 
 
-def _within(url: URL, name: str) -> bool:
+def _is_within(url: URL, domain: str) -> bool:
     host = url.host or ""
-    return host == name or host.endswith("." + name)
+    return host == domain or host.endswith("." + domain)
 
 
-async def _connect(doors: list[_Door], concurrency: int | None, give_up_after: float) -> Pool:
-    found = await asyncio.gather(*(door.find() for door in doors))
-    dialects = [await door.open(what) for door, what in zip(doors, found, strict=True)]
-    told = min((what.slots for what in found if what.slots), default=None)
-    return Pool(
-        [
-            Replica(dialect, functools.partial(door.identify, what))
-            for door, what, dialect in zip(doors, found, dialects, strict=True)
-        ],
-        slots=min(concurrency or told or DEFAULT_CONCURRENCY, told or concurrency or DEFAULT_CONCURRENCY),
-        give_up_after=give_up_after,
-    )
+async def _connect(connectors: list[_Connector], concurrency: int | None, give_up_after: float) -> Pool:
+    models = await asyncio.gather(*(connector.ask_model() for connector in connectors))
+    dialects = [await connector.open(model) for connector, model in zip(connectors, models, strict=True)]
+    replicas = [
+        Replica(dialect, functools.partial(connector.read_identity, model))
+        for connector, model, dialect in zip(connectors, models, dialects, strict=True)
+    ]
+    return Pool(replicas, slots=_slots(concurrency, models), give_up_after=give_up_after)
 
 
-def _starting(exc: BaseException) -> bool:
+def _slots(concurrency: int | None, models: list[_ServedModel]) -> int:
+    """Requests in flight at each server: as many as the user wants, and no more than the smallest server takes."""
+    taken = min((model.slots for model in models if model.slots), default=None)
+    if concurrency is None:
+        return taken or DEFAULT_CONCURRENCY
+    return min(concurrency, taken or concurrency)
+
+
+def _is_starting(exc: BaseException) -> bool:
     return isinstance(exc, EndpointDown) and exc.status in _STARTING
 
 
-def _tgi(info: dict[str, Any]) -> _Found:
+def _tgi_model(info: Any) -> _ServedModel | None:
+    """Read the JSON of `/info`; None where it is not TGI's."""
+    if not isinstance(info, dict) or "model_id" not in info:
+        return None
     slots, revision = info.get("max_concurrent_requests"), info.get("model_sha")
-    return _Found(
+    return _ServedModel(
         identity=f"{info['model_id']}@{revision or 'unknown'}",
         name=str(info["model_id"]),
         tgi=True,
@@ -257,22 +289,26 @@ def _tgi(info: dict[str, Any]) -> _Found:
     )
 
 
-def _identity(entry: dict[str, Any]) -> str:
-    # vLLM tells the weights behind the served name as `root`; nothing else in these lists identifies a model.
-    name, root = str(entry["id"]), entry.get("root")
-    return f"{name}@{root}" if root and root != name else name
+def _listed_models(reply: Any) -> dict[str, _ListedModel]:
+    """Read the JSON of `/v1/models`, by the models' names.
+
+    Raises:
+        KeyError, TypeError: it is of another form.
+    """
+    entries = [entry for entry in reply["data"] if isinstance(entry["id"], str)]
+    return {entry["id"]: _ListedModel(entry["id"], entry.get("root")) for entry in entries}
 
 
-def _served(models: list[dict[str, Any]], wanted: str | None, shown: str) -> _Found:
-    by_name = {str(entry["id"]): entry for entry in models}
-    if wanted is not None and wanted not in by_name:
+def _chosen(models: dict[str, _ListedModel], wanted: str | None, public_url: str) -> _ServedModel:
+    """The model that the user names, or the only one."""
+    if wanted is not None and wanted not in models:
         raise BadInput(
-            f"needs a model that {shown} serves; came {wanted!r}; it has {', '.join(by_name) or 'none'}"
+            f"needs a model that {public_url} serves; came {wanted!r}; it has {', '.join(models) or 'none'}"
         )
-    if wanted is None and len(by_name) != 1:
+    if wanted is None and len(models) != 1:
         raise BadInput(
-            f"needs to know which model of {shown} to use; it has {', '.join(by_name) or 'none'}; "
+            f"needs to know which model of {public_url} to use; it has {', '.join(models) or 'none'}; "
             "name one with --strong-model/--target-model"
         )
-    name = wanted if wanted is not None else next(iter(by_name))
-    return _Found(identity=_identity(by_name[name]), name=name, tgi=False)
+    model = models[wanted if wanted is not None else next(iter(models))]
+    return _ServedModel(identity=model.identity, name=model.name, tgi=False)

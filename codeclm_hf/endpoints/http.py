@@ -1,4 +1,4 @@
-"""HTTP to one server: its token, its proxy, and every failure made one of our errors."""
+"""HTTP to one server: its token, its proxy, and the place where every failure becomes an error of ours."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import urllib.request
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 from yarl import URL
 
-from codeclm_hf.endpoints import limiter, transport
+from codeclm_hf.endpoints import clock as clocks
+from codeclm_hf.endpoints import transport
+from codeclm_hf.endpoints.server import server_at
 from codeclm_hf.errors import (
     AccessDenied,
     BadInput,
@@ -31,17 +33,26 @@ from codeclm_hf.errors import (
 DEFAULT_TIMEOUT = 600.0
 """Seconds one request may take, queueing in the server included."""
 CONNECT_TIMEOUT = 30.0
-"""Seconds a server may take to be connected to, and to say what it is."""
+"""Seconds that a connection may take, and the answer to what a server is."""
 MOST_BYTES = 64 << 20
-"""Of one reply: more than any answer has, even with log-probabilities, and less than would hurt."""
-MOST_SHOWN = 300
-"""Characters of a server's own words."""
+"""Bytes of one reply: more than any answer has, even with log-probabilities, and less than would hurt."""
+MOST_QUOTED = 300
+"""Characters of a server's own words in an error."""
 MOST_REDIRECTS = 3
 LONGEST_RETRY_AFTER = 600.0
+"""Seconds of a `Retry-After` that are waited for, whatever the server asks."""
 
 
-def display(url: str | URL) -> str:
-    """A URL as it may be shown: without credentials and query."""
+class Reply(NamedTuple):
+    """What came with a status of 200."""
+
+    value: Any
+    """The JSON of the body."""
+    headers: Mapping[str, str]
+
+
+def public_url(url: str | URL) -> str:
+    """A URL without credentials and query, as it may be shown."""
     return str(URL(url).with_user(None).with_query(None).with_fragment(None)).rstrip("/")
 
 
@@ -54,6 +65,12 @@ class Client:
             as basic authentication, and treated alike.
         timeout: seconds one request may take.
         headers: sent with every request.
+        connect_timeout: seconds a connection may take.
+        most_bytes: a longer reply is an error, of which the rest is not read.
+        clock: what the server's pauses are measured by; the current one where none is given.
+
+    Raises:
+        BadInput: the token cannot be sent, or the environment names a proxy that cannot be used.
     """
 
     def __init__(
@@ -63,47 +80,59 @@ class Client:
         api_key: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         headers: Mapping[str, str] | None = None,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        most_bytes: int = MOST_BYTES,
+        clock: clocks.Clock | None = None,
     ) -> None:
-        given = URL(url)
-        self.url = str(given.with_user(None)).rstrip("/")
-        self.shown = display(url)
-        self.server = limiter.at(self.shown)
-        key, user = _header_value(api_key), _basic(given)
+        address = URL(url)
+        self.url = str(address.with_user(None)).rstrip("/")
+        self.public_url = public_url(url)
+        """The URL without what must not be shown."""
+        self.server = server_at(self.public_url, clock or clocks.current())
+        key, user = _header_value(api_key), _basic_auth(address)
         if key and user:
-            raise BadInput(f"needs a token or a user in the URL of {self.shown}; came both; leave one out")
+            raise BadInput(
+                f"needs a token or a user in the URL of {self.public_url}; came both; leave one out"
+            )
         authorization = f"Bearer {key}" if key else f"Basic {user}" if user else None
         self._headers = {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
-        self._proxy = _proxy(given)
-        secrets = {key, *_credentials(given), *_credentials(self._proxy)} - {None, ""}
+        self._proxy = _proxy(address)
+        secrets = {key, *_credentials(address), *_credentials(self._proxy)} - {None, ""}
         # The longest first, or what is left of one shows when another is a part of it.
         self._secrets = sorted(map(str, secrets), key=len, reverse=True)
         self._timeout = timeout
+        self._connect_timeout = connect_timeout
+        self.most_bytes = most_bytes
 
     async def get(self, path: str) -> Any:
-        """GET a JSON value within the connect time-out."""
-        reply, _ = await self._send("GET", path, None, CONNECT_TIMEOUT)
-        return reply
+        """GET a JSON value within the time-out of a connection."""
+        return (await self._send("GET", path, None, self._connect_timeout)).value
 
-    async def post(self, path: str, payload: Mapping[str, Any]) -> tuple[Any, Mapping[str, str]]:
-        """POST a JSON value; returns (reply, headers)."""
+    async def post(self, path: str, payload: Mapping[str, Any]) -> Reply:
+        """POST a JSON value.
+
+        Raises:
+            EndpointDown: no connection, no answer in time, no JSON, or a status of 429, 502, 503 or 504.
+            AccessDenied: 401 or 403.
+            EndpointError: another status, or redirects without an end.
+            RowError: the server refuses this request, or breaks on it.
+        """
         return await self._send("POST", path, payload, self._timeout)
 
     async def check_access(self, path: str) -> None:
-        """Learn whether our token is taken, without paying: an empty body is refused, but only after the token is.
+        """Learn whether the server takes our token, without paying: it refuses an empty body, but the token first.
 
         Raises:
             AccessDenied: the server answered 401 or 403.
         """
         try:
-            await self._send("POST", path, {}, CONNECT_TIMEOUT)
+            await self._send("POST", path, {}, self._connect_timeout)
         except AccessDenied:
             raise
         except CodecLMError:
             return
 
-    async def _send(
-        self, method: str, path: str, payload: Mapping[str, Any] | None, timeout: float
-    ) -> tuple[Any, Mapping[str, str]]:
+    async def _send(self, method: str, path: str, payload: Mapping[str, Any] | None, timeout: float) -> Reply:
         try:
             async with transport.session().request(
                 method,
@@ -111,68 +140,76 @@ class Client:
                 json=payload,
                 headers=self._headers,
                 proxy=self._proxy,
-                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT),
+                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=self._connect_timeout),
                 max_redirects=MOST_REDIRECTS + 1,  # aiohttp fails at the one that reaches it
-                trace_request_ctx=self._connected,
+                trace_request_ctx=self._count_connection,
             ) as response:
                 body = await self._body(response)
         # `from None`: aiohttp's errors hold the request's headers, and so the token.
         except aiohttp.TooManyRedirects:
             raise EndpointError(
-                f"{self.shown} redirects in circles", hint="give the URL that serves"
+                f"{self.public_url} redirects in circles", hint="give the URL that serves"
             ) from None
         except aiohttp.ConnectionTimeoutError:
             raise EndpointDown(
-                f"{self.shown} does not answer (no connection in {CONNECT_TIMEOUT:g} s)"
+                f"{self.public_url} does not answer (no connection in {self._connect_timeout:g} s)"
             ) from None
         except (TimeoutError, asyncio.TimeoutError):
             raise EndpointDown(
-                f"{self.shown} gave no answer in {timeout:g} s", timed_out=True, tries=4
+                f"{self.public_url} gave no answer in {timeout:g} s", timed_out=True, tries=4
             ) from None
         except aiohttp.ClientConnectorError as exc:
-            raise EndpointDown(f"{self.shown} does not answer ({self._hidden(str(exc))})") from None
+            raise EndpointDown(
+                f"{self.public_url} does not answer ({self._without_secrets(str(exc))})"
+            ) from None
         except (aiohttp.ClientError, OSError) as exc:
-            reason = self._hidden(str(exc)) or type(exc).__name__
-            raise EndpointDown(f"{self.shown} broke off ({reason})", tries=1) from None
+            reason = self._without_secrets(str(exc)) or type(exc).__name__
+            raise EndpointDown(f"{self.public_url} broke off ({reason})", tries=1) from None
         except ValueError as exc:  # a redirect to itself, but with a user in the URL
-            raise EndpointError(f"{self.shown} cannot be asked ({self._hidden(str(exc))})") from None
+            raise EndpointError(
+                f"{self.public_url} cannot be asked ({self._without_secrets(str(exc))})"
+            ) from None
         if response.status == 200:
-            return self._reply(body), response.headers
+            return Reply(self._value(body), response.headers)
         raise self._failure(response, body)
 
-    def _connected(self) -> None:
+    def _count_connection(self) -> None:
         self.server.connections += 1
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         read, parts = 0, []
         async for part in response.content.iter_any():
             read += len(part)
-            if read > MOST_BYTES:
-                raise UnreadableAnswer(f"{self.shown} answered with more than {MOST_BYTES >> 20} MiB")
+            if read > self.most_bytes:
+                raise UnreadableAnswer(
+                    f"{self.public_url} answered with more than {self.most_bytes >> 20} MiB"
+                )
             parts.append(part)
         return b"".join(parts)
 
-    def _reply(self, body: bytes) -> Any:
+    def _value(self, body: bytes) -> Any:
         try:
-            reply = json.loads(body)
+            value = json.loads(body)
         except (ValueError, RecursionError):  # which hold the body
-            words = self._said(body)
+            words = self._quote_body(body)
             raise EndpointDown(
-                f"{self.shown} answered 200 with {words!r}, which is no JSON", tries=1
+                f"{self.public_url} answered 200 with {words!r}, which is no JSON", tries=1
             ) from None
-        if isinstance(reply, dict) and reply.get("error"):
-            raise GenerationFailed(f"{self.shown} answered 200 with the error {self._said(body)!r}")
-        return reply
+        if isinstance(value, dict) and value.get("error"):
+            raise GenerationFailed(
+                f"{self.public_url} answered 200 with the error {self._quote_body(body)!r}"
+            )
+        return value
 
-    def quoted(self, reply: Any) -> str:
-        """The beginning of a reply that is not what it should be, as it may be shown."""
-        return repr(self._hidden(str(reply))[:MOST_SHOWN])
+    def quote(self, value: Any) -> str:
+        """The beginning of a reply that is not what it should be, without our token."""
+        return repr(self._without_secrets(str(value))[:MOST_QUOTED])
 
-    def _said(self, body: bytes) -> str:
-        """The beginning of a server's words, as they may be shown."""
-        return self._hidden(_words(body))[:MOST_SHOWN]
+    def _quote_body(self, body: bytes) -> str:
+        """The beginning of a server's words, without our token."""
+        return self._without_secrets(_words(body))[:MOST_QUOTED]
 
-    def _hidden(self, words: str) -> str:
+    def _without_secrets(self, words: str) -> str:
         """A server's words without our token, which some servers repeat."""
         for secret in self._secrets:
             words = words.replace(secret, "…")
@@ -180,7 +217,9 @@ class Client:
 
     def _failure(self, response: aiohttp.ClientResponse, body: bytes) -> CodecLMError:
         status = response.status
-        said = f"{self.shown} answered {status}" + (f": {words}" if (words := self._said(body)) else "")
+        said = f"{self.public_url} answered {status}" + (
+            f": {words}" if (words := self._quote_body(body)) else ""
+        )
         if status in (401, 403):
             return AccessDenied(said, hint=self._access_hint(response))
         if status in (429, 502, 503, 504):
@@ -195,7 +234,7 @@ class Client:
     def _access_hint(self, response: aiohttp.ClientResponse) -> str:
         moved = response.url.origin() != URL(self.url).origin()
         if moved and "Authorization" not in response.request_info.headers:
-            return f"it redirects to {display(response.url.origin())}, where the token does not go; give that URL"
+            return f"it redirects to {public_url(response.url.origin())}, where the token does not go; give that URL"
         return "give a valid token: endpoint(url, api_key=…) or --strong-key-env NAME"
 
 
@@ -209,7 +248,7 @@ def _header_value(api_key: str | None) -> str | None:
 
 
 def _proxy(url: URL) -> URL | None:
-    """The proxy that the environment names for this server; none on the machine itself."""
+    """The proxy that the environment names for a server; None for one on this machine."""
     host = url.host or ""
     try:
         local = ipaddress.ip_address(host).is_loopback
@@ -228,25 +267,26 @@ def _proxy(url: URL) -> URL | None:
         pass
     # Not a word of it: where it does not parse, nobody knows which part is the password.
     raise BadInput(
-        f"needs a proxy like http://HOST:PORT in {url.scheme}_proxy to reach {display(url)}; came another"
+        f"needs a proxy like http://HOST:PORT in {url.scheme}_proxy to reach {public_url(url)}; came another"
     )
 
 
-def _basic(url: URL) -> str | None:
-    """A URL's credentials as they are sent."""
+def _basic_auth(url: URL) -> str | None:
+    """A URL's user and password as they are sent."""
     if not (url.user or url.password):
         return None
     return base64.b64encode(f"{url.user or ''}:{url.password or ''}".encode()).decode()
 
 
 def _credentials(url: URL | None) -> list[str | None]:
-    """What of a URL must not be shown, as it is typed, read and sent."""
+    """What must not be shown of a URL: its user and password as they are typed, read and sent."""
     if url is None:
         return []
-    return [_basic(url), url.user, url.password, url.raw_user, url.raw_password]
+    return [_basic_auth(url), url.user, url.password, url.raw_user, url.raw_password]
 
 
 def _seconds(retry_after: str | None) -> float | None:
+    """The seconds that a `Retry-After` header asks for, which may also be a date."""
     if not retry_after:
         return None
     if retry_after.strip().isdecimal():

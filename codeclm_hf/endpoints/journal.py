@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from codeclm_hf import ids
+from codeclm_hf.endpoints import clock as clocks
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal_db import JournalFile, Kept, Row, as_json
-from codeclm_hf.endpoints.protocol import Completion, Endpoint, GenerationRequest, InProcess, Sending, Usage
+from codeclm_hf.endpoints.protocol import Completion, Endpoint, GenerationRequest, InProcess, SendGuard, Usage
 from codeclm_hf.errors import CodecLMError, JournalError
 
 GATHER = 0.02
@@ -35,14 +36,18 @@ class Journal:
     Args:
         path: the SQLite file; made where there is none.
         budget: what may be asked for; what is kept already counts.
+        clock: what a commit waits by; the current one where none is given.
 
     Raises:
         JournalError: the file is torn, or is not a journal of ours.
     """
 
-    def __init__(self, path: str | Path, budget: Budget | None = None) -> None:
+    def __init__(
+        self, path: str | Path, budget: Budget | None = None, *, clock: clocks.Clock | None = None
+    ) -> None:
         self.path = Path(path)
         self.budget = Budget() if budget is None else budget
+        self._clock = clock or clocks.current()
         self._waiting: dict[bytes, list[asyncio.Future[Completion]]] = {}
         """By key, who waits for an answer that is asked for or on its way to the disk."""
         self._asking: set[asyncio.Task[None]] = set()
@@ -87,7 +92,7 @@ class Journal:
         return await future, not new
 
     async def _ask(self, key: bytes, endpoint: Endpoint, request: GenerationRequest, asked: str) -> None:
-        completion = await endpoint.generate(request, sending=self._sending)
+        completion = await endpoint.generate(request, send_guard=self._send_guard)
         # No await from here on: a cancellation comes too late to lose what was paid for.
         self.budget.spend(completion)
         try:
@@ -104,10 +109,10 @@ class Journal:
             self._flushing = asyncio.create_task(self._flush())
 
     @contextmanager
-    def _sending(self) -> Iterator[None]:
+    def _send_guard(self) -> Iterator[None]:
         """Around a request on the wire: it is paid for, so closing waits for it, but it is not tried again."""
         task = asyncio.current_task()
-        with self.budget.sending():
+        with self.budget.reserve():
             self._on_the_wire.add(task)
             try:
                 yield
@@ -135,7 +140,7 @@ class Journal:
         while self._pending:
             if not self._closing and len(self._pending) < MANY:
                 self._enough.clear()
-                timer = asyncio.get_running_loop().call_later(GATHER, self._enough.set)
+                timer = self._clock.call_later(GATHER, self._enough.set)
                 await self._enough.wait()
                 timer.cancel()
             batch, self._pending = self._pending, []
@@ -224,12 +229,14 @@ class Journaled(InProcess):
         """The identity of the endpoint inside."""
         return self.endpoint.identity
 
-    async def generate(self, request: GenerationRequest, *, sending: Sending = nullcontext) -> Completion:
+    async def generate(
+        self, request: GenerationRequest, *, send_guard: SendGuard = nullcontext
+    ) -> Completion:
         """The kept answer, or a new one that is kept before it is returned.
 
         Args:
             request: what is asked.
-            sending: unused; the journal's budget stands around what is sent.
+            send_guard: unused; the journal's budget stands around what is sent.
 
         Raises:
             JournalError: the answer cannot be read or kept.

@@ -1,92 +1,176 @@
-"""What is learnt about one server while it is asked: how many requests it takes at a time, and whether it serves."""
+"""What is learnt about one server from its replies: how many requests it takes at a time, and whether it serves.
+
+Two classes, each with one job, neither of which sends anything: `server.Server` tells them what became of each request
+and asks them whether the next one may go.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import random
-import weakref
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from codeclm_hf.endpoints import transport
-from codeclm_hf.errors import EndpointDown
+from codeclm_hf.endpoints.clock import Clock
 
 OPENS_AFTER = 3
 """Failures in a row, each of requests sent after the one before, after which one request at a time tries."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-"""Seconds without requests after a refusal, or the second failure in a row, doubled with each further one."""
+"""Seconds without requests after a refusal, or the second failure in a row; doubled with each further one."""
 PATIENCE, MOST_PATIENCE = 128, 4096
-"""Answers that come well before one more request at a time is tried; doubled each time that was too many."""
+"""Answers that have to come before one more request at a time is tried; doubled each time that was too many."""
 CROWDED_AT, FORGIVEN_BY_AN_ANSWER = 3.0, 0.25
 """How many refusals are a crowd, and what an answer takes off: a few among many answers are chance."""
 
 
-class Waiting(Protocol):
-    """Who has requests that wait for a slot."""
+class _Growth(NamedTuple):
+    """Where the limit stood before the server failed."""
 
-    slots: int
-
-    @property
-    def waits(self) -> bool:
-        """Whether there is one."""
-        ...
-
-    def take(self, server: Server) -> None:
-        """Send the first in the queue to this server."""
-        ...
+    value: int
+    patience: int
+    step: int
 
 
-class Sent(NamedTuple):
-    """A request on the wire."""
+class AdaptiveLimit:
+    """How many requests a server takes at a time, learnt from refusals (429, 503, a time-out) and answers.
 
-    epoch: int
-    full: bool
-    """Whether it took the last slot, and so its answer says that so many are well."""
-    probe: bool
+    ::
 
+        ┌───────────┐       a crowd of refusals        ┌───────────┐
+        │    top    │ ───────────────────────────────▶ │  fallen   │ ◀─┐
+        └───────────┘                                  └───────────┘   │
+              ▲                                              │         │ a crowd of refusals:
+              │                           many full answers, │         │ `patience` is doubled
+              │                                          + 1 ▼         │
+              │                                        ┌───────────┐   │
+              └───────── `value` reaches `most` ────── │  growing  │ ──┘
+                                                       └───────────┘
 
-class Server:
-    """One server's slots, shared by all who ask it; used on the transport's loop alone.
+    top: `value` is `most`.
+    fallen: `value` is what the server still had when it refused, but at least half of what it was before the burst.
+    growing: + 1 and + 2 after `patience` full answers each, then + 4, + 8, … after `value` full answers each.
 
-    The limit falls to what the server took when it refuses (429, 503, a time-out), at most by half for one burst, and
-    grows when that many went well for long. Failures in a row open the circuit: after a pause one request tries.
-
-    Args:
-        shown: its URL, as it may be shown.
+    A full answer is one to a request that took the last slot: only it says that so many at a time are well. From every
+    state a server that takes not even one request is away, and gets the `value` of before back.
     """
 
-    def __init__(self, shown: str) -> None:
-        self.shown = shown
-        self.most = self.limit = 1
-        self.in_flight = 0
-        self.failing_since: float | None = None
-        """When the first failure came after which there has been no answer."""
-        self.connections = 0
-        """Connections made to it so far: behind a new one another model may stand."""
-        self._queues: weakref.WeakSet[Waiting] = weakref.WeakSet()
-        self._waiting: dict[Waiting, None] = {}
-        self._epoch = self._streak = 0
-        self._probing = False
-        self._resume_at = self._told_to_wait = self._idle_since = 0.0
-        self._waking: asyncio.Task[None] | None = None
+    def __init__(self) -> None:
+        self.most = 1
+        """Most requests at a time that the server's callers want."""
+        self.value = 1
+        """Requests at a time that it may have now."""
         self._refusals = 0.0
         self._floor = 1
+        """What this burst of failures may make the value fall to."""
         self._well = 0
-        self._patience, self._step, self._grew = 0, 1, False
-        self._before: tuple[int, int, int] | None = None
-        """Limit, patience and step at the first failure after which there has been no answer."""
+        """Full answers since the value changed."""
+        self._patience = 0
+        self._step = 1
+        """Twice what the value grows by next."""
+        self._has_grown = False
+        """Whether it has grown since it fell: then the next fall means that this was too many."""
+        self._before: _Growth | None = None
 
-    def join(self, queue: Waiting) -> None:
-        """Take requests from a queue too; of all the limits asked for the smallest holds."""
-        first = not self._queues
-        self._queues.add(queue)
-        weakref.finalize(queue, self._left)  # a notebook that connects anew asks for another limit
-        self.most = min(queue.slots for queue in self._queues)
-        self.limit = self.most if first else min(self.limit, self.most)
+    def start(self, most: int) -> None:
+        """Begin at the most that the first caller wants."""
+        self.most = self.value = most
 
-    def _left(self) -> None:
-        untouched = self.limit == self.most
-        self.most = min((queue.slots for queue in self._queues), default=self.most)
-        self.limit = self.most if untouched else min(self.limit, self.most)
+    def cap(self, most: int) -> None:
+        """Take over another `most`; a value that never fell follows it."""
+        at_most = self.value == self.most
+        self.most = most
+        self.value = most if at_most else min(self.value, most)
+
+    def answered(self, *, full: bool) -> None:
+        """Count an answer; `full` where its request took the last slot."""
+        self._refusals = max(0.0, self._refusals - FORGIVEN_BY_AN_ANSWER)
+        self._before = None
+        self._well += full
+        if self.value < self.most and self._well >= max(self.value, self._patience):
+            self._grow()
+
+    def _grow(self) -> None:
+        self._well = 0
+        # That the step before this one went well shows that there is room; the next ones may be larger.
+        if self._step > 1:
+            self._patience = 0
+        self._step *= 2
+        self.value = min(self.most, self.value + self._step // 2)
+        self._has_grown = True
+
+    def remember(self) -> None:
+        """Note where the limit stands at the first failure after an answer."""
+        self._before = _Growth(self.value, self._patience, self._step)
+
+    def restore(self) -> None:
+        """Go back to where the limit stood before the failures: the server is away, which says nothing about it."""
+        if self._before is not None:
+            value, self._patience, self._step = self._before
+            self.value, self._refusals = min(value, self.most), 0.0
+
+    def start_burst(self) -> None:
+        """Begin a burst of failures, in which the value falls at most by half."""
+        self._floor = max(1, self.value // 2)
+
+    def refused(self, *, held: int, first_of_burst: bool) -> None:
+        """Count a refusal of a request; let the value fall where there are many.
+
+        Args:
+            held: the requests that the server still has: so many it took.
+            first_of_burst: whether the request was sent after the last failure came.
+        """
+        self._refusals += 1
+        if self._refusals < CROWDED_AT:
+            return
+        if first_of_burst:
+            self._patience = self._next_patience()
+            self._step, self._has_grown = 1, False
+        self._well = 0
+        self.value = min(self.value, max(self._floor, held))
+
+    def _next_patience(self) -> int:
+        if self._well >= PATIENCE:
+            return PATIENCE  # so many went well since the value changed: it was chance, not one too many
+        patience = 2 * self._patience if self._has_grown else self._patience
+        return min(MOST_PATIENCE, max(PATIENCE, patience))
+
+
+class CircuitBreaker:
+    """Whether a server serves, and when it may be asked again.
+
+    ::
+
+        ┌───────────┐    OPENS_AFTER bursts in a row   ┌───────────┐
+        │  closed   │ ───────────────────────────────▶ │   open    │ ◀─┐
+        └───────────┘                                  └───────────┘   │
+              ▲                                              │         │ a failure:
+              │                                 the pause is │         │ the pause is doubled
+              │                                         over ▼         │
+              │                                        ┌───────────┐   │
+              └────────────── an answer ────────────── │   trial   │ ──┘
+                                                       └───────────┘
+
+    closed: requests go; after a refusal or a second burst none go until a pause is over, or an answer comes.
+    open: no request goes until the pause is over.
+    trial: one request at a time goes.
+
+    Failures of requests that were on their way together are one burst and count once.
+
+    Args:
+        clock: what pauses are measured by.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.burst = 0
+        """The number of bursts of failures so far."""
+        self._streak = 0
+        """Bursts since the last answer."""
+        self._trial = False
+        """Whether the one request that tries an open circuit is on its way."""
+        self._resume_at = 0.0
+        self._retry_after = 0.0
+        """The moment that the server itself named, which no answer of another request brings nearer."""
+        self._failing_since: float | None = None
+        self._idle_since = 0.0
 
     @property
     def open(self) -> bool:
@@ -94,119 +178,71 @@ class Server:
         return self._streak >= OPENS_AFTER
 
     @property
-    def load(self) -> float:
-        """The share of its slots that is taken."""
-        return self.in_flight / self.limit
+    def failing(self) -> bool:
+        """Whether there has been no answer since a failure."""
+        return self._failing_since is not None
 
-    def free(self) -> bool:
+    def seconds_failing(self) -> float | None:
+        """Seconds since the first failure after the last answer; None where the server answers."""
+        return None if self._failing_since is None else self._clock.now() - self._failing_since
+
+    def forget_failing(self) -> None:
+        """Measure the time without an answer anew, from the next failure on."""
+        self._failing_since = None
+
+    def pause(self) -> float:
+        """Seconds until a request may go."""
+        return max(0.0, self._resume_at - self._clock.now()) if self._resume_at else 0.0
+
+    def allows(self) -> bool:
         """Whether a request may be sent now."""
-        if self._resume_at and self._resume_at > transport.clock.now():
+        if self._resume_at and self._resume_at > self._clock.now():
             return False
-        return self.in_flight < self.limit and not (self.open and self._probing)
+        return not (self._trial and self.open)
 
-    def send(self) -> Sent:
-        """Take a slot."""
-        if self.failing_since is not None and not self.in_flight:
+    def sent(self, *, alone: bool) -> bool:
+        """Note that a request is sent; whether it is the one that tries an open circuit.
+
+        Args:
+            alone: whether the server has no other.
+        """
+        if self._failing_since is not None and alone:
             # Time in which nobody asked is no time without an answer.
-            now = transport.clock.now()
-            self.failing_since += max(0.0, now - max(self._idle_since, self._resume_at))
-        self.in_flight += 1
-        self._probing = self.open
-        return Sent(self._epoch, self.in_flight >= self.limit, self._probing)
+            self._failing_since += max(0.0, self._clock.now() - max(self._idle_since, self._resume_at))
+        self._trial = self.open
+        return self._trial
 
-    def back(self, sent: Sent) -> None:
-        """Give the slot back, whatever came of it, and let the next one go."""
-        self.in_flight -= 1
-        if self.failing_since is not None:
-            self._idle_since = transport.clock.now()
-        if sent.probe:
-            self._probing = False
-        self.wake()
+    def returned(self, *, trial: bool) -> None:
+        """Note that a request is back, whatever came of it."""
+        if self._failing_since is not None:
+            self._idle_since = self._clock.now()
+        if trial:
+            self._trial = False
 
-    def answered(self, sent: Sent) -> None:
-        """The server took the request."""
-        if self.open:
-            transport.log.warning("%s serves again", self.shown)
-        self._streak, self.failing_since = 0, None
-        self._resume_at = self._told_to_wait
-        self._refusals = max(0.0, self._refusals - FORGIVEN_BY_AN_ANSWER)
-        self._before = None
-        if sent.full:
-            self._well += 1
-        if self.limit < self.most and self._well >= max(self.limit, self._patience):
-            self._well = 0
-            # That the step before this one went well shows that there is room; the next ones may be larger.
-            self._patience, self._step = (0, 2 * self._step) if self._step > 1 else (self._patience, 2)
-            self.limit, self._grew = min(self.most, self.limit + self._step // 2), True
+    def answered(self) -> None:
+        """Close the circuit: the server took a request."""
+        self._streak, self._failing_since = 0, None
+        self._resume_at = self._retry_after
 
-    def failed(self, sent: Sent, failure: EndpointDown) -> None:
-        """The server did not take the request, or broke off."""
-        now = transport.clock.now()
-        if self.failing_since is None:
-            self.failing_since = now
-            self._before = self.limit, self._patience, self._step
-        crowded = failure.status in (429, 503) or failure.timed_out
-        # What was sent before the last failure came is of the same burst.
-        new = sent.epoch == self._epoch
-        if new:
-            self._epoch += 1
+    def failed(self, *, burst: int, refused: bool, retry_after: float | None) -> bool:
+        """Count a failure; whether it is the first of a burst.
+
+        Args:
+            burst: the number of bursts when the request was sent.
+            refused: whether the server said or showed that it has too much to do.
+            retry_after: seconds that the server asked us to wait.
+        """
+        now = self._clock.now()
+        if self._failing_since is None:
+            self._failing_since = now
+        first_of_burst = burst == self.burst
+        if first_of_burst:
+            self.burst += 1
             self._streak += 1
-            self._floor = max(1, self.limit // 2)
-            if self._streak > 1 or crowded:  # the next answer ends a pause: then there is room for one
+            if self._streak > 1 or refused:  # the next answer ends a pause: then there is room for one
                 pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(max(self._streak - 2, 0), 16))
                 self._resume_at = max(self._resume_at, now + pause * random.uniform(0.5, 1.5))
-            if self._streak == OPENS_AFTER:
-                transport.log.warning("%s; trying again until it serves", failure)
-        if failure.retry_after:
-            self._told_to_wait = now + failure.retry_after
-            self._resume_at = max(self._resume_at, self._told_to_wait)
-        if crowded:
-            self._shrink(new)
-        if self.open and self.in_flight == 1 and self._before is not None:
-            # It took none of many, and none of one: it is away, which says nothing about how many it takes.
-            limit, self._patience, self._step = self._before
-            self.limit, self._refusals = min(limit, self.most), 0.0
-        if self._resume_at > now:
-            if self._waking is not None:
-                self._waking.cancel()
-            self._waking = asyncio.create_task(self._wake_later())
-
-    def _shrink(self, new: bool) -> None:
-        self._refusals += 1
-        if self._refusals < CROWDED_AT:
-            return
-        if new:
-            # Where so many went well since the limit changed it was chance, not one more than the server takes.
-            chance, too_many = self._well >= PATIENCE, self._grew
-            patience = PATIENCE if chance else 2 * self._patience if too_many else self._patience
-            self._patience = min(MOST_PATIENCE, max(PATIENCE, patience))
-            self._step, self._grew = 1, False
-        self._well = 0
-        # Those still in flight, this one not counted, are what the server took.
-        self.limit = min(self.limit, max(self._floor, self.in_flight - 1))
-
-    async def _wake_later(self) -> None:
-        while (left := self._resume_at - transport.clock.now()) > 0:
-            await transport.clock.sleep(max(left, 0.001))  # a timer may be early by less than it can tell
-        self.wake()
-
-    def wait(self, queue: Waiting) -> None:
-        """Have a queue's requests sent when there is room."""
-        self._waiting[queue] = None
-
-    def wake(self) -> None:
-        """Give free slots to those who wait, each queue in its turn."""
-        while self._waiting and self.free():
-            queue = next(iter(self._waiting))
-            del self._waiting[queue]
-            if queue.waits:
-                self._waiting[queue] = None
-                queue.take(self)
-
-
-_servers: weakref.WeakValueDictionary[str, Server] = weakref.WeakValueDictionary()
-
-
-def at(shown: str) -> Server:
-    """The one server at a URL: two endpoints on it share its slots."""
-    return _servers.setdefault(shown, Server(shown))
+        if retry_after:
+            self._retry_after = now + retry_after
+            self._resume_at = max(self._resume_at, self._retry_after)
+        return first_of_burst

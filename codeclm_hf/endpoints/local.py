@@ -60,23 +60,34 @@ PACKAGED = {
 }
 
 
-def local(name: str, *, concurrency: int | None = None) -> Pool:
-    """The endpoint of an embedded model; one server for all endpoints of one model in the process.
+def local_endpoint(name: str, *, concurrency: int | None = None, threads: int | None = None) -> Pool:
+    """The endpoint of an embedded model; all endpoints of one model in the process share one server.
+
+    Args:
+        name: a packaged model, the path of a `.gguf` file, or `org/repo/file.gguf` on the Hub.
+        concurrency: most requests in flight; the embedded server's slots where none is given.
+        threads: what the server computes with; all cores where none is given. The first endpoint of a model decides.
 
     Raises:
         BadInput: no such model, the weights cannot be fetched, or `xllamacpp` is not installed.
     """
     path = _weights(name)
-    sha256 = _sha256(path)
-    shown = name if name in PACKAGED else path.name
+    if path not in _servers:
+        _servers[path] = _start_server(path, threads or os.cpu_count() or 1)
+    label = name if name in PACKAGED else path.name
     chat = Chat(
-        client=Client(_serve(path).listening_address), model=shown, identity=f"{shown}@sha256:{sha256}"
+        client=Client(_servers[path].listening_address),
+        model=label,
+        identity=f"{label}@sha256:{_sha256(path)}",
     )
     return Pool([Replica(chat)], slots=concurrency or SLOTS)
 
 
-@functools.cache
-def _serve(path: Path) -> Any:
+_servers: dict[Path, Any] = {}
+"""The running llama.cpp servers, by their weights."""
+
+
+def _start_server(path: Path, threads: int) -> Any:
     try:
         from xllamacpp import CommonParams, Server
     except ImportError as exc:
@@ -89,7 +100,7 @@ def _serve(path: Path) -> Any:
     params.n_ctx = SLOTS * CONTEXT
     params.hostnames = ["127.0.0.1"]
     params.port = 0
-    params.cpuparams.n_threads = os.cpu_count() or 1
+    params.cpuparams.n_threads = threads
     params.verbosity = 0
     try:
         return Server(params)

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-import tenacity
-
-from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.dialect import Dialect
-from codeclm_hf.endpoints.limiter import Sent, Server
-from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, InProcess, Sending
+from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, InProcess, SendGuard
+from codeclm_hf.endpoints.server import Server, SlotLease
 from codeclm_hf.errors import BadInput, CodecLMError, EndpointDown, GenerationFailed, ModelChanged, RowError
 
 GIVE_UP_AFTER = 900.0
 """Seconds without any answer after which the run stops: longer than a server that scaled to zero takes to start."""
 TRIES = 8
 """How often a server may break on one request before the row is given up."""
-RETRY_WAIT: tenacity.wait.wait_base = tenacity.wait_exponential(
-    multiplier=0.5, max=30
-) + tenacity.wait_random(0, 1)
+LONGEST_BACKOFF = 30.0
+"""Seconds that a request waits at most before it is sent again to a server that broke on it."""
 CHECK_EVERY = 60.0
 """Seconds after which a server is asked again which model it serves."""
 
@@ -32,54 +30,66 @@ class Replica:
     """One server of a pool."""
 
     dialect: Dialect
-    identify: Callable[[], Awaitable[str]] | None = None
+    read_identity: Callable[[], Awaitable[str]] | None = None
     """Asks the server which model it serves; None where it cannot change."""
     server: Server = field(init=False)
 
     def __post_init__(self) -> None:
         self.server = self.dialect.client.server
-        self._checked_at = transport.clock.now()
+        self._checked_at = self.server.clock.now()
         self._checked_connections = self.server.connections
-        self._found = self.dialect.identity
-        self._begun = self._done = 0  # checks, counted; one may be cancelled between
-        self._checking = asyncio.Lock()
+        self._identity = self.dialect.identity
+        """The model that the server named last."""
+        # One check may be cancelled before it ends, so the two are counted apart.
+        self._checks_started = self._checks_ended = 0
+        self._one_check = asyncio.Lock()
 
-    @property
-    def _sure(self) -> bool:
-        known = self._checked_connections == self.server.connections
-        return self.identify is None or (known and transport.clock.now() - self._checked_at < CHECK_EVERY)
+    async def check_model(self) -> None:
+        """See that the server still serves the model of the beginning, where that is in doubt.
 
-    async def check(self) -> None:
-        """See that the model is the one of the beginning, where that is in doubt; what is not told does not count.
+        It is in doubt after a new connection, and after `CHECK_EVERY` seconds. A server that does not say what it
+        serves is believed.
 
         Raises:
-            ModelChanged: it is another.
+            ModelChanged: it serves another.
         """
-        if self._sure or self.identify is None:
+        if self.read_identity is None or not self._in_doubt():
             return
-        begun = self._begun
-        async with self._checking:
+        started = self._checks_started
+        async with self._one_check:
             # A check that began after this answer came is as good as one of its own: many wait for one.
-            if self._done <= begun:
-                self._begun += 1
-                await self._check(self.identify)
-                self._done = self._begun
-        if self._found != self.dialect.identity:
+            if self._checks_ended <= started:
+                self._checks_started += 1
+                await self._ask_identity(self.read_identity)
+                self._checks_ended = self._checks_started
+        if self._identity != self.dialect.identity:
             raise ModelChanged(
-                f"{self.dialect.client.shown} served {self.dialect.identity} when the run began and now serves "
-                f"{self._found}",
+                f"{self.server.public_url} served {self.dialect.identity} when the run began and now serves "
+                f"{self._identity}",
                 hint="serve the first again, or make the data set of the second in a folder of its own",
             )
 
-    async def _check(self, identify: Callable[[], Awaitable[str]]) -> None:
-        now, connections = transport.clock.now(), self.server.connections
+    def _in_doubt(self) -> bool:
+        if self._checked_connections != self.server.connections:
+            return True
+        return self.server.clock.now() - self._checked_at >= CHECK_EVERY
+
+    async def _ask_identity(self, read_identity: Callable[[], Awaitable[str]]) -> None:
+        now, connections = self.server.clock.now(), self.server.connections
         try:
-            self._found = await identify()
+            self._identity = await read_identity()
         except (CodecLMError, KeyError, TypeError):
             return
         # Another model leaves all answers in doubt until the first is there again.
-        if self._found == self.dialect.identity:
+        if self._identity == self.dialect.identity:
             self._checked_at, self._checked_connections = now, connections
+
+
+class _Turn(NamedTuple):
+    """Where a request is sent, and the slot that it has there."""
+
+    replica: Replica
+    lease: SlotLease
 
 
 class Pool(InProcess):
@@ -102,18 +112,20 @@ class Pool(InProcess):
         self.identity = replicas[0].dialect.identity
         for replica in replicas:
             if replica.dialect.identity != self.identity:
-                one, other = replicas[0].dialect, replica.dialect
                 raise BadInput(
-                    f"needs one model behind all servers of an endpoint; {one.client.shown} serves {one.identity}, "
-                    f"{other.client.shown} serves {other.identity}"
+                    f"needs one model behind all servers of an endpoint; {replicas[0].server.public_url} serves "
+                    f"{self.identity}, {replica.server.public_url} serves {replica.dialect.identity}"
                 )
+        self._clock = replicas[0].server.clock
         self._give_up_after = give_up_after
-        self._queue: deque[asyncio.Future[tuple[Replica, Sent]]] = deque()
+        self._queue: deque[asyncio.Future[_Turn]] = deque()
         for replica in replicas:
             replica.server.join(self)
 
-    async def generate(self, request: GenerationRequest, *, sending: Sending = nullcontext) -> Completion:
-        """Answer one request, on whichever server has room; tried again where that can help.
+    async def generate(
+        self, request: GenerationRequest, *, send_guard: SendGuard = nullcontext
+    ) -> Completion:
+        """Answer one request on whichever server has room; send it again where that can help.
 
         Raises:
             EndpointDown: no server has answered anything for too long.
@@ -121,108 +133,100 @@ class Pool(InProcess):
             AccessDenied: a server refuses our token.
             RowError: the servers cannot answer this request.
         """
-        try:
-            return await self._try(request, sending)  # the retrying costs more than all else here
-        except CodecLMError as exc:
-            if not exc.retryable:
-                raise
-            return await self._again(request, sending, _cost(exc))
+        used = retries = 0
+        while True:
+            try:
+                return await self._send(request, send_guard)
+            except CodecLMError as exc:
+                if not exc.retryable:
+                    raise
+                used += _tries_used(exc)
+                if used >= TRIES:
+                    if isinstance(exc, EndpointDown):  # others were answered, this one never
+                        raise GenerationFailed(f"{exc}, again and again") from exc
+                    raise
+                backoff = _backoff(exc, retries)
+            retries += 1
+            await self._clock.sleep(backoff)
 
-    async def _again(self, request: GenerationRequest, sending: Sending, used: int) -> Completion:
-        def over(state: tenacity.RetryCallState) -> bool:
-            nonlocal used
-            used += _cost(_failure(state))
-            return used >= TRIES
-
+    async def _send(self, request: GenerationRequest, send_guard: SendGuard) -> Completion:
+        """Send a request once, when its turn comes."""
+        replica, lease = await self._turn()
         try:
-            async for attempt in tenacity.AsyncRetrying(
-                retry=tenacity.retry_if_exception(
-                    lambda exc: isinstance(exc, CodecLMError) and exc.retryable
-                ),
-                wait=_wait,
-                stop=over,
-                sleep=transport.clock.sleep,
-                reraise=True,
-            ):
-                with attempt:
-                    return await self._try(request, sending)
-        except EndpointDown as exc:
-            if exc.retryable:  # others were answered, this one never
-                raise GenerationFailed(f"{exc}, again and again") from exc
-            raise
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    async def _try(self, request: GenerationRequest, sending: Sending) -> Completion:
-        replica, sent = await self._slot()
-        try:
-            with sending():
+            with send_guard():
                 completion = await replica.dialect.generate(request)
-                await replica.check()
+                await replica.check_model()
         except EndpointDown as exc:
-            replica.server.failed(sent, exc)
-            if self._over():
+            replica.server.failed(lease, exc)
+            if self._gives_up():
                 words = f"{exc}; gave up after {self._give_up_after:g} s without an answer"
                 raise EndpointDown(words, hint="run again to go on", final=True) from exc
             raise
         except RowError:
-            replica.server.answered(sent)
+            replica.server.answered(lease)
             raise
         else:
-            replica.server.answered(sent)
+            replica.server.answered(lease)
         finally:
-            replica.server.back(sent)
+            replica.server.release(lease)
         return completion
 
-    def _over(self) -> bool:
-        """Whether no server has answered for too long; whoever comes next starts to wait anew."""
-        now = transport.clock.now()
-        since = [replica.server.failing_since for replica in self.replicas]
-        if any(start is None or now - start < self._give_up_after for start in since):
-            return False
-        for replica in self.replicas:
-            replica.server.failing_since = None
+    def _gives_up(self) -> bool:
+        """Whether no server has answered for too long; whoever asks next waits as long again."""
+        breakers = [replica.server.breaker for replica in self.replicas]
+        for breaker in breakers:
+            seconds = breaker.seconds_failing()
+            if seconds is None or seconds < self._give_up_after:
+                return False
+        for breaker in breakers:
+            breaker.forget_failing()
         return True
 
-    async def _slot(self) -> tuple[Replica, Sent]:
-        free = [replica for replica in self.replicas if replica.server.free()]
-        if free:
-            # One that fails is tried when the others are full: a lone request must not go round among dead servers.
-            replica = min(free, key=lambda one: (one.server.failing_since is not None, one.server.load))
-            return replica, replica.server.send()
-        turn: asyncio.Future[tuple[Replica, Sent]] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+    async def _turn(self) -> _Turn:
+        """Take a slot, after all who came before."""
+        with_room = [replica for replica in self.replicas if replica.server.has_room()]
+        if with_room:
+            replica = min(with_room, key=_preference)
+            return _Turn(replica, replica.server.lease())
+        future: asyncio.Future[_Turn] = asyncio.get_running_loop().create_future()
+        self._queue.append(future)
         for replica in self.replicas:
             replica.server.wait(self)
         try:
-            return await turn
+            return await future
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                replica, sent = turn.result()
-                replica.server.back(sent)
+            if future.done() and not future.cancelled():
+                replica, lease = future.result()
+                replica.server.release(lease)
             raise
 
-    @property
-    def waits(self) -> bool:
+    def has_requests(self) -> bool:
         """Whether a request waits for a slot."""
         while self._queue and self._queue[0].done():  # cancelled
             self._queue.popleft()
         return bool(self._queue)
 
-    def take(self, server: Server) -> None:
-        """Send the first request that waits to this server."""
+    def send_first(self, server: Server) -> None:
+        """Send the request that has waited longest to this server."""
         replica = next(replica for replica in self.replicas if replica.server is server)
-        self._queue.popleft().set_result((replica, server.send()))
+        self._queue.popleft().set_result(_Turn(replica, server.lease()))
 
 
-def _failure(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+def _preference(replica: Replica) -> tuple[bool, float]:
+    # One that fails is tried when the others are full: a lone request must not go round among dead servers.
+    return replica.server.breaker.failing, replica.server.load
 
 
-def _cost(failure: BaseException | None) -> int:
+def _tries_used(failure: CodecLMError) -> int:
     """How many of a request's tries a failure uses up."""
     return failure.tries if isinstance(failure, EndpointDown) else 1
 
 
-def _wait(state: tenacity.RetryCallState) -> float:
-    # A server that does not take requests is waited for where all wait for it.
-    return RETRY_WAIT(state) if isinstance(_failure(state), GenerationFailed) else 0.0
+def _backoff(failure: CodecLMError, retries: int) -> float:
+    """Seconds before a request is sent again.
+
+    None before the first time, nor where the server did not take the request: then its breaker has all wait.
+    """
+    if retries == 0 or not isinstance(failure, GenerationFailed):
+        return 0.0
+    return float(min(LONGEST_BACKOFF, 0.5 * 2 ** (retries - 1)) + random.uniform(0, 1))

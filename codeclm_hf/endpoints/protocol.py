@@ -75,8 +75,11 @@ class Completion:
     """For each generated token, the chosen token first, then the alternatives: (text, log-probability)."""
 
 
-Sending = Callable[[], AbstractContextManager[None]]
-"""Entered each time a request is about to go on the wire and left when it is back; raising keeps it from being sent."""
+SendGuard = Callable[[], AbstractContextManager[None]]
+"""Makes a context that is entered when a request is about to be sent and left when it is back.
+
+What it raises on entry keeps the request from being sent.
+"""
 
 
 @runtime_checkable
@@ -88,12 +91,14 @@ class Endpoint(Protocol):
         """Which model this is: a name and, where the server tells it, a revision. Never a URL."""
         ...
 
-    async def generate(self, request: GenerationRequest, *, sending: Sending = nullcontext) -> Completion:
+    async def generate(
+        self, request: GenerationRequest, *, send_guard: SendGuard = nullcontext
+    ) -> Completion:
         """Answer one request; call it on the transport's loop.
 
         Args:
             request: what is asked.
-            sending: a context around each try that is sent.
+            send_guard: makes a context that stands around each try that is sent.
 
         Raises:
             EndpointError: the endpoint cannot answer anything now.
@@ -126,7 +131,9 @@ class DisconnectedEndpoint:
 
     identity: str
 
-    async def generate(self, request: GenerationRequest, *, sending: Sending = nullcontext) -> Completion:
+    async def generate(
+        self, request: GenerationRequest, *, send_guard: SendGuard = nullcontext
+    ) -> Completion:
         """Raise the error that says which process can answer.
 
         Raises:

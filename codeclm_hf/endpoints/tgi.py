@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 from text_generation.types import Grammar, GrammarType, Parameters, Request, Response
 
 from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
-from codeclm_hf.endpoints.http import Client
+from codeclm_hf.endpoints.http import Client, Reply
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.errors import BadInput, GenerationFailed
 
@@ -44,8 +43,7 @@ class TGI(Dialect):
         body = Request(inputs=self._prompt(request), parameters=parameters).model_dump(
             mode="json", exclude_none=True
         )
-        reply, headers = await self.client.post(PATH, body)
-        return _completion(reply, headers, self.client)
+        return _completion(await self.client.post(PATH, body), self.client)
 
     def _prompt(self, request: GenerationRequest) -> str:
         chat = [{"role": role, "content": content} for role, content in request.messages]
@@ -88,12 +86,12 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
     return tokenizer
 
 
-def _completion(reply: Any, headers: Mapping[str, str], client: Client) -> Completion:
+def _completion(reply: Reply, client: Client) -> Completion:
     try:
-        response = Response.model_validate(reply)
+        response = Response.model_validate(reply.value)
     except ValidationError:  # which holds the reply
         raise GenerationFailed(
-            f"{client.shown} answered 200 with no generation: {client.quoted(reply)}"
+            f"{client.public_url} answered 200 with no generation: {client.quote(reply.value)}"
         ) from None
     details = response.details
     alternatives = None
@@ -106,7 +104,7 @@ def _completion(reply: Any, headers: Mapping[str, str], client: Client) -> Compl
         text=clean(response.generated_text),
         finish_reason="length" if details.finish_reason.value == "length" else "stop",
         # The body does not count the prompt; only this header does.
-        prompt_tokens=int(headers.get("x-prompt-tokens") or 0),
+        prompt_tokens=int(reply.headers.get("x-prompt-tokens") or 0),
         completion_tokens=details.generated_tokens,
         top_logprobs=alternatives,
     )

@@ -12,7 +12,6 @@ import concurrent.futures
 import logging
 import os
 import threading
-import time
 from collections.abc import Coroutine
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -26,21 +25,6 @@ log = logging.getLogger("codeclm_hf")
 
 KEEP_ALIVE = 4.0
 """Seconds an idle connection is kept: less than servers do (uvicorn: 5), or a request may meet a closing one."""
-
-
-class Clock:
-    """What the retries wait by; tests put one of their own in its place."""
-
-    def now(self) -> float:
-        """Seconds since some moment."""
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait, on the loop."""
-        await asyncio.sleep(seconds)
-
-
-clock = Clock()
 
 
 def wrong_process() -> BadInput:

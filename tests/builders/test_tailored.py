@@ -432,7 +432,7 @@ class Model:
     identity: str
     url: str = ""
 
-    async def generate(self, request: Any, *, sending: Any = nullcontext) -> Any:
+    async def generate(self, request: Any, *, send_guard: Any = nullcontext) -> Any:
         raise AssertionError("nothing is to be asked")
 
 

@@ -328,7 +328,7 @@ def test_time_in_which_nobody_asked_is_no_time_without_an_answer(serve: Serve, c
         task.cancel()
 
     transport.run(interrupted())
-    FastClock.time += 3600
+    clock.time += 3600
     server.fault, server.script = None, [FAULTS[2]]
     assert ask_many(1, connected) == ["hi"]
 

@@ -36,13 +36,13 @@ def test_no_more_is_ever_sent_than_may_be_answered(steps: list[str], most: int) 
     budget, wire = Budget(max_requests=most), []
     for step in steps:
         if step == "send":
-            sending = budget.sending()
+            reservation = budget.reserve()
             if budget.requests + len(wire) >= most:
                 with pytest.raises(BudgetSpent, match=f"the budget of {most} requests is spent"):
-                    sending.__enter__()
+                    reservation.__enter__()
             else:
-                sending.__enter__()
-                wire.append(sending)
+                reservation.__enter__()
+                wire.append(reservation)
         elif wire and step == "answer":
             wire.pop().__exit__(None, None, None)
             budget.spend(answer(1))
@@ -55,14 +55,14 @@ def test_tokens_on_the_wire_count_as_the_mean_so_far() -> None:
     """A token budget stops before the answers that are on their way can overrun it by much."""
     budget = Budget(max_tokens=100)
     for _ in range(2):
-        with budget.sending():
+        with budget.reserve():
             pass
         budget.spend(answer(10))
-    wire = [budget.sending() for _ in range(3)]
-    for sending in wire:
-        sending.__enter__()
+    wire = [budget.reserve() for _ in range(3)]
+    for reservation in wire:
+        reservation.__enter__()
     with pytest.raises(BudgetSpent, match="--max-tokens"):
-        budget.sending().__enter__()
+        budget.reserve().__enter__()
 
 
 @pytest.mark.parametrize(

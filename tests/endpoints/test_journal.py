@@ -26,7 +26,7 @@ from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import Journal, Journaled, _key
 from codeclm_hf.endpoints.journal_db import JournalFile, Totals
-from codeclm_hf.endpoints.protocol import InProcess, Sending, Usage
+from codeclm_hf.endpoints.protocol import InProcess, SendGuard, Usage
 from codeclm_hf.errors import BadInput, BudgetSpent, EndpointDown, JournalError, RequestRejected
 from support.counted_endpoint import MANY, REQUEST, Counter, _ask, ask
 
@@ -40,14 +40,14 @@ class Held(Counter):
     cancels: int = 0
     queued: bool = False
 
-    async def generate(self, request: GenerationRequest, *, sending: Sending) -> Completion:
+    async def generate(self, request: GenerationRequest, *, send_guard: SendGuard) -> Completion:
         try:
-            with nullcontext() if self.queued else sending():
+            with nullcontext() if self.queued else send_guard():
                 self.started.set()
                 await self.go.wait()
                 if self.error:
                     raise self.error
-                answer = await super().generate(request, sending=nullcontext)
+                answer = await super().generate(request, send_guard=nullcontext)
         except asyncio.CancelledError:
             self.cancels += 1
             raise
@@ -285,8 +285,8 @@ def test_an_answer_that_cannot_be_kept_reaches_its_caller(path: Path) -> None:
     class Odd(InProcess):
         identity: str = "odd"
 
-        async def generate(self, request: GenerationRequest, *, sending: Sending) -> Completion:
-            with sending():
+        async def generate(self, request: GenerationRequest, *, send_guard: SendGuard) -> Completion:
+            with send_guard():
                 odd = [[("a", float("nan"))]] if request.seed else None
             return Completion(
                 text="", finish_reason="", prompt_tokens=1, completion_tokens=1, top_logprobs=odd
@@ -589,8 +589,8 @@ def test_reopening_finds_exactly_what_was_kept(asked: dict[GenerationRequest, st
         identity: str = "m"
         calls: int = 0
 
-        async def generate(self, request: GenerationRequest, *, sending: Sending) -> Completion:
-            with sending():
+        async def generate(self, request: GenerationRequest, *, send_guard: SendGuard) -> Completion:
+            with send_guard():
                 self.calls += 1
             return Completion(text=asked[request], finish_reason="stop", prompt_tokens=1, completion_tokens=1)
 

@@ -86,7 +86,8 @@ def llama_cpp() -> Iterator[str]:
     """llama.cpp's own server in a process of its own, as people run it."""
     program = (
         "from codeclm_hf.endpoints import local\n"
-        "print(local._serve(local.fetch('smollm2-135m-instruct')).listening_address, flush=True)\n"
+        "model = local.local_endpoint('smollm2-135m-instruct')\n"
+        "print(model.replicas[0].dialect.client.url, flush=True)\n"
         "input()"
     )
     line = [sys.executable, "-c", program]

@@ -115,7 +115,7 @@ class InPlace(InProcess):
     identity: str
     answer: Callable[..., Any]
 
-    async def generate(self, request: GenerationRequest, *, sending: Any = nullcontext) -> Completion:
+    async def generate(self, request: GenerationRequest, *, send_guard: Any = nullcontext) -> Completion:
         said = self.answer([message._asdict() for message in request.messages], {"seed": request.seed})
         text = said if isinstance(said, str) else json.dumps(said)
         return Completion(text=text, finish_reason="stop", prompt_tokens=1, completion_tokens=1)

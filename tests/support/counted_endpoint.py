@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from codeclm_hf import Completion, GenerationRequest, Message
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.journal import Journal, Journaled
-from codeclm_hf.endpoints.protocol import Endpoint, InProcess, Sending
+from codeclm_hf.endpoints.protocol import Endpoint, InProcess, SendGuard
 
 REQUEST = GenerationRequest(messages=(Message("user", "hello"),), seed=1)
 
@@ -26,8 +26,8 @@ class Counter(InProcess):
     error: Exception | None = None
     said: str = "answer {} ü"
 
-    async def generate(self, request: GenerationRequest, *, sending: Sending) -> Completion:
-        with sending():
+    async def generate(self, request: GenerationRequest, *, send_guard: SendGuard) -> Completion:
+        with send_guard():
             self.asked.append(request)
             await asyncio.sleep(0)
             if self.error:

@@ -123,8 +123,8 @@ class _Mortal:
     def __init__(self, endpoint: Any, answers: int) -> None:
         self._endpoint, self._left, self.identity = endpoint, answers, endpoint.identity
 
-    async def generate(self, request: Any, *, sending: Any = nullcontext) -> Any:
-        completion = await self._endpoint.generate(request, sending=sending)
+    async def generate(self, request: Any, *, send_guard: Any = nullcontext) -> Any:
+        completion = await self._endpoint.generate(request, send_guard=send_guard)
         self._left -= 1
         if not self._left:
             die()
