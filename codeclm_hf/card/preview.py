@@ -54,8 +54,8 @@ def html(card: str, *, folder: Path) -> str:
         card: the text of a README.md, which may be anyone's and need not be well-formed.
         folder: where the card lies.
     """
-    raw, body = check.split(card)
-    front = check.values(card)
+    raw, body = check.front_matter_text(card)
+    front = check.front_matter_values(card)
     tokens = _markdown.parse(body)
     heading = next(
         (tokens[at + 1].content for at, token in enumerate(tokens) if token.type == "heading_open"), ""

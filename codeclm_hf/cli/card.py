@@ -53,7 +53,7 @@ def card(
         _say(f"the card is {folder / run_directory.CARD}")
     problems = front_matter.check(text)
     for problem in problems:
-        _say(f"{run_directory.CARD}:{problem.line}: {problem.words}")
+        _say(f"{run_directory.CARD}:{problem.line}: {problem.message}")
     if check and problems:
         raise BadInput(f"needs front matter without problems; came {len(problems)}")
     if check:

@@ -15,8 +15,8 @@ import pyarrow as pa
 from datasets import Dataset, Features, load_dataset
 
 from codeclm_hf.card import render
-from codeclm_hf.card.card_keys import is_language
 from codeclm_hf.card.charts import pictures
+from codeclm_hf.card.front_matter_rules import is_language
 from codeclm_hf.errors import BadInput, CodecLMError, MergeConflict
 from codeclm_hf.evaluation.bundle import opened
 from codeclm_hf.hub import merge_base as bases

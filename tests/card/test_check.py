@@ -12,9 +12,10 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
-from codeclm_hf.card import card_rules
-from codeclm_hf.card.check import check, split, values
+from codeclm_hf.card.check import check, front_matter_text, front_matter_values
+from codeclm_hf.card.front_matter_rules import front_matter_schema
 from codeclm_hf.card.render import parted
 from codeclm_hf.errors import BadInput
 from support.run_directories import run_directory_of
@@ -71,7 +72,7 @@ def card_of(front: str) -> str:
 
 
 def problems(front: str) -> list[tuple[int, str]]:
-    return [(problem.line, problem.words) for problem in check(card_of(front))]
+    return [(problem.line, problem.message) for problem in check(card_of(front))]
 
 
 def only(front: str) -> tuple[int, str]:
@@ -122,7 +123,7 @@ def test_what_is_no_yaml_mapping(card: str, line: int, words: str) -> None:
     """Where there is no front matter, or none that can be read, one problem says so, at its line."""
     (problem,) = check(card)
     assert problem.line == line
-    assert words in problem.words
+    assert words in problem.message
 
 
 def test_keys_stand_once() -> None:
@@ -293,13 +294,38 @@ def test_lines_are_those_of_an_editor() -> None:
 def test_the_rules_are_those_of_the_installed_libraries() -> None:
     """The values that `huggingface_hub` documents in its own words are known here."""
     said = str(DatasetCard.card_data_class.__doc__)
-    known = {*card_rules.SIZE_CATEGORIES, *card_rules.ANNOTATIONS_CREATORS, *card_rules.MULTILINGUALITY}
-    assert set(card_rules.LANGUAGE_CREATORS) < known
+    rules = front_matter_schema()["$defs"]
+    known = {
+        value
+        for rule in ("size_category", "annotations_creator", "multilinguality")
+        for value in rules[rule]["enum"]
+    }
+    assert set(rules["language_creator"]["enum"]) < known
     for value in known - {"unknown"}:
         assert f"'{value}'" in said, value
-    assert {"other", "mit", "llama3.1"} <= card_rules.LICENSES
-    assert len(card_rules.TWO_LETTERS) == 185
-    assert all(len(code) == 2 and code.islower() for code in card_rules.TWO_LETTERS)
+    assert {"other", "mit", "llama3.1"} <= set(rules["license"]["enum"])
+    codes = rules["language"]["anyOf"][-1]["enum"]
+    assert len(codes) == 185
+    assert all(len(code) == 2 and code.islower() for code in codes)
+
+
+def test_the_rules_are_a_json_schema() -> None:
+    """The shipped schema is one of draft 2020-12, and each of its parts that can fail says what it needs."""
+    schema = front_matter_schema()
+    Draft202012Validator.check_schema(schema)
+    for name, rule in schema["$defs"].items():
+        says = {"pattern", "type", "enum", "anyOf", "minimum", "maxProperties", "minProperties", "not"} & set(
+            rule
+        )
+        assert bool(says) <= ("description" in rule), name
+
+
+def test_values_that_stand_for_too_many_are_checked_at_once() -> None:
+    """A few lines of YAML can stand for millions of values, or for a circle, where a text is needed."""
+    lines = ["x: &x0 [1, 2, 3]", *(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" for n in range(1, 12))]
+    found = problems("\n".join([*lines, "tags: *x11", "configs: *x11", "license: &me [*me]\n"]))
+    assert [line for line, _ in found if line > 13] == [16]
+    assert {message for _, message in found} >= {"needs text for tags; came a list"}
 
 
 NAMES = st.sampled_from(["default", "a", "b", "", 1, None])
@@ -355,24 +381,24 @@ def test_any_text_is_checked(text: str) -> None:
     """No text raises; every problem has a line of the file; where none is found, the card can be read by everyone."""
     for card in (text, card_of(text + "\n")):
         found = check(card)
-        assert all(1 <= problem.line <= card.count("\n") + 1 and problem.words for problem in found)
+        assert all(1 <= problem.line <= card.count("\n") + 1 and problem.message for problem in found)
         assert found == sorted(found)
         if found:
-            values(card)
+            front_matter_values(card)
         else:
-            assert values(card) == parted(card)[0]
-            assert isinstance(yaml.safe_load(split(card)[0] or ""), dict)
+            assert front_matter_values(card) == parted(card)[0]
+            assert isinstance(yaml.safe_load(front_matter_text(card)[0] or ""), dict)
 
 
 def test_values_are_empty_where_the_front_matter_is_bad() -> None:
     """What cannot be read, or would fill the memory, is read as nothing."""
-    assert values("---\na: 1\n---\nbody") == {"a": 1}
+    assert front_matter_values("---\na: 1\n---\nbody") == {"a": 1}
     for bad in ("", "body", "---\na: [\n---\n", "---\n- a\n---\n", "---\na: " + "[" * 3000 + "\n---\n"):
-        assert values(bad) == {}
+        assert front_matter_values(bad) == {}
     doubled = "".join(
         f"{name}: &x{n + 1} {{<<: [*x{n}, *x{n}]}}\n" for n, name in enumerate("bcdefghijklmnopqrstuvwxyz")
     )
-    assert values(card_of("a: &x0 {x: 1}\n" + doubled)) == {}
+    assert front_matter_values(card_of("a: &x0 {x: 1}\n" + doubled)) == {}
 
 
 @pytest.mark.parametrize(
