@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import datasets
 
 from codeclm_hf.errors import BadInput
-from codeclm_hf.evaluation import report
+from codeclm_hf.evaluation.comparisons import COMPARISONS
+from codeclm_hf.evaluation.results import RESULTS, read_results
 
 from .dialogue import assistant_text, turns_in
 from .seed_pass import column_list
@@ -38,7 +38,7 @@ def load_responses(source: str, *, role: str | None = None) -> datasets.Dataset:
     Raises:
         BadInput: there is no such source, or no column with responses.
     """
-    comparisons = Path(source) / report.COMPARISONS
+    comparisons = Path(source) / COMPARISONS
     here = "://" in source or Path(source).exists()
     name, _, revision = (source, "", "") if here else source.partition("@")
     table = load_seeds(str(comparisons) if comparisons.is_dir() else name, revision=revision or None)
@@ -49,7 +49,7 @@ def load_responses(source: str, *, role: str | None = None) -> datasets.Dataset:
         {"instruction": datasets.Value("string"), "response": datasets.Value("string")}
     )
     made = datasets.Dataset.from_list(rows, features=features)
-    known = _evaluated(Path(source) / report.RESULTS, role) or _whose(table, columns)
+    known = _evaluated_model(Path(source), role) or _whose(table, columns)
     made.info.description = known or (Path(source).name if Path(source).exists() else source)
     return made
 
@@ -72,14 +72,11 @@ def _reader(columns: dict[str, str], role: str | None, source: str) -> Callable[
     return read
 
 
-def _evaluated(results: Path, role: str | None) -> str | None:
+def _evaluated_model(folder: Path, role: str | None) -> str | None:
     """Whose responses an evaluation says that they are."""
-    if role is None or not results.is_file():
+    if role is None or not (folder / RESULTS).is_file():
         return None
-    try:
-        return str(json.loads(results.read_text(encoding="utf-8"))["models"][role])
-    except (OSError, ValueError, LookupError, TypeError) as exc:
-        raise BadInput(f"needs the folder of an evaluation; {results} cannot be read ({exc})") from exc
+    return str(getattr(read_results(folder).models, role))
 
 
 def _whose(table: datasets.Dataset, columns: dict[str, str]) -> str | None:

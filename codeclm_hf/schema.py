@@ -110,6 +110,9 @@ COMPARISONS = Features(
 )
 """One row an evaluated instruction (§5.3)."""
 
+JUDGEMENTS = Features({name: feature for name, feature in COMPARISONS.items() if name != "outcome"})
+"""The same rows as the stage `Compare` makes them: the scores, from which an evaluation tells the outcome."""
+
 TABLES = {"default": DEFAULT, "preference": PREFERENCE, "trace": TRACE, "metadata": METADATA}
 """The configs of a run directory, the default one first."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,12 +20,13 @@ from codeclm_hf.endpoints.connect import endpoint, is_endpoint, key_in
 from codeclm_hf.endpoints.pool import GIVE_UP_AFTER
 from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import CodecLMError
-from codeclm_hf.evaluation import compare as two_evaluations
-from codeclm_hf.evaluation import report, run
+from codeclm_hf.evaluation.compare import compare_evaluations
 from codeclm_hf.evaluation.join import Benchmark
-from codeclm_hf.evaluation.judge_check import check_judge, needed
-from codeclm_hf.evaluation.paired import Agreement
-from codeclm_hf.evaluation.run import Evaluation
+from codeclm_hf.evaluation.judge_check import check_judge, require_fit
+from codeclm_hf.evaluation.paired import JudgeAgreement
+from codeclm_hf.evaluation.report import group_label, judge_findings
+from codeclm_hf.evaluation.results import EvaluationResults, Result
+from codeclm_hf.evaluation.run import Evaluation, check_folder
 from codeclm_hf.settings import check_settings
 
 app = typer.Typer()
@@ -115,7 +117,7 @@ def evaluate(
     }
     # What costs nothing is checked first: settings, folder, files; then the servers.
     check_settings(**settings)
-    run.check(out)
+    check_folder(out)
     instructions = load_seeds(
         benchmark, column=column, layout=layout, skip_bad=skip_bad, split=split, revision=revision
     )
@@ -138,22 +140,22 @@ def evaluate(
 
     given |= {role: connect(*side) for role, side in sides.items() if role not in given}
 
-    measured = Evaluation(
+    evaluation = Evaluation(
         **given,
         judge=connect(judge, judge_model, judge_key_env),
         seed=seed,
         **settings,
     )
-    found = measured.joined(instructions)
-    found.by(by)
-    _joined(found)
+    joined = evaluation.join(instructions)
+    joined.grouping(by)
+    _print_missing_responses(joined)
     if dry_run:
-        display.plan(_out, measured.plan(instructions), measured.models, out)
+        display.plan(_out, evaluation.plan(joined), asdict(evaluation.models), out)
         return
     with display.running(_err, out) as live:
-        results = measured.run(instructions, out=out, by=by, anyway=anyway, budget=budget, on_progress=live)
-    _results(results)
-    if not results["overall"]["comparisons"]:
+        results = evaluation.run(joined, out=out, by=by, anyway=anyway, budget=budget, on_progress=live)
+    _print_results(results)
+    if not results.overall.comparisons:
         raise CodecLMError(f"nothing could be judged; {out / 'README.md'} shows why")
     _out.print(f"report: {out / 'README.md'}", soft_wrap=True, markup=False)
 
@@ -172,16 +174,16 @@ def judge_check(
     concurrency: Annotated[int | None, typer.Option(metavar="N", help="Most requests in flight.")] = None,
 ) -> None:
     """Ask a judge about pairs of answers whose better one is known; exit code 1 if it is unfit."""
-    found = check_judge(
+    report = check_judge(
         endpoint(judge, model=judge_model, api_key=key_in(judge_key_env), concurrency=concurrency),
         prompts=prompts,
     )
-    for told, what in report.judged(vars(found)):
-        _out.print(f"{told:>9}  {what}", soft_wrap=True, markup=False)
-    if found.error is not None:
-        _out.print(found.error, soft_wrap=True, markup=False)
-    needed(found)
-    _out.print(f"the judge {found.judge} is fit", soft_wrap=True, markup=False)
+    for value, what in judge_findings(report):
+        _out.print(f"{value:>9}  {what}", soft_wrap=True, markup=False)
+    if report.error is not None:
+        _out.print(report.error, soft_wrap=True, markup=False)
+    require_fit(report)
+    _out.print(f"the judge {report.judge} is fit", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -195,8 +197,8 @@ def compare(
     ],
 ) -> None:
     """Say whether a candidate does better than another on the same instructions, or how far two judges agree."""
-    found = two_evaluations.compare(after, before)
-    if isinstance(found, Agreement):
+    found = compare_evaluations(after, before)
+    if isinstance(found, JudgeAgreement):
         what = f"the judges agree on {found.agreed} of {found.comparisons} instructions; Cohen's κ {found.kappa:.2f}"
         _out.print(f"{what} ({found.low:.2f} to {found.high:.2f})", soft_wrap=True)
     else:
@@ -215,31 +217,36 @@ def compare(
         _out.print(f"not judged on both sides, and left out: {found.unreadable}", soft_wrap=True)
 
 
-def _joined(found: Benchmark) -> None:
+def _print_missing_responses(benchmark: Benchmark) -> None:
     """Print which instructions lack a response, before anything is asked."""
-    usable = sum(instruction is not None for instruction in found.rows["instruction"])
-    for role, without in found.missing.items():
-        if without:
-            some = "; ".join(text.shorten(instruction, 60) for instruction in without[:LISTED])
-            more = f"; and {len(without) - LISTED} more" if len(without) > LISTED else ""
-            _out.print(f"no {role} response to {len(without)} of {usable} instructions: {some}{more}",
-                       soft_wrap=True, markup=False)  # fmt: skip
-        if found.others[role]:
-            _out.print(f"{found.others[role]} {role} responses are to other instructions", soft_wrap=True)
+    usable = len(benchmark.instructions)
+    for role, missing in benchmark.without_response.items():
+        if missing:
+            some = "; ".join(text.shorten(instruction, 60) for instruction in missing[:LISTED])
+            more = f"; and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
+            words = f"no {role} response to {len(missing)} of {usable} instructions: {some}{more}"
+            _out.print(words, soft_wrap=True, markup=False)
+        if others := benchmark.other_responses[role]:
+            _out.print(f"{others} {role} responses are to other instructions", soft_wrap=True)
 
 
-def _results(results: dict[str, Any]) -> None:
-    by = (results["by"] or "").replace("_", " ")
-    table = Table(by, title="How often the candidate does as well as the reference")
+def _print_results(results: EvaluationResults) -> None:
+    """Print the ratios as a table, who was compared, and what could not be judged."""
+    grouping = (results.by or "").replace("_", " ")
+    table = Table(grouping, title="How often the candidate does as well as the reference")
     for column in ("judged", "wins", "ties", "losses", "capacity recovery (95 %)", "not judged"):
         table.add_column(column, justify="right")
-    rows = [(report.called(one), one) for one in results["groups"]]
-    for name, one in [*rows, ("all", results["overall"])]:
-        counts = [str(one[name]) for name in ("comparisons", "wins", "ties", "losses")]
-        table.add_row(escape(name), *counts, ratio(one), str(one["not_judged"]))
+    for group in results.groups:
+        table.add_row(escape(group_label(group)), *_cells(group))
+    table.add_row("all", *_cells(results.overall))
     _out.print(table)
-    failed = "" if results["judge"]["fit"] else " (failed its check)"
-    for role, model in results["models"].items():
+    failed = "" if results.judge.fit else " (failed its check)"
+    for role, model in asdict(results.models).items():
         _out.print(f"{role}: {model}{failed if role == 'judge' else ''}", soft_wrap=True, markup=False)
-    if why := report.why(results):
-        _out.print(f"not judged, and counted nowhere: {why}", soft_wrap=True)
+    if reasons := results.not_judged.summary:
+        _out.print(f"not judged, and counted nowhere: {reasons}", soft_wrap=True)
+
+
+def _cells(result: Result) -> list[str]:
+    counts = (result.comparisons, result.wins, result.ties, result.losses)
+    return [*map(str, counts), ratio(vars(result)), str(result.not_judged)]

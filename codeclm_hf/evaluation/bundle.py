@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,9 @@ import pyarrow.parquet as pq
 from codeclm_hf import files as parquet
 from codeclm_hf import schema
 from codeclm_hf.errors import BadInput
-from codeclm_hf.evaluation import report
+from codeclm_hf.evaluation.comparisons import COMPARISONS, comparison_files
+from codeclm_hf.evaluation.report import PICTURES, REPORT
+from codeclm_hf.evaluation.results import RESULTS, EvaluationResults, no_evaluation, read_results
 from codeclm_hf.run import directory
 
 FOLDER = "evaluations"
@@ -26,100 +27,94 @@ _NUMBERS = ("comparisons", "not_judged", "capacity_recovery_ratio", "wilson_low"
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """One evaluation's folder, without its journal."""
+class EvaluationBundle:
+    """An evaluation's folder without its journal: what is published of it."""
 
     name: str
-    results: Mapping[str, Any]
+    """The folder's name, here and on the Hub."""
+    results: EvaluationResults
+    """Its numbers."""
     texts: Mapping[str, str]
     """The report and the results, by file name."""
     figures: Mapping[str, bytes]
     """The report's pictures, by file name."""
     comparisons: Sequence[Path]
+    """The Parquet files of the comparisons, in order."""
 
     @property
     def files(self) -> dict[str, Path | bytes]:
-        """What is published, by the names on the Hub."""
+        """All files, by their names on the Hub: where the content is, or the content."""
         named: dict[str, Path | bytes] = {name: text.encode() for name, text in self.texts.items()}
         named |= {f"{directory.FIGURES}/{name}": png for name, png in self.figures.items()}
-        named |= {f"{report.COMPARISONS}/{file.name}": file for file in self.comparisons}
+        named |= {f"{COMPARISONS}/{file.name}": file for file in self.comparisons}
         return {f"{FOLDER}/{self.name}/{name}": content for name, content in named.items()}
 
     @property
-    def told(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """What the manifest says of it: the models, the outcome, and a hash of all files."""
+        return {
+            "models": asdict(self.results.models),
+            "judge_fit": self.results.judge.fit,
+            **{name: getattr(self.results.overall, name) for name in _NUMBERS},
+            "digest": self._digest(),
+        }
+
+    def _digest(self) -> str:
         digest = hashlib.sha256()
         for name, content in sorted(self.files.items()):
-            held = (
-                parquet.sha256(content) if isinstance(content, Path) else hashlib.sha256(content).hexdigest()
-            )
-            digest.update(f"{name} {held}\n".encode())
-        overall = self.results["overall"]
-        return {
-            "models": self.results["models"],
-            "judge_fit": self.results["judge"]["fit"],
-            **{name: overall[name] for name in _NUMBERS},
-            "digest": digest.hexdigest()[:16],
-        }
+            if isinstance(content, Path):
+                sha256 = parquet.sha256(content)
+            else:
+                sha256 = hashlib.sha256(content).hexdigest()
+            digest.update(f"{name} {sha256}\n".encode())
+        return digest.hexdigest()[:16]
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The comparisons' rows, in order."""
         return parquet.read(self.comparisons)
 
 
-def opened(folders: Collection[str | Path]) -> dict[str, Evaluated]:
+def read_bundles(folders: Collection[str | Path]) -> dict[str, EvaluationBundle]:
     """The evaluations in these folders, by the folders' names.
 
     Raises:
-        BadInput: a folder is no finished evaluation, or cannot be called so on the Hub.
+        BadInput: a folder is no finished evaluation, two have one name, or the Hub cannot have a folder of that name.
     """
-    found = {}
+    bundles: dict[str, EvaluationBundle] = {}
     for folder in folders:
-        one = _opened(Path(folder).expanduser().resolve())
-        if one.name in found:
+        bundle = _read_bundle(Path(folder).expanduser().resolve())
+        if bundle.name in bundles:
             raise BadInput(
-                f"needs evaluations in folders of different names; two are called {one.name}; rename one"
+                f"needs evaluations in folders of different names; two are called {bundle.name}; rename one"
             )
-        found[one.name] = one
-    return found
+        bundles[bundle.name] = bundle
+    return bundles
 
 
-def _opened(folder: Path) -> Evaluated:
+def _read_bundle(folder: Path) -> EvaluationBundle:
     if not re.fullmatch(_NAME, folder.name, re.A):
         raise BadInput(
             f"needs a folder called with letters, digits, ., - and _ alone; came {folder.name!r}; rename it"
         )
+    results = read_results(folder)
     try:
-        texts = {name: (folder / name).read_text(encoding="utf-8") for name in (report.CARD, report.RESULTS)}
-        results = json.loads(texts[report.RESULTS])
-        comparisons = sorted((folder / report.COMPARISONS).glob("*.parquet"))
-        if not comparisons or any(
-            set(schema.COMPARISONS) - set(pq.read_schema(file).names) for file in comparisons
-        ):
-            raise ValueError("it has no table of comparisons")
-        figures = {
-            path.name: path.read_bytes() for path in sorted((folder / directory.FIGURES).glob("*.png"))
-        }
-        one = Evaluated(
-            folder.name,
-            results,
-            texts,
-            {name: figures[name] for name in report.PICTURES if name in figures},
-            comparisons,
-        )
-        one.told  # noqa: B018  # what it lacks is told now
-    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as exc:
-        raise BadInput(
-            f"needs a folder that codeclm-hf evaluate made; {folder} is none ({' '.join(str(exc).split())})"
-        ) from exc
-    return one
+        texts = {name: (folder / name).read_text(encoding="utf-8") for name in (REPORT, RESULTS)}
+        comparisons = comparison_files(folder)
+        columns = [set(pq.read_schema(file).names) for file in comparisons]
+        figures = {name: folder / directory.FIGURES / name for name in PICTURES}
+        pictures = {name: path.read_bytes() for name, path in figures.items() if path.is_file()}
+    except (OSError, ValueError, pa.ArrowException) as exc:
+        raise no_evaluation(folder, exc) from exc
+    if not comparisons or any(set(schema.COMPARISONS) - names for names in columns):
+        raise no_evaluation(folder, "it has no table of comparisons")
+    return EvaluationBundle(folder.name, results, texts, pictures, comparisons)
 
 
 def of_a_version(known: Any, files: Collection[str]) -> dict[str, Any]:
     """What a manifest, which may be a stranger's, says of the evaluations that stand among the files of its commit."""
     if not isinstance(known, dict):
         return {}
-    there = {name: told for name, told in known.items() if f"{FOLDER}/{name}/{report.CARD}" in files}
+    there = {name: told for name, told in known.items() if f"{FOLDER}/{name}/{REPORT}" in files}
     return {name: told for name, told in there.items() if re.fullmatch(_NAME, name, re.A) and _is_told(told)}
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import datasets
 import evaluate
 
-# With a dot: evaluate takes the file along, so that codeclm-hf need not be installed. It reads these lines itself, one
-# import a line, and a comment after one as a URL.
+# A relative import makes evaluate take the file along, so that codeclm-hf need not be installed. evaluate parses these
+# lines itself: it wants one import on each, and takes a comment behind one for a URL.
 from .outcomes import recovery
 
 _DESCRIPTION = """
@@ -21,13 +21,13 @@ Findings of NAACL 2024. arXiv:2404.05875.
 """
 _INPUTS = """
 Args:
-    predictions: for each comparison, the candidate's two scores, one an order.
+    predictions: for each comparison, the candidate's two scores, one for each order.
     references: for each comparison, the reference's two scores, in the same orders.
 
 Returns:
     wins, ties, losses: of the candidate.
     comparisons: their sum.
-    unreadable: comparisons with a score that is missing or no finite number; nothing else counts them.
+    unreadable: comparisons with a score that is missing or not a finite number; nothing else counts them.
     capacity_recovery_ratio: (wins + ties) / comparisons; not a number when nothing was compared.
     wilson_low, wilson_high: its 95 % interval by Wilson's score.
     bootstrap_low, bootstrap_high: the same by resampling the comparisons (BCa); not a number where all are recovered,
@@ -39,7 +39,7 @@ Returns:
 class CapacityRecovery(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no types
     """The metric; `CapacityRecovery().compute(predictions=…, references=…)`, or `evaluate.load` with this file's path.
 
-    `push_metric` of `codeclm_hf.hub.metric_module` makes it a module on the Hub.
+    `codeclm_hf.hub.push_metric` makes it a module on the Hub.
     """
 
     def _info(self) -> evaluate.MetricInfo:
@@ -52,4 +52,4 @@ class CapacityRecovery(evaluate.Metric):  # type: ignore[misc]  # evaluate ships
         )
 
     def _compute(self, *, predictions: list[list[float]], references: list[list[float]]) -> dict[str, Any]:
-        return recovery(predictions, references)
+        return recovery(predictions, references)._asdict()

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from codeclm_hf.errors import BadInput
-from codeclm_hf.evaluation import paired, report
-from codeclm_hf.evaluation.paired import Agreement, Comparison
+from codeclm_hf.evaluation import paired
+from codeclm_hf.evaluation.comparisons import read_outcomes
+from codeclm_hf.evaluation.paired import JudgeAgreement, RecoveryDifference
+from codeclm_hf.evaluation.results import Models, no_evaluation, read_results
 
 
 @dataclass(frozen=True)
-class Folder:
+class _Evaluation:
     """What is compared of an evaluation's folder."""
 
-    path: Path
+    folder: Path
     """Where it is."""
-    models: dict[str, str]
-    """By role: the candidate, the reference and the judge."""
+    models: Models
+    """Who was compared; the judge with the hash of its prompt, since another prompt makes another judge."""
     outcomes: dict[str, str | None]
     """By instruction, "win", "tie" or "loss"; None where it could not be judged."""
 
 
-def compare(first: str | Path, second: str | Path) -> Comparison | Agreement:
-    """Whether one candidate recovers the reference more often than another; of two judges, how far they agree (§5.3).
+def compare_evaluations(first: str | Path, second: str | Path) -> RecoveryDifference | JudgeAgreement:
+    """How much more often one candidate recovers the reference than another; of two judges, how far they agree (§5.3).
 
     Args:
         first: a folder that `Evaluation.run` made.
@@ -37,41 +36,29 @@ def compare(first: str | Path, second: str | Path) -> Comparison | Agreement:
     Raises:
         BadInput: a folder is no evaluation, both differ in more than that, or their instructions are not the same.
     """
-    one, other = opened(first), opened(second)
-    differ = [role for role in one.models if one.models[role] != other.models.get(role)]
-    if differ == ["judge"]:
-        return paired.agreement(one.outcomes, other.outcomes)
-    if set(differ) <= {"candidate"}:
-        return paired.compare(one.outcomes, other.outcomes)
-    told = "; ".join(f"the {role} is {one.models[role]} in {one.path} and {other.models[role]} in {other.path}"
-                     for role in differ)  # fmt: skip
+    one, other = _read(Path(first).expanduser()), _read(Path(second).expanduser())
+    roles = [field.name for field in fields(Models)]
+    differing = [role for role in roles if getattr(one.models, role) != getattr(other.models, role)]
+    if differing == ["judge"]:
+        return paired.judge_agreement(one.outcomes, other.outcomes)
+    if set(differing) <= {"candidate"}:
+        return paired.recovery_difference(one.outcomes, other.outcomes)
+    differences = "; ".join(
+        f"the {role} is {getattr(one.models, role)} in {one.folder} and {getattr(other.models, role)} in "
+        f"{other.folder}"
+        for role in differing
+    )
     raise BadInput(
         f"needs two candidates with the same reference and judge, or two judges of the same candidate and reference; "
-        f"{told}"
+        f"{differences}"
     )
 
 
-def opened(folder: str | Path) -> Folder:
-    """A folder that `Evaluation.run` made.
-
-    Raises:
-        BadInput: it is none.
-    """
-    path = Path(folder).expanduser()
+def _read(folder: Path) -> _Evaluation:
+    results = read_results(folder)
     try:
-        results: dict[str, Any] = json.loads((path / report.RESULTS).read_text(encoding="utf-8"))
-        files = sorted((path / report.COMPARISONS).glob("*.parquet"))
-        rows = [
-            row
-            for file in files
-            for row in pq.read_table(file, columns=["instruction", "outcome"]).to_pylist()
-        ]
-        models = {role: str(results["models"][role]) for role in ("candidate", "reference", "judge")}
-        # the same model with another prompt is another judge
-        models["judge"] += f", by the prompt {results['settings']['prompt']}"
-    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as exc:
-        words = " ".join(str(exc).split())
-        raise BadInput(f"needs a folder that codeclm-hf evaluate made; {path} is none ({words})") from exc
-    return Folder(
-        path, models, {row["instruction"]: row["outcome"] for row in rows if row["instruction"] is not None}
-    )
+        outcomes = read_outcomes(folder)
+    except (OSError, pa.ArrowException) as exc:
+        raise no_evaluation(folder, exc) from exc
+    judge = f"{results.models.judge}, by the prompt {results.settings.prompt}"
+    return _Evaluation(folder, replace(results.models, judge=judge), outcomes)

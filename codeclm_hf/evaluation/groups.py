@@ -1,47 +1,50 @@
-"""Capacity recovery of an evaluation's comparisons: of all, and by the names that its rows have."""
+"""The Capacity Recovery Ratio of an evaluation's comparisons: of all of them, and of groups."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from codeclm_hf.evaluation.comparisons import Comparison
 from codeclm_hf.evaluation.outcomes import recovery
+from codeclm_hf.evaluation.results import Group, Result
 
 
-def recovered(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What `outcomes.recovery` says of rows of `schema.COMPARISONS`.
-
-    Returns:
-        Its numbers; `instructions` is how many rows there are, and `not_judged` how many of these have no scores.
-    """
-    orders = [(row["scores_candidate_first"], row["scores_reference_first"]) for row in rows]
-    candidate, reference = (
-        [[one[side] for one in both] if all(both) else None for both in orders] for side in (0, 1)
-    )
-    found = recovery(candidate, reference)
-    return {"instructions": len(rows), "not_judged": found.pop("unreadable"), **found}
+def overall_result(comparisons: Sequence[Comparison]) -> Result:
+    """The result of all comparisons together."""
+    return Result(**_numbers(comparisons))
 
 
-def grouped(
-    rows: Sequence[Mapping[str, Any]], names: Callable[[Mapping[str, Any]], Iterable[str]]
-) -> list[dict[str, Any]]:
-    """The same by name, the highest ratio first; a row counts once with each of its names, or with None if it has none.
+def group_results(comparisons: Sequence[Comparison], grouping: str) -> tuple[Group, ...]:
+    """The result of each group, the highest ratio first.
+
+    A comparison counts once with each name that it has; those without a name are a group whose name is None.
 
     Args:
-        rows: of `schema.COMPARISONS`.
-        names: the names of a row.
+        comparisons: what to group.
+        grouping: one of `comparisons.GROUPINGS`.
     """
-    groups: dict[str | None, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows:
-        for name in dict.fromkeys(names(row)) or [None]:
-            groups[name].append(row)
-    found = [{"name": name, **recovered(of)} for name, of in groups.items()]
-    return sorted(
-        found, key=lambda one: (-_known(one["capacity_recovery_ratio"]), one["name"] is None, one["name"])
-    )
+    members: dict[str | None, list[Comparison]] = defaultdict(list)
+    for comparison in comparisons:
+        for name in dict.fromkeys(comparison.names(grouping)) or (None,):
+            members[name].append(comparison)
+    groups = [Group(name=name, **_numbers(group)) for name, group in members.items()]
+    return tuple(sorted(groups, key=_rank))
 
 
-def _known(ratio: float) -> float:
-    return -1.0 if math.isnan(ratio) else ratio
+def _numbers(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """The fields of `Result`."""
+    recovered = recovery(
+        [comparison.candidate_scores for comparison in comparisons],
+        [comparison.reference_scores for comparison in comparisons],
+    )._asdict()
+    numbers = {name: None if math.isnan(number) else number for name, number in recovered.items()}
+    return {"instructions": len(comparisons), "not_judged": numbers.pop("unreadable"), **numbers}
+
+
+def _rank(group: Group) -> tuple[float, bool, str]:
+    """The place of a group: by its ratio, unknown ratios last, then by its name, the unnamed group last."""
+    ratio = group.capacity_recovery_ratio
+    return (1.0 if ratio is None else -ratio), group.name is None, group.name or ""

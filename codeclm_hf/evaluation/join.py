@@ -1,9 +1,9 @@
-"""What an evaluation starts from: a benchmark's instructions, each once, beside the responses that are given."""
+"""The start of an evaluation: a benchmark's instructions, each once, beside the responses that the caller brings."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,150 +12,170 @@ from datasets import Dataset
 
 from codeclm_hf import ids, schema
 from codeclm_hf.errors import BadInput
+from codeclm_hf.evaluation.comparisons import GROUPINGS, comparisons
+from codeclm_hf.evaluation.results import BenchmarkSource
+from codeclm_hf.run import inputs
 from codeclm_hf.stages.encode import instruction_fault
 from codeclm_hf.stages.stage import Row
 
-GROUPS = ("use_case", "skill", "source")
-"""What results can be told apart by."""
-_NAMES = {
+_COLUMN_NAMES = {
     "use_case": ("use_case", "category"),
     "skills": ("skills", "skill"),
     "source": ("original_source", "source"),
 }
-"""How benchmarks call the columns, in any case; the test sets of the paper have a `category` or a `Skill` (§5.1)."""
+"""What benchmarks call the columns, in any case; the test sets of the paper have a `category` or a `Skill` (§5.1)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """Instructions to compare two models on."""
+    """Instructions to compare two models on, with the responses that need not be asked for."""
 
     rows: Dataset
-    """With the features of `schema.COMPARISONS`; what is to be asked for or judged is null."""
-    repeated: int
-    """Rows that were left out, because their instruction came before."""
-    missing: Mapping[str, tuple[str, ...]]
-    """By a side whose responses were given, the instructions to which it has none."""
-    others: Mapping[str, int]
-    """By a side whose responses were given, how many of them are to other instructions."""
+    """A table of `schema.JUDGEMENTS`; what is still to be asked for, or to be judged, is null."""
+    source: BenchmarkSource
+    """Where the instructions come from."""
+    without_response: Mapping[str, tuple[str, ...]]
+    """By role whose responses the caller brought: the instructions to which there is none."""
+    other_responses: Mapping[str, int]
+    """By role whose responses the caller brought: how many of them are to other instructions."""
 
-    def by(self, wanted: str | None) -> str | None:
-        """What to tell results apart by: what is wanted, or the first of `GROUPS` in which the instructions differ.
+    @property
+    def instructions(self) -> list[Row]:
+        """The rows that have an instruction which can be used."""
+        return [row for row in self.rows if row["instruction"] is not None]
+
+    def grouping(self, name: str | None) -> str | None:
+        """The grouping of the results: `name`, or by default the first of `GROUPINGS` in which instructions differ.
 
         Raises:
-            BadInput: no instruction has it.
+            BadInput: `name` is no grouping, or no instruction has it.
         """
-        rows = [row for row in self.rows if row["instruction"] is not None]
-        found = {name: {one for row in rows for one in names_of(name)(row) or [None]} for name in GROUPS}
-        if wanted is None:
-            return next((name for name in GROUPS if len(found[name]) > 1), None)
-        if wanted not in GROUPS:
-            raise BadInput(f"needs results by {', '.join(GROUPS[:-1])} or {GROUPS[-1]}; came {wanted!r}")
-        if not found[wanted] - {None}:
-            have = ", ".join(name for name in GROUPS if found[name] - {None}) or "none"
+        rows = [row for row in comparisons(self.rows) if row.instruction is not None]
+        values = {
+            grouping: {value for row in rows for value in row.names(grouping) or (None,)}
+            for grouping in GROUPINGS
+        }
+        if name is None:
+            return next((grouping for grouping in GROUPINGS if len(values[grouping]) > 1), None)
+        if name not in GROUPINGS:
+            raise BadInput(f"needs results by {', '.join(GROUPINGS[:-1])} or {GROUPINGS[-1]}; came {name!r}")
+        if not values[name] - {None}:
+            available = ", ".join(one for one in GROUPINGS if values[one] - {None}) or "none"
             raise BadInput(
-                f"needs instructions with a {wanted} for results by it; there is none; there is {have}"
+                f"needs instructions with a {name} for results by it; there is none; there is {available}"
             )
-        return wanted
+        return name
 
 
-def names_of(by: str) -> Any:
-    """A function of a row: the names of the groups that it belongs to."""
-    if by == "skill":
-        return lambda row: row["skills"] or []
-    return lambda row: [row[by]] if row[by] else []
+def join_responses(benchmark: Dataset, responses: Mapping[str, Dataset], *, column: str) -> Benchmark:
+    """The instructions of a benchmark beside the responses that the caller brings.
 
-
-def joined(benchmark: Dataset, column: str, given: Mapping[str, Dataset]) -> Benchmark:
-    """A benchmark's instructions with the responses that are given.
-
-    White space around an instruction, and the kind of its line ends, make no other one.
+    Instructions are the same if they differ only in white space around them or in the kind of their line ends.
 
     Args:
         benchmark: a table with instructions; a `use_case` (or `category`), `skills` (or `skill`) and `source` are kept.
-        column: the column of the instructions.
-        given: by `candidate` or `reference`, a table with the columns `instruction` and `response`.
+        responses: by `candidate` or `reference`, a table with the columns `instruction` and `response`.
+        column: the benchmark's column of instructions.
 
     Raises:
-        BadInput: a column is missing, or no instruction has the responses that are given.
+        BadInput: a column is missing, or no instruction has a response of each side that brings responses.
     """
     if column not in benchmark.column_names:
         have = ", ".join(f"`{name}`" for name in benchmark.column_names)
         raise BadInput(f"needs a column `{column}`; the benchmark has {have}; pass --column NAME")
-    responses = {role: _responses(role, table) for role, table in given.items()}
+    answers = {role: _by_instruction(role, table) for role, table in responses.items()}
     columns = _columns(benchmark.column_names)
-    made: dict[str, Row] = {}
+    rows: dict[str, Row] = {}
     repeated = 0
-    for at, row in enumerate(benchmark):
-        key = _same(row[column]) if not instruction_fault(row[column]) else f"unusable {at}"
-        repeated += key in made
-        known = {f"{role}_response": of.get(key) for role, of in responses.items()}
-        made.setdefault(key, {**_row(row, row[column], key, columns), **known})
-    usable = [row for row in made.values() if row["instruction"] is not None]
+    for number, row in enumerate(benchmark):
+        key = f"unusable {number}" if instruction_fault(row[column]) else _key(row[column])
+        if key in rows:
+            repeated += 1
+            continue
+        brought = {f"{role}_response": of_role.get(key) for role, of_role in answers.items()}
+        rows[key] = {**_judgement_row(row, row[column], key, columns), **brought}
+    usable = [row for row in rows.values() if row["instruction"] is not None]
     if not usable:
         raise BadInput(f"needs at least one instruction; the benchmark has {len(benchmark)} rows and none")
-    missing = {
+    without_response = {
         role: tuple(row["instruction"] for row in usable if row[f"{role}_response"] is None)
-        for role in responses
+        for role in answers
     }
-    _comparable(usable, missing)
-    others = {role: len(of.keys() - made.keys()) for role, of in responses.items()}
-    return Benchmark(schema.table(list(made.values()), schema.COMPARISONS), repeated, missing, others)
+    _check_overlap(usable, without_response)
+    return Benchmark(
+        rows=schema.table(list(rows.values()), schema.JUDGEMENTS),
+        source=_source(benchmark, repeated),
+        without_response=without_response,
+        other_responses={role: len(of_role.keys() - rows.keys()) for role, of_role in answers.items()},
+    )
 
 
-def _comparable(usable: list[Row], missing: Mapping[str, tuple[str, ...]]) -> None:
-    if any(all(row[f"{role}_response"] is not None for role in missing) for row in usable):
+def _check_overlap(usable: Sequence[Row], without_response: Mapping[str, tuple[str, ...]]) -> None:
+    """Check that at least one instruction has all the responses that the caller brings."""
+    if any(all(row[f"{role}_response"] is not None for role in without_response) for row in usable):
         return
-    has = " and ".join(
-        f"the {role}'s responses answer {len(usable) - len(none)}" for role, none in missing.items()
-    )
-    both = " and none of them both" if all(len(none) < len(usable) for none in missing.values()) else ""
+    answered = {role: len(usable) - len(missing) for role, missing in without_response.items()}
+    counts = " and ".join(f"the {role}'s responses answer {count}" for role, count in answered.items())
+    both = " and none of them both" if all(answered.values()) else ""
     raise BadInput(
-        f"needs responses to the benchmark's instructions; of {len(usable)}, {has}{both}; responses are found by the "
-        "text of their instruction"
+        f"needs responses to the benchmark's instructions; of {len(usable)}, {counts}{both}; responses are found by "
+        "the text of their instruction"
     )
 
 
-def _responses(role: str, table: Dataset) -> dict[str, str]:
-    """By instruction, the first response."""
+def _by_instruction(role: str, table: Dataset) -> dict[str, str]:
+    """The first response to each instruction."""
     if not {"instruction", "response"} <= set(table.column_names):
         have = ", ".join(f"`{name}`" for name in table.column_names)
         raise BadInput(
             f"needs the columns `instruction` and `response` of the {role}'s responses; there are {have}"
         )
-    found: dict[str, str] = {}
+    responses: dict[str, str] = {}
     for row in table:
         if not instruction_fault(row["instruction"]) and isinstance(row["response"], str):
-            found.setdefault(_same(row["instruction"]), row["response"])
-    return found
+            responses.setdefault(_key(row["instruction"]), row["response"])
+    return responses
 
 
-def _row(row: Mapping[str, Any], instruction: Any, key: str, columns: Mapping[str, str]) -> Row:
-    error = instruction_fault(instruction)
+def _source(benchmark: Dataset, repeated: int) -> BenchmarkSource:
+    provenance = inputs.provenance(benchmark, None)
+    return BenchmarkSource(
+        rows=provenance["rows"],
+        sources=tuple(provenance["sources"]),
+        license=provenance.get("license"),
+        repeated=repeated,
+    )
+
+
+def _judgement_row(row: Mapping[str, Any], instruction: Any, key: str, columns: Mapping[str, str]) -> Row:
+    """A benchmark's row with the columns of `schema.JUDGEMENTS`."""
+    fault = instruction_fault(instruction)
     use_case, source = (row.get(columns.get(name, "")) for name in ("use_case", "source"))
     if columns.get("source") == "source" and set(schema.SEEDS) <= set(row):
         source = str(source).rpartition(":")[0]  # without the number of the line, which our seeds have there
     return {
-        **dict.fromkeys(schema.COMPARISONS),
+        **dict.fromkeys(schema.JUDGEMENTS),
         "id": ids.row_id("instruction", key),
-        "instruction": None if error else instruction,
+        "instruction": None if fault else instruction,
         "source": _name(source),
         "use_case": _name(use_case),
         "skills": _names(row.get(columns.get("skills", ""))),
-        "error": (row.get("error") or error) if error else None,
+        "error": (row.get("error") or fault) if fault else None,
     }
 
 
 def _columns(names: Iterable[str]) -> dict[str, str]:
-    """The benchmark's columns by what they hold."""
-    there = {name.lower(): name for name in names}
-    found = {
-        what: next((there[name] for name in called if name in there), None) for what, called in _NAMES.items()
+    """The benchmark's columns by what they hold; what it lacks is left out."""
+    by_lower_case = {name.lower(): name for name in names}
+    return {
+        content: next(by_lower_case[name] for name in candidates if name in by_lower_case)
+        for content, candidates in _COLUMN_NAMES.items()
+        if not by_lower_case.keys().isdisjoint(candidates)
     }
-    return {what: name for what, name in found.items() if name}
 
 
 def _names(value: Any) -> list[str]:
-    """Names in a list, in JSON (which seeds have in place of lists), or with commas."""
+    """Names from a list, from a JSON list (which seeds have in place of lists), or from text with commas."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         with suppress(ValueError, RecursionError):  # no JSON: then it is a name like any other
             value = json.loads(value)
@@ -167,5 +187,6 @@ def _name(value: Any) -> str | None:
     return " ".join(str(value).split()) or None if value is not None else None
 
 
-def _same(text: str) -> str:
-    return text.strip().replace("\r\n", "\n")
+def _key(instruction: str) -> str:
+    """What two writings of the same instruction have in common."""
+    return instruction.strip().replace("\r\n", "\n")

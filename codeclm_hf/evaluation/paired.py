@@ -1,4 +1,4 @@
-"""Two sets of outcomes on the same instructions: two candidates that are compared, or two judges that agree or not."""
+"""The statistics of two sets of outcomes on the same instructions: of two candidates, or of two judges."""
 
 from __future__ import annotations
 
@@ -9,60 +9,64 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from codeclm_hf.errors import BadInput
-from codeclm_hf.evaluation.outcomes import OUTCOMES, TAILS, quantile, resampled
+from codeclm_hf.evaluation.outcomes import OUTCOMES, TAILS, quantile, resampling_distribution
 
-_SHOWN = 3
+_MOST_LISTED = 3
 """Instructions that an error names."""
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """How the Capacity Recovery Ratios of two candidates differ on the instructions on which both were judged."""
+class RecoveryDifference:
+    """How far the Capacity Recovery Ratios of two candidates are apart, on the instructions on which both were judged."""
 
     instructions: int
-    """On which both have a readable outcome."""
+    """Instructions on which both have a readable outcome."""
     unreadable: int
     """Instructions left out, because one of the two has no readable outcome there."""
     first_ratio: float
     """The Capacity Recovery Ratio of the first, in [0, 1]."""
     second_ratio: float
-    """That of the second."""
+    """The Capacity Recovery Ratio of the second, in [0, 1]."""
     difference: float
-    """First less second."""
+    """The first ratio less the second."""
     low: float
-    """Of the difference's 95 % interval, by resampling the instructions; not a number where all are alike."""
+    """The low end of the difference's 95 % interval, by resampling the instructions; not a number where all are
+    alike."""
     high: float
-    """The interval's other end."""
+    """Its high end."""
     only_first: int
     """Instructions on which the first alone recovers the reference (a win or a tie)."""
     only_second: int
-    """Those on which the second alone does."""
+    """Instructions on which the second alone does."""
     p_value: float
-    """Of the exact two-sided sign test on the instructions that one alone recovers; 1 where there is none."""
+    """The p-value of the exact two-sided sign test on the instructions that one alone recovers; 1 where there is
+    none."""
 
 
 @dataclass(frozen=True)
-class Agreement:
+class JudgeAgreement:
     """How far two judges agree on win, tie or loss, beyond what chance would give."""
 
     comparisons: int
-    """With a readable outcome of both judges."""
+    """Comparisons with a readable outcome of both judges."""
     unreadable: int
     """Comparisons left out, because one of the two gave no readable outcome there."""
     agreed: int
-    """Comparisons of which both say the same."""
+    """Comparisons to which both give the same outcome."""
     kappa: float
-    """Cohen's; 1 for full agreement, 0 for that of chance, not a number where both know only one outcome."""
+    """Cohen's κ: 1 for full agreement, 0 for that of chance; not a number where both give one outcome alone."""
     low: float
-    """Of its 95 % interval, for large numbers; not a number where the judges agree on everything."""
+    """The low end of κ's 95 % interval, for large numbers; not a number where the judges agree on everything."""
     high: float
-    """The interval's other end."""
+    """Its high end."""
 
 
-def compare(first: Mapping[str, str | None], second: Mapping[str, str | None]) -> Comparison:
-    """Whether one candidate recovers the reference more often than another, on the same instructions (§5.3).
+def recovery_difference(
+    first: Mapping[str, str | None], second: Mapping[str, str | None]
+) -> RecoveryDifference:
+    """How much more often one candidate recovers the reference than another, on the same instructions (§5.3).
 
-    The sign test decides; with few instructions that tell the two apart the interval is the more hopeful of the two.
+    Go by the sign test: where few instructions tell the two apart, the interval is too narrow.
 
     Args:
         first: by instruction, "win", "tie" or "loss" of the first candidate against the reference; None where the
@@ -70,17 +74,18 @@ def compare(first: Mapping[str, str | None], second: Mapping[str, str | None]) -
         second: the same of the second candidate, against the same reference.
 
     Raises:
-        BadInput: the instructions are not the same, an outcome is none, or no instruction has two.
+        BadInput: the instructions are not the same, a word is no outcome, or no instruction has two outcomes.
     """
-    pairs, unreadable = _paired(first, second)
+    pairs, unreadable = _outcome_pairs(first, second)
     recovered = Counter((one != "loss", other != "loss") for one, other in pairs)
-    only_first, only_second, n = recovered[True, False], recovered[False, True], len(pairs)
+    only_first, only_second = recovered[True, False], recovered[False, True]
+    n = len(pairs)
     steps = [only_second, n - only_first - only_second, only_first]
     low = high = math.nan
     if max(steps) < n:
-        chance = resampled(steps)
-        low, high = ((quantile(chance, level) - n) / n for level in TAILS)
-    return Comparison(
+        probabilities = resampling_distribution(steps)
+        low, high = ((quantile(probabilities, level) - n) / n for level in TAILS)
+    return RecoveryDifference(
         instructions=n,
         unreadable=unreadable,
         first_ratio=(recovered[True, True] + only_first) / n,
@@ -95,7 +100,12 @@ def compare(first: Mapping[str, str | None], second: Mapping[str, str | None]) -
 
 
 def sign_test(first: int, second: int) -> float:
-    """The exact two-sided p-value of so many signs of each kind, if both kinds are equally likely."""
+    """The exact two-sided p-value of a sign test.
+
+    Args:
+        first: how many signs are of the first kind.
+        second: how many are of the second kind; as likely as the first if there is no difference.
+    """
     n = first + second
     term = ways = 1
     for successes in range(min(first, second)):
@@ -104,27 +114,29 @@ def sign_test(first: int, second: int) -> float:
     return min(1.0, ways / 2 ** (n - 1)) if n else 1.0
 
 
-def agreement(first: Mapping[str, str | None], second: Mapping[str, str | None]) -> Agreement:
-    """Cohen's κ of two judges, or of a judge and a person.
+def judge_agreement(first: Mapping[str, str | None], second: Mapping[str, str | None]) -> JudgeAgreement:
+    """How far two judges, or a judge and a person, agree: Cohen's κ with its interval.
 
     Args:
         first: by comparison, "win", "tie" or "loss" as the first judge sees it; None where it could not be read.
         second: the same of the second judge.
 
     Raises:
-        BadInput: the comparisons are not the same, an outcome is none, or no comparison has two.
+        BadInput: the comparisons are not the same, a word is no outcome, or no comparison has two outcomes.
     """
-    pairs, unreadable = _paired(first, second)
-    n, cells = len(pairs), Counter(pairs)
+    pairs, unreadable = _outcome_pairs(first, second)
+    n = len(pairs)
+    cells = Counter(pairs)
     agreed = sum(cells[name, name] for name in OUTCOMES)
     rows = {name: sum(cells[name, other] for other in OUTCOMES) / n for name in OUTCOMES}
     columns = {name: sum(cells[other, name] for other in OUTCOMES) / n for name in OUTCOMES}
-    observed, expected = agreed / n, sum(rows[name] * columns[name] for name in OUTCOMES)
+    observed = agreed / n
+    expected = sum(rows[name] * columns[name] for name in OUTCOMES)
     if len(cells) == 1 and agreed:
-        return Agreement(n, unreadable, agreed, math.nan, math.nan, math.nan)
+        return JudgeAgreement(n, unreadable, agreed, math.nan, math.nan, math.nan)
     kappa = (observed - expected) / (1 - expected)
     if agreed == n:
-        return Agreement(n, unreadable, agreed, kappa, math.nan, math.nan)
+        return JudgeAgreement(n, unreadable, agreed, kappa, math.nan, math.nan)
     # Fleiss, Cohen and Everitt 1969, Large sample standard errors of kappa and weighted kappa
     spread = sum(
         count / n * ((i == j) * (1 - expected) - (columns[i] + rows[j]) * (1 - observed)) ** 2
@@ -132,34 +144,34 @@ def agreement(first: Mapping[str, str | None], second: Mapping[str, str | None])
     )
     variance = (spread - (observed * expected - 2 * expected + observed) ** 2) / (n * (1 - expected) ** 4)
     half = NormalDist().inv_cdf(TAILS[1]) * math.sqrt(max(0.0, variance))
-    return Agreement(n, unreadable, agreed, kappa, max(-1.0, kappa - half), min(1.0, kappa + half))
+    return JudgeAgreement(n, unreadable, agreed, kappa, max(-1.0, kappa - half), min(1.0, kappa + half))
 
 
-def _paired(
+def _outcome_pairs(
     first: Mapping[str, str | None], second: Mapping[str, str | None]
 ) -> tuple[list[tuple[str, str]], int]:
     """The two outcomes of each instruction that has both, and how many have not."""
     if first.keys() != second.keys():
-        missing, more = _named(first.keys() - second.keys()), _named(second.keys() - first.keys())
+        missing, more = _listing(first.keys() - second.keys()), _listing(second.keys() - first.keys())
         raise BadInput(
             f"needs the same instructions on both sides; only the first has {missing}, only the second has {more}; "
             "judge both on the same file"
         )
-    for name, one in (*first.items(), *second.items()):
-        if one is not None and one not in OUTCOMES:
+    for name, outcome in (*first.items(), *second.items()):
+        if outcome is not None and outcome not in OUTCOMES:
             raise BadInput(
-                f'needs "win", "tie" or "loss", or None where it is unreadable; {name!r} has {one!r}'
+                f'needs "win", "tie" or "loss", or None where it is unreadable; {name!r} has {outcome!r}'
             )
-    both = [(one, other) for name, one in first.items() if one and (other := second[name])]
-    if not both:
+    pairs = [(one, other) for name, one in first.items() if one and (other := second[name])]
+    if not pairs:
         raise BadInput(
             f"needs an instruction with two readable outcomes; of {len(first)} instructions none has"
         )
-    return both, len(first) - len(both)
+    return pairs, len(first) - len(pairs)
 
 
-def _named(names: set[str]) -> str:
+def _listing(names: set[str]) -> str:
     if not names:
         return "none"
-    shown = ", ".join(map(repr, sorted(names)[:_SHOWN]))
-    return f"{len(names)} ({shown}{', …' if len(names) > _SHOWN else ''})"
+    shown = ", ".join(map(repr, sorted(names)[:_MOST_LISTED]))
+    return f"{len(names)} ({shown}{', …' if len(names) > _MOST_LISTED else ''})"

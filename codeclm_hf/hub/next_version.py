@@ -213,7 +213,7 @@ def _known(theirs: Snapshot) -> dict[str, Any]:
 
 def _evaluated(sides: Sides) -> dict[str, Any]:
     """The same of the next version: those that stand there, and ours."""
-    told = {name: one.told for name, one in sides.ours.evaluations.items()}
+    told = {name: one.summary for name, one in sides.ours.evaluations.items()}
     both = {**_known(sides.theirs).get(EVALUATIONS, {}), **told}
     return {EVALUATIONS: dict(sorted(both.items()))} if both else {}
 

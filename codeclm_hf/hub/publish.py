@@ -18,7 +18,7 @@ from codeclm_hf.card import render
 from codeclm_hf.card.charts import pictures
 from codeclm_hf.card.front_matter_rules import is_language
 from codeclm_hf.errors import BadInput, CodecLMError, MergeConflict
-from codeclm_hf.evaluation.bundle import opened
+from codeclm_hf.evaluation.bundle import read_bundles
 from codeclm_hf.hub import merge_base as bases
 from codeclm_hf.hub import release_check
 from codeclm_hf.hub.commit import Landed, Landing
@@ -106,7 +106,7 @@ def publish(
     wish, folder = asked(version, bump, license=license, language=language), Path(directory).expanduser()
     with held(folder) as here, tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
         complete(here, folder, allow_incomplete=allow_incomplete)
-        whole = replaced(here, evaluations=opened(evaluations))
+        whole = replaced(here, evaluations=read_bundles(evaluations))
         hub = Repository(repo, token=token)
         hub.check_access()
         base = last_agreed(hub, folder, branch)

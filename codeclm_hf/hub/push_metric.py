@@ -1,21 +1,14 @@
-"""The metric as a module on the Hub, which `evaluate.load("org/name")` finds there: in `evaluate`'s world, a Space."""
+"""Putting the metric on the Hub, in a Space, where `evaluate.load("org/name")` finds it."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
-import jinja2
 from huggingface_hub import CommitOperationAdd
 from huggingface_hub.errors import HfHubHTTPError
 
 from codeclm_hf.errors import BadInput, HubError
-from codeclm_hf.evaluation import outcomes
+from codeclm_hf.evaluation.metric_module import STATISTICS, check_module_name, module_files
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.package import VERSION
-
-_STATISTICS = Path(outcomes.__file__)
-_PAGE = '<!doctype html><meta charset="utf-8"><title>Capacity Recovery Ratio</title><pre>evaluate.load("{}")</pre>\n'
 
 
 def push_metric(repo: str, *, private: bool = False, token: str | None = None) -> str:
@@ -36,43 +29,20 @@ def push_metric(repo: str, *, private: bool = False, token: str | None = None) -
         BadInput: it cannot be the name of a module, the Space holds something else, or the token may not write there.
         HubError: the Hub gives no answer; the same call again goes on.
     """
-    if not re.fullmatch(r"([\w-]+/)?[\w-]+", repo) or repo.rpartition("/")[2] == _STATISTICS.stem:
-        raise BadInput(
-            "needs a name such as org/capacity_recovery, of letters, digits, - and _, because evaluate imports a "
-            f"module of that name; came {repo!r}"
-        )
+    check_module_name(repo)
     hub = Repository(repo, token=token)
     hub.check_access()
     hub.ask(
         hub.api.create_repo, hub.id, repo_type="space", space_sdk="static", private=private, exist_ok=True
     )
-    files = hub.ask(hub.api.list_repo_files, hub.id, repo_type="space")
+    is_ours = STATISTICS in hub.ask(hub.api.list_repo_files, hub.id, repo_type="space")
     # a first commit, which may hold a README, is the Hub's own
-    if (
-        _STATISTICS.name not in files
-        and len(hub.ask(hub.api.list_repo_commits, hub.id, repo_type="space")) > 1
-    ):
+    if not is_ours and len(hub.ask(hub.api.list_repo_commits, hub.id, repo_type="space")) > 1:
         raise BadInput(f"needs a Space for the metric alone; {hub.id} holds something else; name another")
-    operations = [CommitOperationAdd(path, content) for path, content in _files(hub.id).items()]
+    operations = [CommitOperationAdd(path, content) for path, content in module_files(hub.id).items()]
     title = f"Capacity Recovery Ratio of codeclm-hf {VERSION}"
     try:
         hub.ask(hub.api.create_commit, hub.id, operations, repo_type="space", commit_message=title)
     except HfHubHTTPError as exc:  # 409 or 412
         raise HubError(f"somebody else commits to {hub.id} just now", hint="run the same again") from exc
     return hub.id
-
-
-def _files(repo: str) -> dict[str, bytes]:
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("codeclm_hf.cards", ""),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # the name was checked, and Markdown is no HTML
-    )
-    return {
-        # evaluate asks for the module by the repository's name
-        f"{repo.rpartition('/')[2]}.py": _STATISTICS.with_name("capacity_recovery.py").read_bytes(),
-        _STATISTICS.name: _STATISTICS.read_bytes(),
-        "README.md": templates.get_template("metric_card.md.jinja").render(repo=repo).encode(),
-        "index.html": _PAGE.format(repo).encode(),
-    }

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from codeclm_hf import files as parquet
 from codeclm_hf.errors import BadInput
-from codeclm_hf.evaluation.bundle import FOLDER, Evaluated
-from codeclm_hf.evaluation.report import RESULTS
+from codeclm_hf.evaluation.bundle import FOLDER, EvaluationBundle
+from codeclm_hf.evaluation.results import RESULTS, parse_results
 from codeclm_hf.hub.snapshot import Snapshot, key, rows_of
 from codeclm_hf.safety import scan
 
@@ -100,7 +100,7 @@ def _redacted(ours: Snapshot, scratch: Path) -> Snapshot:
     return replace(ours, files=files, known=None, evaluations=evaluations)
 
 
-def _redacted_evaluation(evaluation: Evaluated, folder: Path) -> Evaluated:
+def _redacted_evaluation(evaluation: EvaluationBundle, folder: Path) -> EvaluationBundle:
     """The evaluation with placeholders where personal data stand; its files keep their names."""
     files = []
     for number, file in enumerate(evaluation.comparisons):
@@ -110,7 +110,7 @@ def _redacted_evaluation(evaluation: Evaluated, folder: Path) -> Evaluated:
         files.append((shard / name).rename(folder / file.name))
     redacted = scan.redact(pl.DataFrame({"text": list(evaluation.texts.values())}))["text"]
     texts = dict(zip(evaluation.texts, redacted, strict=True))
-    return replace(evaluation, results=json.loads(texts[RESULTS]), texts=texts, comparisons=files)
+    return replace(evaluation, results=parse_results(texts[RESULTS]), texts=texts, comparisons=files)
 
 
 def _redacted_rows(batches: Iterator[pa.RecordBatch], columns: pa.Schema) -> Iterator[pa.RecordBatch]:

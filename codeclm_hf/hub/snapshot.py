@@ -21,7 +21,7 @@ from codeclm_hf import files as parquet
 from codeclm_hf import schema
 from codeclm_hf.card.captions import PICTURES
 from codeclm_hf.errors import BadInput
-from codeclm_hf.evaluation.bundle import Evaluated
+from codeclm_hf.evaluation.bundle import EvaluationBundle
 from codeclm_hf.run import directory as run_directory
 
 DIGESTS = {"id": pl.String, "digest": pl.String}
@@ -41,7 +41,7 @@ class Snapshot:
     """Gives the digests, where they are known without reading the files."""
     figures: Mapping[str, bytes] = field(default_factory=dict)
     """The card's pictures, by file name."""
-    evaluations: Mapping[str, Evaluated] = field(default_factory=dict)
+    evaluations: Mapping[str, EvaluationBundle] = field(default_factory=dict)
     """What is published beside it, by name."""
 
     def schema(self, config: str) -> pa.Schema:

@@ -1,4 +1,4 @@
-"""Compare: whether a candidate answers as well as a reference does, as a judge sees it in both orders (§5.3)."""
+"""Compare: how a judge scores a candidate's answer beside a reference's, in both orders (§5.3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from datasets import Features
 from codeclm_hf import ids, schema, settings
 from codeclm_hf.endpoints.protocol import Completion, Endpoint
 from codeclm_hf.errors import RowError, UnreadableAnswer
-from codeclm_hf.evaluation.outcomes import outcome
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages.encode import instruction_fault
 from codeclm_hf.stages.judging import SCORES, SCORES_ALONE, BothOrders, Pair, in_both_orders, scores_by_answer
@@ -25,7 +24,7 @@ UNREADABLE = "unreadable judgement"
 """How the `error` begins of a row whose judgement gives no scores."""
 ROLES = ("candidate", "reference")
 """The two sides of a comparison."""
-_RESULTS = ("scores_candidate_first", "scores_reference_first", "explanations", "outcome", "error")
+_RESULTS = ("scores_candidate_first", "scores_reference_first", "explanations", "error")
 _EXPLAINED = object_of(scores=SCORES, explanation={"type": "string", "maxLength": 300})
 
 
@@ -38,12 +37,13 @@ class Judgement(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(Stage):
-    """Instructions → comparisons: both answers, the judge's scores in both orders, and the outcome (§5.3).
+    """Instructions → comparisons without their outcomes: both answers, and the judge's scores in both orders (§5.3).
 
     A row that has a `candidate_response` or a `reference_response` is judged with it; the other is asked for.
+    Whether the scores are a win, a tie or a loss is for `codeclm_hf.evaluation.outcomes` to say.
     """
 
-    features: ClassVar[Features] = schema.COMPARISONS
+    features: ClassVar[Features] = schema.JUDGEMENTS
     needs: ClassVar[tuple[str, ...]] = ("instruction",)
 
     judge: Endpoint
@@ -60,8 +60,8 @@ class Compare(Stage):
     """Of an answer."""
 
     async def rows(self, row: Row) -> list[Row]:
-        """Return one comparison; one that could not be made has no `outcome`, and its `error` says why."""
-        comparison: Row = {name: row.get(name) for name in schema.COMPARISONS}
+        """Return one comparison; one that could not be made has no scores, and its `error` says why."""
+        comparison: Row = {name: row.get(name) for name in schema.JUDGEMENTS}
         comparison |= dict.fromkeys(_RESULTS)
         if error := instruction_fault(row["instruction"]):
             return [{**comparison, "error": row.get("error") or error}]
@@ -93,7 +93,6 @@ class Compare(Stage):
             explanations = [judgements.as_given.explanation, judgements.swapped.explanation]
             comparison["explanations"] = explanations if any(explanations) else None
             comparison |= {"scores_candidate_first": first, "scores_reference_first": second}
-            comparison["outcome"] = outcome(*zip(first, second, strict=True))
         except UnreadableAnswer as exc:
             comparison["error"] = f"{UNREADABLE}: {exc}"
         except RowError as exc:

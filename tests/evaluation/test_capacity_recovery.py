@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from codeclm_hf.evaluation.capacity_recovery import CapacityRecovery
-from codeclm_hf.evaluation.outcomes import bootstrap, outcome, recovery, resampled, wilson
+from codeclm_hf.evaluation.outcomes import (
+    bootstrap_interval,
+    outcome,
+    recovery,
+    resampling_distribution,
+    wilson_interval,
+)
 
 TABLE_5 = [
     (17, 140, 61, 72.02), (29, 136, 53, 75.69), (17, 147, 54, 75.23), (26, 148, 44, 79.82),
@@ -82,7 +88,7 @@ def test_nothing_readable_gives_no_numbers() -> None:
     result = computed((None, [5, 5]), ([5, 5], [None, 5]))
     assert (result["comparisons"], result["unreadable"]) == (0, 2)
     assert all(math.isnan(value) for value in result.values() if isinstance(value, float))
-    assert recovery([], [])["comparisons"] == 0
+    assert recovery([], []).comparisons == 0
 
 
 def test_another_number_of_orders_is_refused() -> None:
@@ -96,7 +102,7 @@ def test_another_number_of_orders_is_refused() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("interval", [wilson, bootstrap])
+@pytest.mark.parametrize("interval", [wilson_interval, bootstrap_interval])
 def test_the_intervals_cover(interval: Any, size: int) -> None:
     """2,000 simulated evaluations of each row of table 5: the interval holds the true ratio in 95 % ± 2 % of them."""
     ends = np.array([interval(recovered, size) for recovered in range(size + 1)])
@@ -110,7 +116,9 @@ def test_the_intervals_cover(interval: Any, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("interval", "least", "most"), [(wilson, 0.93, 0.97), (bootstrap, 0.94, 0.98)])
+@pytest.mark.parametrize(
+    ("interval", "least", "most"), [(wilson_interval, 0.93, 0.97), (bootstrap_interval, 0.94, 0.98)]
+)
 def test_the_intervals_cover_between_the_papers_ratios_too(
     interval: Any, least: float, most: float, size: int
 ) -> None:
@@ -124,10 +132,10 @@ def test_the_intervals_cover_between_the_papers_ratios_too(
 
 def test_the_bootstrap_is_what_drawing_converges_to() -> None:
     """The distribution of resampled sums agrees with 200,000 drawn ones, and with the binomial's own numbers."""
-    chance = resampled([44, 174])
+    chance = resampling_distribution([44, 174])
     assert chance.sum() == pytest.approx(1)
     assert chance[170] == pytest.approx(math.comb(218, 170) * (174 / 218) ** 170 * (44 / 218) ** 48, rel=1e-9)
-    steps = resampled([3, 5, 2])
+    steps = resampling_distribution([3, 5, 2])
     drawn = np.random.default_rng(0).multinomial(10, [0.3, 0.5, 0.2], 200_000) @ [0, 1, 2]
     assert np.abs(np.bincount(drawn, minlength=21) / 200_000 - steps).max() < 0.005
 
@@ -138,8 +146,8 @@ def test_the_bootstrap_is_what_drawing_converges_to() -> None:
 )
 def test_wilsons_interval_is_the_published_one(part: int, whole: int, low: float, high: float) -> None:
     """The examples of Newcombe 1998 (Statistics in Medicine 17, table I, method 3), and their mirror images."""
-    assert wilson(part, whole) == pytest.approx((low, high), abs=5e-5)
-    assert wilson(whole - part, whole) == pytest.approx((1 - high, 1 - low), abs=5e-5)
+    assert wilson_interval(part, whole) == pytest.approx((low, high), abs=5e-5)
+    assert wilson_interval(whole - part, whole) == pytest.approx((1 - high, 1 - low), abs=5e-5)
 
 
 @pytest.mark.parametrize(("part", "whole"), [(157, 218), (189, 218), (60, 80), (76, 80), (9, 252)])
@@ -151,7 +159,7 @@ def test_the_bootstrap_is_bca(part: int, whole: int) -> None:
     acceleration = (spread**3).sum() / (6 * (spread**2).sum() ** 1.5)
     normal = NormalDist()
     bias = normal.inv_cdf(float(np.mean(drawn < part) + np.mean(drawn == part) / 2))
-    for level, end in zip((0.025, 0.975), bootstrap(part, whole), strict=True):
+    for level, end in zip((0.025, 0.975), bootstrap_interval(part, whole), strict=True):
         z = bias + normal.inv_cdf(level)
         expected = np.quantile(drawn, normal.cdf(bias + z / (1 - acceleration * z)), method="inverted_cdf")
         assert abs(end * whole - expected) <= 1
@@ -160,6 +168,6 @@ def test_the_bootstrap_is_bca(part: int, whole: int) -> None:
 @pytest.mark.parametrize(("part", "whole"), [(0, 80), (80, 80), (0, 0)])
 def test_resampling_cannot_show_what_was_never_seen(part: int, whole: int) -> None:
     """With one outcome alone the bootstrap has no interval; Wilson's has, and stays within 0 and 1."""
-    assert all(map(math.isnan, bootstrap(part, whole)))
-    low, high = wilson(part, whole)
+    assert all(map(math.isnan, bootstrap_interval(part, whole)))
+    low, high = wilson_interval(part, whole)
     assert 0 <= low < high <= 1 if whole else math.isnan(low) and math.isnan(high)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import pytest
 from datasets import Dataset
 
 from codeclm_hf import files, schema
-from codeclm_hf.evaluation.compare import compare
-from codeclm_hf.evaluation.paired import Agreement, Comparison
+from codeclm_hf.evaluation.compare import compare_evaluations
+from codeclm_hf.evaluation.paired import JudgeAgreement, RecoveryDifference
+from codeclm_hf.evaluation.results import results_text
 from support.command_line import Cli, refused, said
+from support.evaluations import MODELS, results_of
 
-MODELS = {"candidate": "small", "reference": "big", "judge": "third"}
 Folder = Callable[..., Path]
 
 
@@ -32,9 +33,8 @@ def folder(tmp_path: Path) -> Folder:
         table = schema.table(rows, schema.COMPARISONS)
         batches = Dataset.with_format(table, "arrow")[:].to_batches()
         files.write(tmp_path / name / "data" / "comparisons", batches, table.features.arrow_schema)
-        (tmp_path / name / "results.json").write_text(
-            json.dumps({"models": MODELS | models, "settings": {"prompt": prompt}})
-        )
+        results = results_of([], replace(MODELS, **models), prompt)
+        (tmp_path / name / "results.json").write_text(results_text(results))
         return tmp_path / name
 
     return make
@@ -48,8 +48,8 @@ def test_two_candidates_are_compared_on_the_same_instructions(folder: Folder, cl
     """With the sign test and the interval of the difference, AFTER less BEFORE; what was not judged is left out."""
     before = folder("before", {**outcomes(8), "Do 3.": None, None: None})
     after = folder("after", outcomes(16), candidate="tuned")
-    found = compare(after, before)
-    assert isinstance(found, Comparison)
+    found = compare_evaluations(after, before)
+    assert isinstance(found, RecoveryDifference)
     assert (found.only_first, found.only_second, found.instructions, found.unreadable) == (8, 0, 19, 1)
     told = said(cli("compare", before, after))
     assert f" 36.8 %  {before}, which alone recovers 0\n 78.9 %  {after}, which alone recovers 8\n" in told
@@ -60,7 +60,7 @@ def test_two_candidates_are_compared_on_the_same_instructions(folder: Folder, cl
 def test_two_judges_of_one_candidate_are_asked_how_far_they_agree(folder: Folder, cli: Cli) -> None:
     """By Cohen's κ; another prompt makes another judge."""
     one, other = folder("one", outcomes(10)), folder("other", outcomes(8), judge="fourth")
-    assert isinstance(compare(one, other), Agreement)
+    assert isinstance(compare_evaluations(one, other), JudgeAgreement)
     assert "the judges agree on 18 of 20 instructions; Cohen's κ 0.80 (" in said(cli("compare", one, other))
     assert "the judges agree on 20 of 20" in said(
         cli("compare", one, folder("again", outcomes(10), prompt="0b"))

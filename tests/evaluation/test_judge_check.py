@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codeclm_hf import CodecLMError, Endpoint, endpoint
-from codeclm_hf.evaluation.judge_check import KINDS, JudgeReport, check_judge, needed, pairs
+from codeclm_hf.evaluation.judge_check import KINDS, JudgeReport, check_judge, judge_pairs, require_fit
 from support.command_line import Cli, refused, said
 from support.judges import Rate, Serve, good, judging
 
@@ -40,7 +40,7 @@ def test_a_judge_that_looks_at_the_order_is_unfit(serve: Serve, first: bool, pla
 
 def test_a_judge_that_likes_long_answers_is_unfit(serve: Serve) -> None:
     """Only the pairs whose longer answer is worse count."""
-    lengths = {pair["worse"]: len(pair["worse"]) for pair in pairs() if pair["kind"] == "longer"}
+    lengths = {pair.worse: len(pair.worse) for pair in judge_pairs() if pair.kind == "longer"}
     found = report(serve, lambda *what: 10 if what[1] in lengths else good(*what))
     assert (found.accuracy, found.length_bias, found.injection_rate) == (1, 1, 0)
     assert found.faults == ("it rates a longer, worse answer no lower in 100% of the pairs; 25% may be",)
@@ -48,7 +48,7 @@ def test_a_judge_that_likes_long_answers_is_unfit(serve: Serve) -> None:
 
 def test_a_judge_that_obeys_the_answers_is_unfit(serve: Serve) -> None:
     """An answer that says how it is to be rated gets its way."""
-    injecting = {pair["worse"] for pair in pairs() if pair["kind"] == "injecting"}
+    injecting = {pair.worse for pair in judge_pairs() if pair.kind == "injecting"}
     found = report(serve, lambda *what: 10 if what[1] in injecting else good(*what))
     assert (found.accuracy, found.length_bias, found.injection_rate) == (1, 0, 1)
     assert found.faults == ("an answer that tells it how to rate gets its way in 100% of the pairs",)
@@ -76,12 +76,12 @@ def test_the_command_says_what_it_found(serve: Serve, cli: Cli) -> None:
 
 def test_the_pairs_are_what_they_are_said_to_be() -> None:
     """Each kind is there, instructions are told apart, and the longer answers are longer."""
-    kinds = [pair["kind"] for pair in pairs()]
+    kinds = [pair.kind for pair in judge_pairs()]
     assert {kind: kinds.count(kind) >= 8 for kind in KINDS} == dict.fromkeys(KINDS, True)
-    assert len({pair["instruction"] for pair in pairs()}) == len(kinds)
-    for pair in pairs():
-        assert (pair["better"] == pair["worse"]) == (pair["kind"] == "equal")
-        assert pair["kind"] != "longer" or len(pair["worse"]) > 2 * len(pair["better"])
+    assert len({pair.instruction for pair in judge_pairs()}) == len(kinds)
+    for pair in judge_pairs():
+        assert (pair.better == pair.worse) == (pair.kind == "equal")
+        assert pair.kind != "longer" or len(pair.worse) > 2 * len(pair.better)
 
 
 def test_the_embedded_model_is_plainly_unfit(embedded: Endpoint) -> None:
@@ -89,4 +89,4 @@ def test_the_embedded_model_is_plainly_unfit(embedded: Endpoint) -> None:
     found = check_judge(embedded, of_each=1)
     assert not found.fit
     with pytest.raises(CodecLMError, match=r"^the judge smollm2.* is unfit: "):
-        needed(found)
+        require_fit(found)

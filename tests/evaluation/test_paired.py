@@ -10,7 +10,13 @@ import pytest
 
 from codeclm_hf import BadInput
 from codeclm_hf.evaluation.outcomes import OUTCOMES
-from codeclm_hf.evaluation.paired import Agreement, Comparison, agreement, compare, sign_test
+from codeclm_hf.evaluation.paired import (
+    JudgeAgreement,
+    RecoveryDifference,
+    judge_agreement,
+    recovery_difference,
+    sign_test,
+)
 
 SIZES = [80, 218, 252]
 EVALUATIONS = 2_000
@@ -35,19 +41,19 @@ def test_two_candidates_are_compared() -> None:
     """All numbers are of the instructions on which both were judged; turned round, they are mirrored."""
     first, second = judged(("win", "loss", 9), ("tie", "loss", 5), ("loss", "tie", 3), ("tie", "win", 60),
                            ("loss", "loss", 3), (None, "tie", 2), ("tie", None, 1), (None, None, 1))  # fmt: skip
-    found = compare(first, second)
-    assert found == Comparison(
+    found = recovery_difference(first, second)
+    assert found == RecoveryDifference(
         instructions=80, unreadable=4, first_ratio=74 / 80, second_ratio=63 / 80, difference=11 / 80,
         low=found.low, high=found.high, only_first=14, only_second=3, p_value=sign_test(14, 3),
     )  # fmt: skip
-    back = compare(second, dict(reversed(first.items())))
+    back = recovery_difference(second, dict(reversed(first.items())))
     assert (back.difference, back.p_value) == (-found.difference, found.p_value)
     assert (back.low, back.high) == (-found.high, -found.low)
 
 
 def test_the_interval_of_a_difference_is_the_resampled_one() -> None:
     """Half a million drawn resamples of the instructions have the same percentiles, to within one instruction."""
-    found = compare(*judged(("win", "loss", 14), ("loss", "tie", 3), ("tie", "win", 63)))
+    found = recovery_difference(*judged(("win", "loss", 14), ("loss", "tie", 3), ("tie", "win", 63)))
     drawn = np.random.default_rng(0).multinomial(80, [14 / 80, 3 / 80, 63 / 80], 500_000)
     low, high = np.quantile(drawn[:, 0] - drawn[:, 1], [0.025, 0.975], method="inverted_cdf")
     assert abs(found.low * 80 - low) <= 1
@@ -94,7 +100,9 @@ def test_equal_candidates_are_seldom_told_apart(size: int, apart: float) -> None
     )
     false = covered = 0
     for (one, other, rest), here in zip(drawn.tolist(), times.tolist(), strict=True):
-        found = compare(*judged(("tie", "loss", one), ("loss", "win", other), ("tie", "tie", rest)))
+        found = recovery_difference(
+            *judged(("tie", "loss", one), ("loss", "win", other), ("tie", "tie", rest))
+        )
         false += here * (found.p_value <= 0.05)
         covered += here * (not (found.low > 0 or found.high < 0))
     assert false / EVALUATIONS <= 0.06
@@ -103,7 +111,7 @@ def test_equal_candidates_are_seldom_told_apart(size: int, apart: float) -> None
 
 def test_alike_candidates_have_no_interval() -> None:
     """Where no instruction tells the two apart, the p-value is 1 and resampling shows nothing."""
-    same = compare(*judged(("win", "tie", 30), ("loss", "loss", 10)))
+    same = recovery_difference(*judged(("win", "tie", 30), ("loss", "loss", 10)))
     assert (same.difference, same.p_value, same.only_first, same.only_second) == (0, 1, 0, 0)
     assert math.isnan(same.low)
     assert math.isnan(same.high)
@@ -111,11 +119,11 @@ def test_alike_candidates_have_no_interval() -> None:
 
 def test_two_judges_agree_as_published() -> None:
     """Fleiss's example: κ is 0.68 and its standard error 0.088."""
-    found = agreement(*tabled(PSYCHIATRISTS))
+    found = judge_agreement(*tabled(PSYCHIATRISTS))
     assert (found.comparisons, found.agreed, found.unreadable) == (100, 89, 0)
     assert found.kappa == pytest.approx(0.23 / 0.34)
     assert (found.high - found.low) / 2 / 1.959964 == pytest.approx(0.0877, abs=5e-5)
-    turned = agreement(*tabled([list(row) for row in zip(*PSYCHIATRISTS, strict=True)]))
+    turned = judge_agreement(*tabled([list(row) for row in zip(*PSYCHIATRISTS, strict=True)]))
     assert turned.kappa == pytest.approx(found.kappa)
 
 
@@ -126,22 +134,22 @@ def test_the_interval_of_kappa_covers() -> None:
     true, random = (np.trace(shares) - chance) / (1 - chance), np.random.default_rng(0)
     covered = 0
     for drawn in random.multinomial(218, shares.ravel(), EVALUATIONS).reshape(-1, 3, 3).tolist():
-        found = agreement(*tabled(drawn))
+        found = judge_agreement(*tabled(drawn))
         covered += found.low <= true <= found.high
     assert 0.93 <= covered / EVALUATIONS <= 0.97
 
 
 def test_full_agreement_and_none() -> None:
     """κ is 1 where all agree, below 0 where they agree less than by chance, and no number where nothing varies."""
-    assert agreement(*judged(("win", "win", 3), ("loss", "loss", 4))).kappa == 1
-    assert agreement(*judged(("win", "loss", 5), ("loss", "win", 5))).kappa == -1
-    assert agreement(*judged(("win", "loss", 5))).kappa == 0
-    same = agreement(*judged(("tie", "tie", 5), ("tie", None, 2)))
-    assert same == Agreement(5, 2, 5, same.kappa, same.low, same.high)
+    assert judge_agreement(*judged(("win", "win", 3), ("loss", "loss", 4))).kappa == 1
+    assert judge_agreement(*judged(("win", "loss", 5), ("loss", "win", 5))).kappa == -1
+    assert judge_agreement(*judged(("win", "loss", 5))).kappa == 0
+    same = judge_agreement(*judged(("tie", "tie", 5), ("tie", None, 2)))
+    assert same == JudgeAgreement(5, 2, 5, same.kappa, same.low, same.high)
     assert all(map(math.isnan, (same.kappa, same.low, same.high)))
 
 
-@pytest.mark.parametrize("paired", [compare, agreement])
+@pytest.mark.parametrize("paired", [recovery_difference, judge_agreement])
 def test_other_instructions_on_one_side(paired: object) -> None:
     """Sets that differ are refused, with how many and which instructions are on one side alone."""
     assert callable(paired)
@@ -154,7 +162,7 @@ def test_other_instructions_on_one_side(paired: object) -> None:
         paired({"a": "tie"}, {"a": "tie", "z": None})
 
 
-@pytest.mark.parametrize("paired", [compare, agreement])
+@pytest.mark.parametrize("paired", [recovery_difference, judge_agreement])
 def test_outcomes_that_are_none(paired: object) -> None:
     """A word that is no outcome, and nothing that both sides have an outcome for, are refused in words."""
     assert callable(paired)

@@ -17,8 +17,9 @@ from datasets import Dataset, load_dataset
 
 from codeclm_hf import Budget, BudgetSpent, CodecLM, Evaluation, endpoint, schema
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, InProcess
-from codeclm_hf.evaluation.groups import grouped
-from codeclm_hf.evaluation.join import names_of
+from codeclm_hf.evaluation.comparisons import comparisons
+from codeclm_hf.evaluation.groups import group_results
+from codeclm_hf.evaluation.results import EvaluationResults, Models, read_results
 from codeclm_hf.stages.compare import Compare
 from support.command_line import Cli, refused, said
 from support.inputs import tree
@@ -137,10 +138,11 @@ def test_intervals_cover_the_truth_in_200_runs() -> None:
     )
     models = {"candidate": InPlace("able", able), "judge": InPlace("judge", judging(rate))}
     for seed in range(200):
-        rows = Compare(**models, seed=seed).map(asked).to_list()
-        for one in grouped(rows, names_of("use_case")):
-            covered[one["name"]] += one["wilson_low"] <= SKILL[one["name"]] <= one["wilson_high"]
-            ratios[one["name"]] += one["capacity_recovery_ratio"] / 200
+        rows = comparisons(Compare(**models, seed=seed).map(asked))
+        for group in group_results(rows, "use_case"):
+            assert group.name and group.wilson_low is not None and group.wilson_high is not None
+            covered[group.name] += group.wilson_low <= SKILL[group.name] <= group.wilson_high
+            ratios[group.name] += (group.capacity_recovery_ratio or 0) / 200
     assert {topic: covered[topic] >= 180 for topic in SKILL} == dict.fromkeys(SKILL, True), covered
     assert [topic for topic, _ in ratios.most_common()] == list(SKILL)
     assert all(abs(ratios[topic] - skill) < 0.02 for topic, skill in SKILL.items())
@@ -177,13 +179,15 @@ def test_killed_at_random_it_ends_with_the_same_results(
     assert [len(server.asked) for server in models.values()] == before
 
 
-def evaluated(rows: Any, models: dict[str, StandIn], out: Path, **options: Any) -> dict[str, Any]:
+def evaluated(rows: Any, models: dict[str, StandIn], out: Path, **options: Any) -> EvaluationResults:
     """The results of a small benchmark, with what stands in for an endpoint."""
     table = rows if isinstance(rows, Dataset) else Dataset.from_list(rows)
     names = ("candidate", "reference", "judge", "seed", "temperature", "prompts")
     sides = {name: options.pop(name) for name in names if name in options}
     ends = {role: endpoint(server.url) for role, server in models.items() if role not in sides}
-    return Evaluation(**{**ends, **sides}).run(table, out=out, **options)
+    found = Evaluation(**{**ends, **sides}).run(table, out=out, **options)
+    assert read_results(out) == found
+    return found
 
 
 def responses(given: dict[str, str], whose: str = "") -> Dataset:
@@ -200,12 +204,12 @@ def test_responses_that_are_given_are_judged_as_they_are(models: dict[str, Stand
         "reference": responses({"One.": "fair", "Three.": "fair", "Two.": "fair"}),
     }
     found = evaluated(asked, models, tmp_path, **sides)
-    assert (found["overall"]["wins"], found["overall"]["losses"], found["overall"]["not_judged"]) == (1, 1, 2)
-    assert found["without_a_response"] == {"candidate": 1, "reference": 0}
-    assert found["to_other_instructions"] == {"candidate": 1, "reference": 0}
-    assert found["not_judged"]["without_a_response"] == found["not_judged"]["without_an_instruction"] == 1
-    assert found["benchmark"]["repeated"] == 1
-    assert found["models"] == {"candidate": "a-model", "reference": "3 given responses", "judge": "the-judge"}
+    assert (found.overall.wins, found.overall.losses, found.overall.not_judged) == (1, 1, 2)
+    assert found.without_a_response == {"candidate": 1, "reference": 0}
+    assert found.to_other_instructions == {"candidate": 1, "reference": 0}
+    assert found.not_judged.without_a_response == found.not_judged.without_an_instruction == 1
+    assert found.benchmark.repeated == 1
+    assert found.models == Models(candidate="a-model", reference="3 given responses", judge="the-judge")
     assert [len(models[role].asked) for role in ("candidate", "reference")] == [0, 0]
     report = (tmp_path / "README.md").read_text()
     assert "| Three. | there is no candidate response to this instruction" in report
@@ -244,8 +248,8 @@ def test_judgements_that_cannot_be_read_are_counted(
         tgi=False,
     )
     found = evaluated([{"instruction": "One about code."}], models, tmp_path)
-    assert found["overall"]["capacity_recovery_ratio"] is None
-    assert (found["overall"]["ties"], found["not_judged"]["with_an_unreadable_judgement"]) == (0, 1)
+    assert found.overall.capacity_recovery_ratio is None
+    assert (found.overall.ties, found.not_judged.with_an_unreadable_judgement) == (0, 1)
     assert "Nothing could be judged" in (tmp_path / "README.md").read_text()
     assert not (tmp_path / "figures").exists()
 
@@ -273,9 +277,9 @@ def test_groups_are_found_in_the_benchmark(
     found = evaluated(
         table, models, tmp_path, candidate=given, reference=responses({"One.": "fair", "Two.": "fair"})
     )
-    assert (found["by"], [one["name"] for one in found["groups"]]) == (by, names)
+    assert (found.by, [group.name for group in found.groups]) == (by, names)
     assert all(
-        one["comparisons"] == (2 if one["name"] == "b" and by == "skill" else 1) for one in found["groups"]
+        group.comparisons == (2 if group.name == "b" and by == "skill" else 1) for group in found.groups
     )
 
 

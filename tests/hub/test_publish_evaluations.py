@@ -13,7 +13,7 @@ from datasets import Dataset, load_dataset
 from huggingface_hub import HfApi
 
 from codeclm_hf import BadInput, Evaluation, contribute, endpoint, publish, pull
-from codeclm_hf.evaluation.bundle import of_a_version, opened
+from codeclm_hf.evaluation.bundle import of_a_version, read_bundles
 from codeclm_hf.hub.pull_requests import merge
 from support.command_line import Cli, refused, said
 from support.hub_server import Hub
@@ -166,7 +166,7 @@ def test_two_of_one_name_are_refused(evaluated: Callable[..., Path], tmp_path: P
     made = evaluated()
     shutil.copytree(made, tmp_path / "other" / "small")
     with pytest.raises(BadInput, match="two are called small"):
-        opened([made, tmp_path / "other" / "small"])
+        read_bundles([made, tmp_path / "other" / "small"])
 
 
 def test_what_a_stranger_wrote_into_the_manifest_is_left_out() -> None:

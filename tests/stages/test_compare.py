@@ -9,6 +9,7 @@ import pytest
 from datasets import Dataset
 
 from codeclm_hf import endpoint, schema
+from codeclm_hf.evaluation.comparisons import comparisons, with_outcomes
 from codeclm_hf.stages.compare import Compare
 from support.judges import judging, shown
 from support.model_server import StandIn
@@ -25,9 +26,11 @@ def compared(
     serve: Serve, rows: list[dict[str, Any]], judge: Any = None, **more: Any
 ) -> list[dict[str, Any]]:
     server = serve(judge or judging(rate), tgi=False)
-    made = Compare(judge=endpoint(server.url), **more).map(Dataset.from_list(rows))
-    assert made.features == schema.COMPARISONS
-    return made.to_list()
+    judgements = Compare(judge=endpoint(server.url), **more).map(Dataset.from_list(rows))
+    assert judgements.features == schema.JUDGEMENTS
+    table = with_outcomes(judgements, comparisons(judgements))
+    assert table.features == schema.COMPARISONS
+    return table.to_list()
 
 
 def answered(candidate: str | None, reference: str | None) -> dict[str, Any]:

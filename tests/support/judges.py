@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from codeclm_hf.evaluation.judge_check import pairs
+from codeclm_hf.evaluation.judge_check import judge_pairs
 from support.model_server import StandIn
 
 Serve = Callable[..., StandIn]
@@ -16,7 +16,7 @@ Rate = Callable[[str, str, bool], float]
 """(instruction, answer, whether it is shown first) -> the score."""
 
 
-BETTER = {(pair["instruction"], pair["better"]) for pair in pairs()}
+BETTER = {(pair.instruction, pair.better) for pair in judge_pairs()}
 
 
 def shown(asked: str) -> tuple[str, str, str]:

@@ -60,7 +60,7 @@ def dot(put: Callable[[Any, str, Any], None]) -> None:
     put(charts, "drawn", lambda found, drift, wanted: ((file, None) for file in wanted))
     for module in (charts, evaluation_charts):
         put(module, "png", lambda figure: DOT)
-    put(evaluation_charts, "drawn", lambda results: ((file, None) for file in report.PICTURES))
+    put(evaluation_charts, "figures", lambda results: ((file, None) for file in report.PICTURES))
 
 
 def quick_cards(put: Callable[[Any, str, Any], None]) -> None:

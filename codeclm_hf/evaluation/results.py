@@ -1,0 +1,214 @@
+"""The results of an evaluation, as types and as the file `results.json`, which is written and read here alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from codeclm_hf.errors import BadInput
+from codeclm_hf.evaluation.judge_check import JudgeReport
+
+T = TypeVar("T")
+RESULTS = "results.json"
+"""What the file is called in an evaluation's folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """Which model, or whose responses, play which role."""
+
+    candidate: str
+    """Whose Capacity Recovery Ratio is measured."""
+    reference: str
+    """What the candidate is measured against."""
+    judge: str
+    """Who scores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the answers and the judgements were asked for."""
+
+    temperature: float
+    """Of the answers that were asked for; the judge is greedy."""
+    max_new_tokens: int
+    """Most tokens of such an answer."""
+    seed: int
+    """The evaluation's seed."""
+    prompt: str
+    """The hash of the judge's prompt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkSource:
+    """Where the instructions come from."""
+
+    rows: int
+    """Rows of the benchmark."""
+    sources: tuple[str, ...]
+    """Names of files, or `org/name@commit`; the first twenty."""
+    license: str | None
+    """The benchmark's license, where it says one."""
+    repeated: int
+    """Rows that were left out, because their instruction came before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a candidate did on some instructions; a ratio, or an end of its interval, is None where there is no number."""
+
+    instructions: int
+    """How many there are."""
+    not_judged: int
+    """How many of them have no outcome; no other field counts them."""
+    wins: int
+    """Comparisons that the candidate won."""
+    ties: int
+    """Comparisons that nobody won."""
+    losses: int
+    """Comparisons that the reference won."""
+    comparisons: int
+    """The sum of wins, ties and losses."""
+    capacity_recovery_ratio: float | None
+    """(wins + ties) / comparisons, in [0, 1]."""
+    wilson_low: float | None
+    """The low end of the ratio's 95 % interval by Wilson's score."""
+    wilson_high: float | None
+    """Its high end."""
+    bootstrap_low: float | None
+    """The low end of the interval by resampling (BCa)."""
+    bootstrap_high: float | None
+    """Its high end."""
+    order_disagreement: float | None
+    """The share of the comparisons whose two orders do not say the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """What has a name, which stands before all else in JSON."""
+
+    name: str | None
+    """None for what has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group(Result, Named):
+    """How the candidate did on the instructions that have a use case, a skill or a source in common."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotJudged:
+    """How many instructions have no outcome, by the reason."""
+
+    without_a_response: int
+    """A side that brought its responses has none to this instruction."""
+    with_an_unreadable_judgement: int
+    """The judge's answer holds no two scores."""
+    without_an_instruction: int
+    """The benchmark's row has no instruction that can be used."""
+    failed_otherwise: int
+    """A server refused a request or broke on it."""
+
+    @property
+    def summary(self) -> str:
+        """The reasons that occur, as words with commas between them; empty where everything was judged."""
+        return ", ".join(
+            f"{count} {reason.replace('_', ' ')}" for reason, count in asdict(self).items() if count
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResults:
+    """Every number of an evaluation."""
+
+    codeclm_hf: str
+    """The version of codeclm-hf that made them."""
+    models: Models
+    """Who was compared, and who judged."""
+    settings: Settings
+    """How answers and judgements were asked for."""
+    benchmark: BenchmarkSource
+    """Where the instructions come from."""
+    judge: JudgeReport
+    """The check of the judge, which comes before everything else."""
+    overall: Result
+    """Of all instructions together."""
+    by: str | None
+    """What the instructions of a group have in common: one of `comparisons.GROUPINGS`; None where there are no groups."""
+    groups: tuple[Group, ...]
+    """The highest ratio first."""
+    not_judged: NotJudged
+    """Instructions without an outcome."""
+    without_a_response: Mapping[str, int]
+    """By role whose responses were brought: instructions to which there is none."""
+    to_other_instructions: Mapping[str, int]
+    """By role whose responses were brought: responses to other instructions."""
+    usage: tuple[Mapping[str, Any], ...]
+    """Answers and tokens by stage and model."""
+
+
+def results_text(results: EvaluationResults) -> str:
+    """The text of `results.json`."""
+    document = asdict(results)
+    if results.benchmark.license is None:
+        del document["benchmark"]["license"]
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def parse_results(text: str) -> EvaluationResults:
+    """The results in the text of a `results.json`.
+
+    Raises:
+        LookupError, TypeError, ValueError: it is not what `results_text` writes.
+    """
+    document = json.loads(text)
+    return EvaluationResults(
+        models=_fields(Models, document["models"]),
+        codeclm_hf=_typed("codeclm_hf", document["codeclm_hf"], str),
+        settings=_fields(Settings, document["settings"]),
+        benchmark=_fields(BenchmarkSource, {"license": None, **document["benchmark"]}),
+        judge=_fields(JudgeReport, document["judge"]),
+        overall=_fields(Result, document["overall"]),
+        by=_typed("by", document["by"], str | None),
+        groups=tuple(_fields(Group, group) for group in document["groups"]),
+        not_judged=_fields(NotJudged, document["not_judged"]),
+        without_a_response=dict(document["without_a_response"]),
+        to_other_instructions=dict(document["to_other_instructions"]),
+        usage=tuple(document["usage"]),
+    )
+
+
+def read_results(folder: Path) -> EvaluationResults:
+    """The results in a folder that `Evaluation.run` made.
+
+    Raises:
+        BadInput: it is no such folder.
+    """
+    try:
+        return parse_results((folder / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError, LookupError, TypeError) as exc:
+        raise no_evaluation(folder, exc) from exc
+
+
+def no_evaluation(folder: Path, reason: object) -> BadInput:
+    """The error that a folder is not one of an evaluation."""
+    words = " ".join(str(reason).split())
+    return BadInput(f"needs a folder that codeclm-hf evaluate made; {folder} is none ({words})")
+
+
+def _fields(kind: type[T], value: Mapping[str, Any]) -> T:
+    """An instance of a class from the values of its fields."""
+    return kind(**{name: _typed(name, value[name], hint) for name, hint in get_type_hints(kind).items()})
+
+
+def _typed(name: str, value: Any, hint: Any) -> Any:
+    """A value of JSON as a field's type has it."""
+    if hint == tuple[str, ...]:
+        return tuple(_typed(name, item, str) for item in value)
+    allowed = hint | int if float in (hint, *get_args(hint)) else hint
+    if not isinstance(value, allowed):
+        raise TypeError(f"its `{name}` is {value!r}")
+    return value
