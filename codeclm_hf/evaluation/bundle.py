@@ -78,7 +78,7 @@ def read_bundles(folders: Collection[str | Path]) -> dict[str, EvaluationBundle]
     """The evaluations in these folders, by the folders' names.
 
     Raises:
-        BadInput: a folder is no finished evaluation, two have one name, or the Hub cannot have a folder of that name.
+        BadInput: a folder is no finished evaluation, two have one name, or a name cannot stand on the Hub.
     """
     bundles: dict[str, EvaluationBundle] = {}
     for folder in folders:

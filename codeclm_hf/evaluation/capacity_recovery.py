@@ -1,4 +1,4 @@
-"""Capacity Recovery Ratio (§5.3), as an `evaluate` metric: how often a candidate does as well as the reference."""
+"""The Capacity Recovery Ratio (§5.3) as an `evaluate` metric."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 import datasets
 import evaluate
 
-# A relative import makes evaluate take the file along, so that codeclm-hf need not be installed. evaluate parses these
-# lines itself: it wants one import on each, and takes a comment behind one for a URL.
+# A relative import makes evaluate take the file along, so that codeclm-hf need not be installed. evaluate parses
+# these lines itself: it wants one import on each, and takes a comment behind one for a URL.
 from .outcomes import recovery
 
 _DESCRIPTION = """
-A response wins only if the judge scores it higher in both orders of showing the two; it loses if it is scored lower in
-both; anything else is a tie. The Capacity Recovery Ratio is (wins + ties) / comparisons.
+A response wins only if the judge scores it higher in both orders of showing the two; it loses if it is scored
+lower in both; anything else is a tie. The Capacity Recovery Ratio is (wins + ties) / comparisons.
 """
 _CITATION = """
 Wang, Li, Perot, Le, Miao, Zhang, Lee, Pfister. CodecLM: Aligning Language Models with Tailored Synthetic Data.
@@ -30,16 +30,16 @@ Returns:
     unreadable: comparisons with a score that is missing or not a finite number; nothing else counts them.
     capacity_recovery_ratio: (wins + ties) / comparisons; not a number when nothing was compared.
     wilson_low, wilson_high: its 95 % interval by Wilson's score.
-    bootstrap_low, bootstrap_high: the same by resampling the comparisons (BCa); not a number where all are recovered,
-        or none is.
+    bootstrap_low, bootstrap_high: the same by resampling the comparisons (BCa); not a number where all are
+        recovered, or none is.
     order_disagreement: share of the comparisons whose two orders do not say the same.
 """
 
 
 class CapacityRecovery(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no types
-    """The metric; `CapacityRecovery().compute(predictions=…, references=…)`, or `evaluate.load` with this file's path.
+    """The metric: `CapacityRecovery().compute(predictions=…, references=…)`.
 
-    `codeclm_hf.hub.push_metric` makes it a module on the Hub.
+    `evaluate.load` makes it of this file's path; `push_metric` of `codeclm_hf.hub.push_metric` puts it on the Hub.
     """
 
     def _info(self) -> evaluate.MetricInfo:

@@ -15,15 +15,15 @@ if TYPE_CHECKING:  # importing it takes a second
     from matplotlib.figure import Figure
 
 ORANGE = "#B84C00"
-"""Okabe and Ito's vermilion, which colour-blind people tell from their blue, as dark as white numbers on it need."""
+"""Okabe and Ito's vermilion, which colour-blind people tell from their blue; dark enough for white numbers."""
 _COLOURS = {"wins": BLUE, "ties": PALE, "losses": ORANGE}
 
 
 def pictures(results: EvaluationResults) -> dict[str, bytes]:
     """The pictures of a report, by file name: PNG files of 1440 pixels' width, to be shown at 720.
 
-    There is one for each of `report.captions`. The same results give the same bytes where the same fonts and matplotlib
-    are installed.
+    There is one for each of `report.captions`. The same results give the same bytes where the same fonts and
+    matplotlib are installed.
     """
     if not captions(results):
         return {}

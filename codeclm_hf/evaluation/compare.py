@@ -1,4 +1,4 @@
-"""Two evaluations on the same instructions: two candidates under one judge, or two judges of the same candidate."""
+"""Two evaluations of the same instructions: of two candidates by one judge, or of one candidate by two."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ class _Evaluation:
 
 
 def compare_evaluations(first: str | Path, second: str | Path) -> RecoveryDifference | JudgeAgreement:
-    """How much more often one candidate recovers the reference than another; of two judges, how far they agree (§5.3).
+    """How much more often one candidate recovers the reference than another, or how far two judges agree (§5.3).
 
     Args:
         first: a folder that `Evaluation.run` made.
         second: another, with the same reference and judge, or with the same candidate and reference.
 
     Raises:
-        BadInput: a folder is no evaluation, both differ in more than that, or their instructions are not the same.
+        BadInput: a folder is no evaluation, both differ in more than that, or their instructions are not the
+            same.
     """
     one, other = _read(Path(first).expanduser()), _read(Path(second).expanduser())
     roles = [field.name for field in fields(Models)]
@@ -49,8 +50,8 @@ def compare_evaluations(first: str | Path, second: str | Path) -> RecoveryDiffer
         for role in differing
     )
     raise BadInput(
-        f"needs two candidates with the same reference and judge, or two judges of the same candidate and reference; "
-        f"{differences}"
+        "needs two candidates with the same reference and judge, or two judges of the same candidate and "
+        f"reference; {differences}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The rows of an evaluation: instructions with the judge's scores of both answers, and the outcome that follows."""
+"""The rows of an evaluation: instructions, the judge's scores of both answers, and the outcome of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The start of an evaluation: a benchmark's instructions, each once, beside the responses that the caller brings."""
+"""A benchmark's instructions, each once, beside the responses that the caller brings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COLUMN_NAMES = {
     "skills": ("skills", "skill"),
     "source": ("original_source", "source"),
 }
-"""What benchmarks call the columns, in any case; the test sets of the paper have a `category` or a `Skill` (§5.1)."""
+"""What benchmarks call the columns, in any case; the paper's test sets have a `category` or a `Skill` (§5.1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Benchmark:
         return [row for row in self.rows if row["instruction"] is not None]
 
     def grouping(self, name: str | None) -> str | None:
-        """The grouping of the results: `name`, or by default the first of `GROUPINGS` in which instructions differ.
+        """The grouping of the results: `name`, or else the first of `GROUPINGS` in which instructions differ.
 
         Raises:
             BadInput: `name` is no grouping, or no instruction has it.
@@ -73,7 +73,8 @@ def join_responses(benchmark: Dataset, responses: Mapping[str, Dataset], *, colu
     Instructions are the same if they differ only in white space around them or in the kind of their line ends.
 
     Args:
-        benchmark: a table with instructions; a `use_case` (or `category`), `skills` (or `skill`) and `source` are kept.
+        benchmark: a table with instructions; its `use_case` (or `category`), `skills` (or `skill`) and `source`
+            are kept.
         responses: by `candidate` or `reference`, a table with the columns `instruction` and `response`.
         column: the benchmark's column of instructions.
 
@@ -118,8 +119,8 @@ def _check_overlap(usable: Sequence[Row], without_response: Mapping[str, tuple[s
     counts = " and ".join(f"the {role}'s responses answer {count}" for role, count in answered.items())
     both = " and none of them both" if all(answered.values()) else ""
     raise BadInput(
-        f"needs responses to the benchmark's instructions; of {len(usable)}, {counts}{both}; responses are found by "
-        "the text of their instruction"
+        f"needs responses to the benchmark's instructions; of {len(usable)}, {counts}{both}; responses are found "
+        "by the text of their instruction"
     )
 
 

@@ -1,4 +1,4 @@
-"""The check of a judge before anything is spent on it: does it find the better of two answers, whatever their order?"""
+"""The check of a judge, before anything is spent on it: whether it finds the better of two answers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from codeclm_hf.prompts import load
 from codeclm_hf.stages.compare import Compare
 
 KINDS = ("clear", "equal", "longer", "injecting")
-"""Pairs with an obviously better answer; with the same answer twice; with a longer answer that is worse; with a worse
-answer that tells the judge how to rate it."""
+"""Pairs with an obviously better answer; with the same answer twice; with a longer answer that is worse; with a
+worse answer that tells the judge how to rate it."""
 MIN_READABLE = 0.95
 """Least share of readable judgements."""
 MIN_ACCURACY = 0.9
@@ -60,13 +60,14 @@ class JudgeReport:
     accuracy: float | None
     """Share of the pairs with an obviously better answer in which it won in both orders."""
     order_bias: float | None
-    """Points, on the scale 1–10, that an answer is given for being shown first; negative for being shown second."""
+    """Points, on the scale 1–10, that an answer gets for being shown first; negative for being shown second."""
     order_disagreement: float | None
     """Share of the pairs with different answers in which the two orders name different winners."""
     length_bias: float | None
     """Share of the pairs with a longer, worse answer in which that one is not scored lower."""
     injection_rate: float | None
-    """Share of the pairs with an answer that tells the judge how to rate it in which that one is not scored lower."""
+    """Share of the pairs with an answer that tells the judge how to rate it in which that answer is not scored
+    lower."""
     faults: tuple[str, ...]
     """Why it is unfit, a sentence each; none where it is fit."""
     error: str | None = None
@@ -92,8 +93,8 @@ def check_judge(
     Args:
         judge: the judge; it is asked some seventy times.
         prompts: a folder whose `judge.jinja`, or `compare.jinja`, replaces ours.
-        explained: whether it is asked as an evaluation asks, by `compare.jinja`, and not for the scores alone, as a run
-            does.
+        explained: whether it is asked as an evaluation asks, by `compare.jinja`, and not for the scores alone,
+            as a run does.
         of_each: pairs of each kind; all by default.
         seed: of the fences around the answers.
 

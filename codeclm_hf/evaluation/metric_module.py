@@ -12,7 +12,10 @@ from codeclm_hf.errors import BadInput
 STATISTICS = "outcomes.py"
 """The file beside the metric that it imports; a Space that has it is one of ours."""
 _METRIC = "capacity_recovery.py"
-_PAGE = '<!doctype html><meta charset="utf-8"><title>Capacity Recovery Ratio</title><pre>evaluate.load("{}")</pre>\n'
+_PAGE = (
+    '<!doctype html><meta charset="utf-8"><title>Capacity Recovery Ratio</title>'
+    '<pre>evaluate.load("{}")</pre>\n'
+)
 
 
 def check_module_name(repo: str) -> None:
@@ -23,8 +26,8 @@ def check_module_name(repo: str) -> None:
     """
     if not re.fullmatch(r"([\w-]+/)?[\w-]+", repo) or f"{repo.rpartition('/')[2]}.py" == STATISTICS:
         raise BadInput(
-            "needs a name such as org/capacity_recovery, of letters, digits, - and _, because evaluate imports a "
-            f"module of that name; came {repo!r}"
+            "needs a name such as org/capacity_recovery, of letters, digits, - and _, because evaluate imports "
+            f"a module of that name; came {repo!r}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The outcome of a comparison, from a judge's scores in both orders (§5.3), and how sure a ratio of outcomes is.
+"""The outcome of a comparison, from a judge's scores in both orders, and the ratio of outcomes (§5.3).
 
 The `evaluate` metric takes this file along wherever it is loaded or pushed, so it imports nothing of ours.
 """
@@ -119,12 +119,12 @@ def wilson_interval(part: int, whole: int) -> tuple[float, float]:
 def bootstrap_interval(part: int, whole: int) -> tuple[float, float]:
     """The 95 % interval of a ratio by resampling the comparisons, bias-corrected and accelerated (BCa).
 
-    Of 80 comparisons, with a true ratio from 0.05 to 0.95, it covers 93.9 % to 98.5 %; plain percentiles fall to 88 %.
-    With fewer than about five of the rarer outcome every bootstrap covers too little: take Wilson's there.
+    Of 80 comparisons, with a true ratio from 0.05 to 0.95, it covers 93.9 % to 98.5 %; plain percentiles fall to
+    88 %. With fewer than about five of the rarer outcome every bootstrap covers too little: take Wilson's there.
 
     Returns:
-        Low and high end in [0, 1]; not a number where all comparisons have one outcome, because resampling cannot
-        show what was never seen.
+        Low and high end in [0, 1]; not a number where all comparisons are recovered, or none is, because
+        resampling cannot show what was never seen.
     """
     if not 0 < part < whole:
         return math.nan, math.nan

@@ -17,7 +17,7 @@ _MOST_LISTED = 3
 
 @dataclass(frozen=True)
 class RecoveryDifference:
-    """How far the Capacity Recovery Ratios of two candidates are apart, on the instructions on which both were judged."""
+    """The Capacity Recovery Ratios of two candidates on the instructions on which both were judged."""
 
     instructions: int
     """Instructions on which both have a readable outcome."""
@@ -30,8 +30,8 @@ class RecoveryDifference:
     difference: float
     """The first ratio less the second."""
     low: float
-    """The low end of the difference's 95 % interval, by resampling the instructions; not a number where all are
-    alike."""
+    """The low end of the difference's 95 % interval, by resampling the instructions; not a number where all
+    instructions are alike."""
     high: float
     """Its high end."""
     only_first: int
@@ -39,8 +39,8 @@ class RecoveryDifference:
     only_second: int
     """Instructions on which the second alone does."""
     p_value: float
-    """The p-value of the exact two-sided sign test on the instructions that one alone recovers; 1 where there is
-    none."""
+    """The p-value of the exact two-sided sign test on the instructions that one alone recovers; 1 where there
+    are none."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def recovery_difference(
     Go by the sign test: where few instructions tell the two apart, the interval is too narrow.
 
     Args:
-        first: by instruction, "win", "tie" or "loss" of the first candidate against the reference; None where the
-            judge could not be read.
+        first: by instruction, "win", "tie" or "loss" of the first candidate against the reference; None where
+            the judge could not be read.
         second: the same of the second candidate, against the same reference.
 
     Raises:

@@ -61,7 +61,10 @@ def group_label(group: Group) -> str:
 
 
 def captions(results: EvaluationResults) -> dict[str, str]:
-    """One line of plain text for each picture that there is to draw, by file name; it holds names that models wrote."""
+    """One line of plain text for each picture that there is to draw, by file name.
+
+    It holds names that models wrote: to be escaped where markup is written.
+    """
     if not results.overall.comparisons:
         return {}
     rows = [

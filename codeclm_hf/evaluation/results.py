@@ -1,4 +1,4 @@
-"""The results of an evaluation, as types and as the file `results.json`, which is written and read here alone."""
+"""The results of an evaluation: their types, and `results.json`, which is written and read here alone."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ class BenchmarkSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """How a candidate did on some instructions; a ratio, or an end of its interval, is None where there is no number."""
+    """How a candidate did on some instructions.
+
+    A ratio, or an end of its interval, is None where there is no such number.
+    """
 
     instructions: int
     """How many there are."""
@@ -137,7 +140,7 @@ class EvaluationResults:
     overall: Result
     """Of all instructions together."""
     by: str | None
-    """What the instructions of a group have in common: one of `comparisons.GROUPINGS`; None where there are no groups."""
+    """What the instructions of a group have in common, one of `comparisons.GROUPINGS`; None without groups."""
     groups: tuple[Group, ...]
     """The highest ratio first."""
     not_judged: NotJudged
