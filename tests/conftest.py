@@ -36,10 +36,21 @@ from support.clock import FastClock
 from support.command_line import cli
 from support.inputs import SEEDS
 from support.model_server import TEMPLATE, StandIn
-from support.run_directories import dot, quick_cards
+from support.shortcuts import one_pixel_pictures, quick_yaml
 from support.world import World, answers
 
 __all__ = ["cli"]
+
+TESTS = Path(__file__).parent
+STACK = ("builders", "exports", "hub", "run",
+         "card/test_card.py", "card/test_card_text.py", "card/test_check.py", "card/test_figures.py",
+         "card/test_gallery.py", "cli/test_cli.py", "cli/test_hub.py", "e2e/test_notebook.py", "e2e/test_readme.py",
+         "endpoints/test_connect.py", "endpoints/test_local.py", "evaluation/test_capacity_recovery.py",
+         "evaluation/test_compare.py", "evaluation/test_run.py", "stages/test_augment.py", "stages/test_chain.py",
+         "stages/test_compare.py", "stages/test_processes.py", "stages/test_stage.py", "stages/test_tailor.py",
+         "support/test_hub_http.py", "support/test_hub_server.py")  # fmt: skip
+"""Where tests are marked `stack`: they touch what datasets, huggingface_hub, transformers, evaluate or text-generation
+do, and so are run with the newest of them as well."""
 
 
 datasets.disable_progress_bars()
@@ -53,6 +64,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "filterwarnings", "ignore:Use 'content=<...>' to upload raw:DeprecationWarning:httpx2"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark `stack` what lies in STACK."""
+    folders = [TESTS / name for name in STACK]
+    if gone := [str(folder) for folder in folders if not folder.exists()]:
+        raise pytest.UsageError(f"STACK in tests/conftest.py names {', '.join(gone)}, which is not there")
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in folders):
+            item.add_marker(pytest.mark.stack)
 
 
 @pytest.fixture(autouse=True)
@@ -73,11 +94,11 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def quick_cards_and_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_yaml_and_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Quick YAML, and pictures of a pixel, except in tests marked `pictures`: to draw a card's takes a second."""
-    quick_cards(monkeypatch.setattr)
+    quick_yaml(monkeypatch.setattr)
     if request.node.get_closest_marker("pictures") is None:
-        dot(monkeypatch.setattr)
+        one_pixel_pictures(monkeypatch.setattr)
 
 
 @pytest.fixture

@@ -7,9 +7,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +22,7 @@ from codeclm_hf.builders import SeedInstructions, formats, load_metadata, load_s
 from codeclm_hf.builders.seed_pass import key_of
 from codeclm_hf.errors import BadInput
 from codeclm_hf.schema import SEEDS
+from support.hub_server import Hub
 
 TEXTS = ["Write a haiku about rain.", "Erkläre, was ein Atom ist.", 'Say "hi", then\nstop. \u2028 🌧']
 
@@ -371,69 +369,26 @@ def test_local_name_wins_over_the_hub(tmp_path: Path, monkeypatch: pytest.Monkey
         load_seeds("org/name", revision="v1")
 
 
-class NoSuchRepo(BaseHTTPRequestHandler):
-    def do_HEAD(self) -> None:
-        self.send_response(404)
-        self.send_header("X-Error-Code", "RepoNotFound")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_GET = do_HEAD
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def empty_hub() -> Iterator[str]:
-    """A Hub that has nothing."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), NoSuchRepo) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-# the Hub client waits 23 s over its retries, which shows nothing
-HUB_PROGRAM = """
-import sys, time
-time.sleep = lambda seconds: None
-from codeclm_hf.builders import load_seeds
-from codeclm_hf.errors import BadInput
-try:
-    load_seeds(sys.argv[1], revision="v9")
-except BadInput as exc:
-    print(exc)
-"""
-
-
-def ask_hub(endpoint: str, source: str, home: Path) -> str:
-    kept = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
-    env = kept | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home)}
-    program = [sys.executable, "-c", HUB_PROGRAM, source]
-    return subprocess.run(
-        program, env=env, cwd=home, check=True, capture_output=True, text=True, timeout=120
-    ).stdout
-
-
 @pytest.mark.parametrize("source", ["org/none", "none"])
-def test_unknown_hub_id(tmp_path: Path, empty_hub: str, source: str) -> None:
+def test_unknown_hub_id(hub: Hub, source: str) -> None:
     """An id that the Hub does not know is refused in one line with its name and revision."""
-    said = ask_hub(empty_hub, source, tmp_path)
-    assert said.startswith(
+    with pytest.raises(BadInput) as refused:
+        load_seeds(source, revision="v9")
+    text = str(refused.value)
+    assert text.startswith(
         f"needs a file, a folder or a Hub data set; there is no `{source}` here, and the Hub's"
     )
-    assert "doesn't exist" in said
-    assert said.endswith("the revision (`v9`)\n")
-    assert said.count("\n") == 1
+    assert "doesn't exist" in text
+    assert text.endswith("the revision (`v9`)")
+    assert "\n" not in text
 
 
-def test_unreachable_hub(tmp_path: Path) -> None:
+def test_unreachable_hub(hub: Hub) -> None:
     """A Hub that does not answer is a refusal in one line too."""
-    said = ask_hub("http://127.0.0.1:9", "org/none", tmp_path)
-    assert "Couldn't reach 'org/none' on the Hub" in said
-    assert said.count("\n") == 1
+    hub.script = lambda seen: "drop"
+    with pytest.raises(BadInput, match="Couldn't reach 'org/none' on the Hub") as refused:
+        load_seeds("org/none", revision="v9")
+    assert "\n" not in str(refused.value)
 
 
 MEMORY_PROGRAM = """

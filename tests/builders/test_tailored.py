@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,8 @@ from codeclm_hf.builders import Tailored, load_seeds
 from codeclm_hf.endpoints.journal_db import JournalFile
 from codeclm_hf.stages import stage
 from support.inputs import SEEDS
+from support.killed_processes import exit_codes
 from support.model_server import StandIn
-from support.prepare_process import Preparer
 from support.world import World, answers
 
 SMALL = {"num_instructions": 10, "num_metadata": 4}
@@ -46,14 +46,6 @@ WorldOf = Callable[..., Servers]
 def servers(world_of: WorldOf) -> Servers:
     """A strong and a target chat server."""
     return world_of(tgi=False)
-
-
-@pytest.fixture(scope="module")
-def preparer() -> Iterator[Preparer]:
-    """Other processes that prepare data sets."""
-    preparer = Preparer()
-    yield preparer
-    preparer.close()
 
 
 def connected(servers: Servers) -> dict[str, Any]:
@@ -231,7 +223,7 @@ POINTS = [1, 7, 30, "when the tables are written"]
 
 
 def test_killed_and_called_again_it_goes_on(
-    servers: Servers, world_of: WorldOf, seeds: Dataset, seeds_file: Path, tmp_path: Path, preparer: Preparer
+    servers: Servers, world_of: WorldOf, seeds: Dataset, seeds_file: Path, tmp_path: Path
 ) -> None:
     """SIGKILL costs what was on its way; nothing half-made is loaded, and the tables are an undisturbed run's."""
     undisturbed = world_of(tgi=False)
@@ -239,7 +231,7 @@ def test_killed_and_called_again_it_goes_on(
     job = {"strong": servers[0].url, "target": servers[1].url, "seeds": str(seeds_file), **SMALL}
     cache = tmp_path / "cache"
     for point in POINTS:
-        assert preparer.prepare({**job, "cache_dir": str(cache), "dies": point}) == [-9]
+        assert exit_codes({**job, "cache_dir": str(cache), "dies": point}) == [-9]
         with pytest.raises(FileNotFoundError, match="download_and_prepare"):
             builder_of(servers, seeds_file, cache).as_dataset()
     journal = cache / "tailored" / "journal.sqlite"
@@ -252,12 +244,10 @@ def test_killed_and_called_again_it_goes_on(
     assert files == {"dataset_info.json", *(f"tailored-{name}.arrow" for name in schema.TABLES)}
 
 
-def test_no_answer_that_was_kept_is_asked_again(
-    servers: Servers, seeds_file: Path, tmp_path: Path, preparer: Preparer
-) -> None:
+def test_no_answer_that_was_kept_is_asked_again(servers: Servers, seeds_file: Path, tmp_path: Path) -> None:
     """After a kill, the call asks what the journal lacks of all that there is to ask."""
     job = {"strong": servers[0].url, "target": servers[1].url, "seeds": str(seeds_file), **SMALL}
-    assert preparer.prepare({**job, "cache_dir": str(tmp_path), "dies": 20}) == [-9]
+    assert exit_codes({**job, "cache_dir": str(tmp_path), "dies": 20}) == [-9]
     journal = tmp_path / "tailored" / "journal.sqlite"
     had, before = kept(journal), asked(servers)
     assert had > 0
@@ -266,13 +256,13 @@ def test_no_answer_that_was_kept_is_asked_again(
 
 
 def test_two_at_once_do_not_hurt_each_other(
-    servers: Servers, world_of: WorldOf, seeds_file: Path, tmp_path: Path, preparer: Preparer
+    servers: Servers, world_of: WorldOf, seeds_file: Path, tmp_path: Path
 ) -> None:
     """Of the same settings the second waits and finds the tables; of other settings each makes its own."""
     cache, others = tmp_path / "cache", world_of(tgi=False)
     job = {"strong": servers[0].url, "target": servers[1].url, "seeds": str(seeds_file), **SMALL}
     jobs = [{**job, "cache_dir": str(cache), "threshold": threshold} for threshold in (0, 0, 3, 3)]
-    assert preparer.prepare(*jobs) == [0, 0, 0, 0]
+    assert exit_codes(*jobs) == [0, 0, 0, 0]
     alone = 0
     for threshold in (0, 3):
         expected = run(
@@ -321,15 +311,15 @@ def test_forced_it_asks_for_all_anew(servers: Servers, seeds: Dataset, tmp_path:
 
 @pytest.mark.parametrize("point", ["when the old tables are away", "while the old tables are deleted"])
 def test_killed_while_it_replaces_tables(
-    servers: Servers, seeds_file: Path, tmp_path: Path, preparer: Preparer, point: str
+    servers: Servers, seeds_file: Path, tmp_path: Path, point: str
 ) -> None:
     """A forced call that is killed leaves the old tables or none, and the same call goes on without asking again."""
     job = {"strong": servers[0].url, "target": servers[1].url, "seeds": str(seeds_file), **SMALL}
     forced = {**job, "cache_dir": str(tmp_path), "mode": "force_redownload"}
     old = rows(prepared(servers, seeds_file, tmp_path).as_dataset())
-    assert preparer.prepare({**forced, "dies": 20}) == [-9]
+    assert exit_codes({**forced, "dies": 20}) == [-9]
     assert rows(builder_of(servers, seeds_file, tmp_path).as_dataset()) == old
-    assert preparer.prepare({**forced, "dies": point}) == [-9]
+    assert exit_codes({**forced, "dies": point}) == [-9]
     count = asked(servers)
     with pytest.raises(FileNotFoundError, match="download_and_prepare"):
         builder_of(servers, seeds_file, tmp_path).as_dataset()

@@ -16,7 +16,8 @@ from codeclm_hf.hub.publish import publish
 from codeclm_hf.hub.pull import pull
 from codeclm_hf.run import directory
 from support.hub_server import Hub
-from support.run_directories import DOT, REPO, repo, run_directory_of
+from support.run_directories import REPO, repo, run_directory_of
+from support.shortcuts import ONE_PIXEL
 
 pytestmark = pytest.mark.usefixtures("token")
 OF_A_RUN = {"use-cases.png", "skills.png", "gap.png", "iterations.png"}
@@ -67,7 +68,7 @@ def test_a_version_has_its_pictures(hub: Hub, tmp_path: Path) -> None:
     publish(run_directory_of(tmp_path / "run", ["one", "two"]), REPO)
     assert on_hub(hub) == OF_A_RUN
     assert len(repo(hub).log()) == 2
-    assert Path(hf_hub_download(REPO, "figures/gap.png", repo_type="dataset")).read_bytes() == DOT
+    assert Path(hf_hub_download(REPO, "figures/gap.png", repo_type="dataset")).read_bytes() == ONE_PIXEL
     pull(REPO, tmp_path / "pulled")
     assert in_folder(tmp_path / "pulled") == OF_A_RUN
 
@@ -93,7 +94,7 @@ def test_pictures_that_are_not_ours_stay(hub: Hub, tmp_path: Path) -> None:
     """A picture that people put beside ours on the Hub is in the next version too."""
     run = run_directory_of(tmp_path / "run", ["one"])
     publish(run, REPO)
-    theirs = CommitOperationAdd("figures/team.png", DOT)
+    theirs = CommitOperationAdd("figures/team.png", ONE_PIXEL)
     HfApi().create_commit(REPO, [theirs], repo_type="dataset", commit_message="The team")
     publish(run_directory_of(run, ["one", "two"]), REPO)
     assert repo(hub).files("main").keys() >= {"figures/team.png", "figures/gap.png"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,9 +13,8 @@ from typing import Any
 import pytest
 from datasets import load_dataset
 
-from support import warm_process
 from support.command_line import Cli
-from support.command_process import cli, command, refused
+from support.command_process import cli, command, refused, start
 from support.model_server import StandIn
 
 WorldOf = Callable[..., tuple[StandIn, StandIn]]
@@ -276,7 +274,7 @@ def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(
 
     strong.answer = interrupt
     words = [*typed, "--strong", servers[0].url, "--target", servers[1].url, "--concurrency", 1]
-    process = warm_process.Running(warm_process.command(), words, os.environ)
+    process = start(*words)
     _, err = process.communicate()
     assert process.returncode == 130, err
     assert "run the same command again to go on" in err.splitlines()[-1]

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 from codeclm_hf.endpoints.journal import Journal
-from support import warm_process
-from support.command_process import cli, command, refused
+from support.command_process import cli, command, refused, start
 from support.counted_endpoint import MANY, Counter, ask
 from support.inputs import SEEDS
 
@@ -56,12 +55,10 @@ def test_export_beside_a_run(running: Journal, tmp_path: Path) -> None:
     assert [row["stage"] for row in rows] == ["judge"] * 200 + ["decode"] * 20 + [""]
     assert rows[0]["request"] == MANY[0].as_dict()
     assert rows[-1]["completion"]["text"] == "ü"
-    reading, writing = os.pipe()
-    with open(reading, "rb") as reader:
-        with open(writing, "wb") as out:
-            process = warm_process.Running(
-                warm_process.command(), ["journal", "export", tmp_path], os.environ, out
-            )
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    process = start("journal", "export", tmp_path, stdout=pipe)
+    with open(pipe, "rb") as reader:
         assert json.loads(reader.readline()) == rows[0]
     assert (process.communicate()[1], process.returncode) == ("", 0)
 
@@ -69,11 +66,8 @@ def test_export_beside_a_run(running: Journal, tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_an_export_that_cannot_be_written_is_one_line(running: Journal, tmp_path: Path) -> None:
     """A full disk under the output is said, with an exit code."""
-    with open("/dev/full", "w") as full:
-        process = warm_process.Running(
-            warm_process.command(), ["journal", "export", tmp_path], os.environ, full
-        )
-        _, err = process.communicate()
+    process = start("journal", "export", tmp_path, stdout=Path("/dev/full"))
+    _, err = process.communicate()
     assert process.returncode == 1
     assert re.fullmatch(
         r"error: the export cannot be written \(No space left on device\); it is not whole\n", err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
 import subprocess
@@ -17,12 +16,13 @@ from typing import Any
 
 import pytest
 
-from support import warm_process
+from support import command_process
 from support.inputs import tree
 from support.model_server import StandIn
+from support.processes import Process
 
 WorldOf = Callable[..., tuple[StandIn, StandIn]]
-KILLS = 20
+KILLS = 12
 LANES = 2
 SLOTS = 4
 
@@ -62,8 +62,8 @@ class Lane:
                 return 0
             return int(db.execute("SELECT count(*) FROM answers").fetchone()[0])
 
-    def start(self) -> warm_process.Running:
-        return warm_process.Running(warm_process.command(), self._words, os.environ)
+    def start(self) -> Process:
+        return command_process.start(*self._words)
 
     def finish(self) -> None:
         process = self.start()
@@ -84,10 +84,10 @@ class Lane:
             while any(server.in_flight for server in self.servers):
                 self._changed.wait(0.01)
 
-    def wait_for(self, served: int, process: warm_process.Running) -> None:
+    def wait_for(self, served: int, process: Process) -> None:
         """Until so many answers were given, or the process has ended by itself."""
         with self._changed:
-            while self.served < served and process.poll() is None:
+            while self.served < served and process.returncode is None:
                 self._changed.wait(0.1)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from support import readme, warm_process
+from support import command_process, readme
 from support.hub_server import Hub
 from support.judges import good, judging
 from support.world import World, answers
@@ -49,18 +49,18 @@ def test_every_block_runs_in_order(
     shutil.copy(seeds_file, tmp_path / "benchmark.jsonl")
     used, commands = set(), tmp_path / "bin"
     commands.mkdir()
-    warm_process.command().script(commands / "codeclm-hf")
-    for block in readme.blocks():
-        if block.content.startswith(tuple(NOT_RUN)):
-            continue
-        assert block.info in readme.RUN, f"say in NOT_RUN why this block is not run:\n{block.content}"
-        if (tmp_path / "my-set").exists():
-            here[ROW] = pl.read_parquet(tmp_path / "my-set" / "data" / "default" / "*.parquet")["id"][0]
-        code = block.content
-        used |= {written for written in here if written in code}
-        for written, found in here.items():
-            code = code.replace(written, found)
-        readme.run(code, block.info, tmp_path, commands)
+    with command_process.script(commands / "codeclm-hf"):
+        for block in readme.blocks():
+            if block.content.startswith(tuple(NOT_RUN)):
+                continue
+            assert block.info in readme.RUN, f"say in NOT_RUN why this block is not run:\n{block.content}"
+            if (tmp_path / "my-set").exists():
+                here[ROW] = pl.read_parquet(tmp_path / "my-set" / "data" / "default" / "*.parquet")["id"][0]
+            code = block.content
+            used |= {written for written in here if written in code}
+            for written, actual in here.items():
+                code = code.replace(written, actual)
+            readme.run(code, block.info, tmp_path, commands)
     assert used == set(here)
     assert sorted(hub.repos["datasets", "org/my-set"].tags) == ["v1.0.0", "v1.1.0", "v1.2.0", "v1.2.1"]
     assert "evaluations/after/README.md" in hub.repos["datasets", "org/my-set"].files("main")

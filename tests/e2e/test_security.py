@@ -26,7 +26,7 @@ from datasets import Dataset
 from codeclm_hf import BadInput, CodecLM, GenerationRequest, Message, endpoint
 from codeclm_hf.endpoints import http, transport
 from codeclm_hf.errors import AccessDenied, CodecLMError, UnreadableAnswer
-from support import warm_process
+from support import command_process
 from support.inputs import SEEDS
 from support.model_server import StandIn
 from support.world import World, answers
@@ -199,7 +199,7 @@ def test_the_hub_token_leaves_only_where_it_is_sent(
     """`HF_TOKEN` in the environment reaches no server of a run, but the one it is given to by its name."""
     words = [word for role, each in roles.items() for word in (f"--{role}", each.url)]
     words += ["--strong-key-env", "HF_TOKEN"] if asked_for else []
-    result = warm_process.run([*small, *words], os.environ | {"HF_TOKEN": "hf_s3cret"})
+    result = command_process.cli(*small, *words, HF_TOKEN="hf_s3cret")
     assert result.returncode == 0, result.stderr
     assert all(each.asked for each in roles.values())
     assert [role for role, each in roles.items() if each.saw("hf_s3cret")] == (

@@ -63,9 +63,9 @@ def test_the_whole_method_runs_on_it_and_replays(model: Endpoint, tmp_path: Path
         strong=model, target=model, iterations=2, threshold=0.1, scoring="expected", max_new_tokens=24
     )
     metadata = [{"use_case": "travel planning", "skills": ["route finding"]}]
-    arguments = {"metadata": metadata, "out": tmp_path, "num_instructions": 2, "num_metadata": 1}
+    arguments = {"metadata": metadata, "out": tmp_path, "num_instructions": 1, "num_metadata": 1}
     tables = codec.run(**arguments)  # type: ignore[arg-type]
-    assert len(set(tables["trace"]["root_id"])) == 2
+    assert len(set(tables["trace"]["root_id"])) == 1
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")}
     assert before
     codec.run(**arguments)  # type: ignore[arg-type]
@@ -99,12 +99,12 @@ def llama_cpp() -> Iterator[str]:
 
 def test_a_llama_cpp_server_and_the_embedded_model_do_the_same_stage(model: Endpoint, llama_cpp: str) -> None:
     """Over HTTP and inside the process one stage has rows of one form, and the token of a grammar's answer counts."""
-    seeds = Dataset.from_dict({"instruction": ["Plan a weekend in Rome.", "Write a haiku about rain."]})
+    seeds = Dataset.from_dict({"instruction": ["Plan a weekend in Rome."]})
     served = endpoint(llama_cpp)
     assert served.identity != model.identity  # by HTTP nobody tells which bytes are served
     for strong in (served, model):
         table = Encode(strong=strong).map(seeds)
-        assert table["error"][:] == [None, None]
+        assert table["error"][:] == [None]
         assert all(1 <= len(skills) <= 3 for skills in table["skills"])
     assert ask(served, temperature=0.0, top_logprobs=3).top_logprobs  # type: ignore[attr-defined]
     with pytest.raises(BadInput, match="needs a TGI server"):
@@ -150,11 +150,3 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path.write_text("not a model")
     with pytest.raises(BadInput, match="needs a GGUF model"):
         endpoint(f"local:{path}")
-
-
-def test_a_seed_table_of_a_real_model_is_encoded(model: Endpoint) -> None:
-    """The three worked examples are enough for a 135M model to answer in form."""
-    codec = CodecLM(strong=model, target=model)
-    (row,) = codec.encode.map(Dataset.from_dict({"instruction": ["Plan a weekend in Rome."]})).to_list()
-    assert row["error"] is None
-    assert 1 <= len(row["skills"]) <= 3

@@ -20,7 +20,7 @@ from codeclm_hf.hub.publish import Published, publish
 from codeclm_hf.hub.version import Version
 from codeclm_hf.run import directory as run_directory
 from support.hub_server import Commit, Fault, Hub, Repo, Seen, User
-from support.publish_process import Publisher, warm_of
+from support.publish_process import Publisher
 from support.run_directories import run_directory_of
 
 NAME = "me/tailored"
@@ -148,8 +148,7 @@ def write_together(hub: Hub, folder: Path) -> list[Published]:
     tokens = [f"hf_writer{n}" for n in range(WRITERS)]
     hub.users |= {token: User(f"writer{n}") for n, token in enumerate(tokens)}
     hub.add(NAME)
-    warm = warm_of(hub.url, folder / "home")
-    publishers = [Publisher(warm, folder / f"home-{n}", token) for n, token in enumerate(tokens)]
+    publishers = [Publisher(folder / f"home-{n}", token) for n, token in enumerate(tokens)]
     start, alone = threading.Barrier(WRITERS), threading.Lock()
 
     def writer(n: int) -> list[Published]:
@@ -164,11 +163,8 @@ def write_together(hub: Hub, folder: Path) -> list[Published]:
             made.append(Published(NAME, told["version"], told["commit"], told["new"]))
         return made
 
-    try:
-        with ThreadPoolExecutor(WRITERS) as pool:
-            return list(itertools.chain(*pool.map(writer, range(WRITERS))))
-    finally:
-        warm.close()
+    with ThreadPoolExecutor(WRITERS) as pool:
+        return list(itertools.chain(*pool.map(writer, range(WRITERS))))
 
 
 def check_history(hub: Hub, made: Sequence[Published], folder: Path) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import signal
-import subprocess
-import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +17,9 @@ from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict,
 from codeclm_hf import BadInput, Encode, EndpointError, endpoint, prompts, schema
 from codeclm_hf.endpoints import transport
 from support.inputs import SEEDS
+from support.killed_processes import map_until_interrupted
 from support.model_server import StandIn
+from support.processes import Process
 from support.world import World, answers
 
 Serve = Callable[..., StandIn]
@@ -97,42 +97,21 @@ def test_a_stage_maps_inside_a_running_loop(strong: StandIn, seeds: Dataset) -> 
 def test_ctrl_c_stops_a_stage_at_once(serve: Serve, how: str) -> None:
     """An interrupt ends the wait and nothing more is asked: in `map`, in a call, and in a notebook's running loop."""
     server = serve(answers(World(), "strong"), tgi=False)
-    honest = server.answer
-    program = f"""
-import asyncio, os, signal, sys
-from datasets import Dataset
-from codeclm_hf import Encode, endpoint
-
-stage = Encode(strong=endpoint({server.url!r}, concurrency=1))
-seeds = Dataset.from_dict({{"instruction": [f"seed {{n}}" for n in range(50)]}})
-async def cell():
-    stage.map(seeds)
-ways = {{
-    "map": lambda: stage.map(seeds),
-    "call": lambda: stage(seeds[:]),
-    "notebook": lambda: asyncio.new_event_loop().run_until_complete(cell()),
-}}
-print(os.getpid(), flush=True)
-try:
-    ways[{how!r}]()
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
-    os._exit(0)
-"""
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd="/")
-    assert process.stdout is not None
-    pid = int(process.stdout.readline())
+    honest, started = server.answer, threading.Event()
 
     def interrupt(messages: list[dict[str, str]], options: dict[str, Any]) -> Any:
         if len(server.asked) == 5:
-            os.kill(pid, signal.SIGINT)
+            started.wait()
+            process.send_signal(signal.SIGINT)
             # No further answer comes: the program is waiting when the interrupt reaches it.
             server.script = [(503, "", "text/plain", {})] * 1000
         return honest(messages, options)
 
     server.answer = interrupt
-    out, _ = process.communicate(timeout=120)
-    assert "interrupted" in out
+    process = Process(map_until_interrupted, server.url, how)
+    started.set()
+    out, err = process.communicate()
+    assert (process.returncode, out) == (0, "interrupted\n"), err
     assert len(server.asked) == 5
 
 

@@ -1,4 +1,7 @@
-"""Six run directories that a card must do justice to; `python tests/gallery.py` writes their golden cards anew."""
+"""Six run directories that a card must do justice to.
+
+`python -m support.gallery`, in `tests/`, writes their golden cards anew.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from codeclm_hf import ids, schema
 from codeclm_hf.card import charts, render
 from codeclm_hf.card.contents import contents
 from codeclm_hf.run import directory
-from support.run_directories import dot, manifest_of
+from support.run_directories import manifest_of
+from support.shortcuts import one_pixel_pictures
 
 GOLDEN = Path(__file__).parents[1] / "card" / "gallery"
 Row = dict[str, Any]
@@ -187,7 +191,7 @@ KINDS: Sequence[str] = tuple(SEEDS)
 
 if __name__ == "__main__":
     put: Callable[[Any, str, Any], None] = setattr
-    dot(put)
+    one_pixel_pictures(put)
     for kind in sys.argv[1:] or KINDS:
         with tempfile.TemporaryDirectory() as folder:
             text = (run_directory_of(Path(folder) / kind, kind) / "README.md").read_text(encoding="utf-8")

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
-import yaml
 from datasets import Dataset
-from huggingface_hub import repocard
 
 from codeclm_hf import ids, package, prompts, schema
 from codeclm_hf.card import charts, render
 from codeclm_hf.card.contents import contents
-from codeclm_hf.evaluation import charts as evaluation_charts
-from codeclm_hf.evaluation import report
 from codeclm_hf.run import directory
 from codeclm_hf.run.pipeline import CodecLM
 from support.hub_server import Hub, Repo
@@ -28,10 +22,6 @@ _SETTINGS = ("num_rubrics", "iterations", "threshold", "self_rubrics", "contrast
 
 
 REPO = "me/tailored"
-DOT = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg=="
-)
-"""A PNG of one pixel."""
 
 
 def repo(hub: Hub) -> Repo:
@@ -53,24 +43,6 @@ def kept(repo: Repo) -> Callable[[Hub], Repo]:
         return found
 
     return again
-
-
-def dot(put: Callable[[Any, str, Any], None]) -> None:
-    """Let every picture be a pixel: what it is called, not what it shows."""
-    put(charts, "drawn", lambda found, drift, wanted: ((file, None) for file in wanted))
-    for module in (charts, evaluation_charts):
-        put(module, "png", lambda figure: DOT)
-    put(evaluation_charts, "figures", lambda results: ((file, None) for file in report.PICTURES))
-
-
-def quick_cards(put: Callable[[Any, str, Any], None]) -> None:
-    """Let huggingface_hub read the YAML of cards with libyaml: its own way is a quarter of what a publish takes."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    put(
-        repocard,
-        "yaml",
-        SimpleNamespace(**{**vars(yaml), "safe_load": lambda text: yaml.load(text, Loader=loader)}),
-    )
 
 
 def run_directory_of(

@@ -19,8 +19,7 @@ from support.model_server import StandIn
 from support.world import World
 
 
-@pytest.mark.parametrize("iterations", [1, 2, 3, 4])
-@pytest.mark.parametrize("threshold", range(10))
+@pytest.mark.parametrize(("threshold", "iterations"), [(0, 4), (3, 1), (3, 4), (9, 2)])
 def test_the_tables_equal_the_oracles(
     world_of: Callable[..., tuple[StandIn, StandIn]],
     seeds: Dataset,
@@ -28,7 +27,7 @@ def test_the_tables_equal_the_oracles(
     threshold: int,
     iterations: int,
 ) -> None:
-    """For every threshold and number of iterations, the four tables are the oracle's, row for row."""
+    """With the paper's settings and at their bounds, the four tables are the oracle's, row for row."""
     strong, target = world_of()
     codec = CodecLM(
         strong=endpoint(strong.url), target=endpoint(target.url), threshold=threshold, iterations=iterations
@@ -40,7 +39,7 @@ def test_the_tables_equal_the_oracles(
     assert {name: table.to_list() for name, table in tables.items()} == expected
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seeds=st.lists(
         st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1),
@@ -49,7 +48,7 @@ def test_the_tables_equal_the_oracles(
     ),
     total=st.integers(1, 10),
     size=st.integers(1, 12),
-    threshold=st.floats(0, 9).map(lambda value: round(value, 1)),
+    threshold=st.integers(0, 9) | st.floats(0, 9).map(lambda value: round(value, 1)),
     iterations=st.integers(1, 4),
     seed=st.integers(0, 5),
     bias=st.sampled_from([0, -1, 2]),
