@@ -28,9 +28,10 @@ from typing import Any
 
 from codeclm_hf import Completion, GenerationRequest, Message, ids
 from codeclm_hf.endpoints import transport
-from codeclm_hf.endpoints.journal import Journal, Journaled, _key
-from codeclm_hf.endpoints.journal_db import JournalFile, Row, as_json
-from codeclm_hf.endpoints.protocol import InProcess, SendGuard
+from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint, _key
+from codeclm_hf.endpoints.journal_db import AnswerRow, JournalFile, completion_json
+from codeclm_hf.endpoints.process import InProcess
+from codeclm_hf.endpoints.protocol import SendGuard
 
 MODEL = "org/model-7b@0123456789abcdef0123456789abcdef01234567"
 TEXT = hashlib.shake_256(b"words").hexdigest(10_000)
@@ -47,9 +48,9 @@ def completion(n: int) -> Completion:
     )
 
 
-def row(n: int) -> Row:
+def row(n: int) -> AnswerRow:
     asked = ids.canonical(request(n).as_dict())
-    return Row(_key(MODEL, asked), MODEL, "judge", 350, 500, asked, as_json(completion(n)))
+    return AnswerRow(_key(MODEL, asked), MODEL, "judge", 350, 500, asked, completion_json(completion(n)))
 
 
 @dataclass
@@ -65,7 +66,7 @@ class AtOnce(InProcess):
 
 
 def ask(journal: Journal, numbers: Any, in_flight: int) -> tuple[float, float]:
-    endpoint, left = Journaled(AtOnce(), journal), iter(numbers)
+    endpoint, left = JournaledEndpoint(AtOnce(), journal), iter(numbers)
 
     async def one() -> None:
         for n in left:
@@ -79,12 +80,12 @@ def ask(journal: Journal, numbers: Any, in_flight: int) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def plain(path: str, rows: list[Row], batch: int) -> float:
+def plain(path: str, rows: list[AnswerRow], batch: int) -> float:
     """Seconds in which SQLite alone keeps rows in a table of the same columns."""
     db = sqlite3.connect(path, isolation_level=None)
     db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
     db.execute(
-        f"CREATE TABLE a (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, {', '.join(Row._fields[1:])})"
+        f"CREATE TABLE a (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, {', '.join(AnswerRow._fields[1:])})"
     )
     start = time.perf_counter()
     for at in range(0, len(rows), batch):
@@ -146,7 +147,7 @@ def main() -> None:
         path, start = Path(folder, "journal.sqlite"), time.perf_counter()
         with closing(JournalFile(path, create=True)) as file:
             for at in range(0, answers, 512):
-                file.keep([row(n) for n in range(at, min(at + 512, answers))])
+                file.store([row(n) for n in range(at, min(at + 512, answers))])
         print(
             f"{answers:,} kept in {time.perf_counter() - start:.0f} s, {path.stat().st_size / 2**30:.2f} GiB"
         )

@@ -42,7 +42,7 @@ def _opened(directory: Path) -> Iterator[JournalFile]:
 def stats(directory: Directory) -> None:
     """Answers and tokens by model and stage, bytes on disk, and what the last complete run used."""
     with _opened(directory) as journal:
-        totals, used, size = journal.totals(), journal.used(), journal.size()
+        totals, used, size = journal.totals(), journal.run_size(), journal.size()
     table = Table("model", "stage")
     for name in ("answers", "prompt tokens", "completion tokens"):
         table.add_column(name, justify="right")

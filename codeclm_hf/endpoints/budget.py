@@ -1,4 +1,4 @@
-"""How much a run may ask for, counted when a request goes on the wire and when its answer is there."""
+"""The budget: how much a run may ask for, counted when a request is sent and when its answer is there."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from codeclm_hf.errors import BadInput, BudgetSpent
 
 @dataclass(kw_only=True, eq=False)
 class Budget:
-    """Limits for all the answers of one run directory, kept ones included; without limits it only counts.
+    """Limits for all answers of one run directory, those of earlier runs included.
 
-    It belongs to one run at a time, which begins by counting what its journal holds. Tokens on the wire count as the
-    mean so far, so a run may stop a little before or after its last token.
+    Without limits it only counts. It belongs to one run at a time, which begins with the answers in its
+    journal. How long an answer is shows only when it is there, so those on their way count as the mean so
+    far, and a run may stop a little before or after the limit.
 
     Raises:
         BadInput: a limit is below 1, or a price below 0.
@@ -26,9 +27,9 @@ class Budget:
     max_tokens: int | None = None
     """Most tokens, of prompts and answers together."""
     price_in: float | None = None
-    """Of a million prompt tokens of any model, in whatever currency."""
+    """Price of a million prompt tokens of any model, in whatever currency."""
     price_out: float | None = None
-    """Of a million tokens of answers."""
+    """Price of a million tokens of answers, in the same currency."""
 
     def __post_init__(self) -> None:
         for name, limit in (("max-requests", self.max_requests), ("max-tokens", self.max_tokens)):
@@ -40,7 +41,7 @@ class Budget:
         self.start(0, 0, 0)
 
     def start(self, requests: int, prompt_tokens: int, completion_tokens: int) -> None:
-        """Begin with what a journal holds."""
+        """Begin with the answers and tokens in a journal."""
         self.requests = requests
         self.prompt_tokens = prompt_tokens
         self.completion_tokens = completion_tokens
@@ -48,16 +49,16 @@ class Budget:
 
     @property
     def tokens(self) -> int:
-        """Of prompts and answers, so far."""
+        """Tokens of prompts and answers so far."""
         return self.prompt_tokens + self.completion_tokens
 
     @property
     def cost(self) -> float | None:
-        """Of all answers so far; None without prices."""
+        """The price of all answers so far; None where no price is set."""
         return self.price(self.prompt_tokens, self.completion_tokens)
 
     def price(self, prompt_tokens: int, completion_tokens: int) -> float | None:
-        """Of so many tokens; None without prices."""
+        """The price of so many tokens; None where no price is set."""
         if self.price_in is None and self.price_out is None:
             return None
         return (prompt_tokens * (self.price_in or 0) + completion_tokens * (self.price_out or 0)) / 1e6
@@ -80,7 +81,7 @@ class Budget:
             raise
 
     def spend(self, completion: Completion) -> None:
-        """Count an answer that was sent for."""
+        """Count an answer whose request was reserved."""
         self._in_flight -= 1
         self.requests += 1
         self.prompt_tokens += completion.prompt_tokens
@@ -89,7 +90,6 @@ class Budget:
     def _check(self) -> None:
         if self.max_requests is not None and self.requests + self._in_flight >= self.max_requests:
             raise _spent(f"{self.max_requests} requests", "--max-requests")
-        # An answer's length is known when it is there; those on the wire count as the mean so far.
         expected = self.tokens + self._in_flight * self.tokens // max(self.requests, 1)
         if self.max_tokens is not None and expected >= self.max_tokens:
             raise _spent(f"{self.max_tokens} tokens", "--max-tokens")
@@ -97,6 +97,6 @@ class Budget:
 
 def _spent(what: str, option: str) -> BudgetSpent:
     return BudgetSpent(
-        f"the budget of {what} is spent, with the answers on their way; all are kept; give a larger {option} and run "
-        "the same command again to go on"
+        f"the budget of {what} is spent, with the answers on their way; all are kept; "
+        f"give a larger {option} and run the same command again to go on"
     )

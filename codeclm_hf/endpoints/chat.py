@@ -1,7 +1,8 @@
-"""The dialect of `/v1/chat/completions`: TGI's Messages API, vLLM, SGLang, llama.cpp, Inference Endpoints."""
+"""The dialect of `/v1/chat/completions`: vLLM, SGLang, llama.cpp, TGI's Messages API, many services."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.errors import GenerationFailed, RequestRejected
 
 PATH = "/v1/chat/completions"
-_OPENAIS_LIMIT = "max_completion_tokens"
+_NEWER_LIMIT = "max_completion_tokens"
+"""OpenAI's name for `max_tokens` where a model no longer takes that."""
 
 
 @dataclass
@@ -26,16 +28,16 @@ class Chat(Dialect):
     """Whether this is TGI's Messages API, which spells `response_format` its own way."""
     grammar: bool = True
     limit: str = "max_tokens"
-    """What the server calls the most tokens of an answer; learnt from its refusal."""
+    """The server's name of the parameter for the most tokens of an answer; learnt from its refusal."""
 
     async def _generate(self, request: GenerationRequest, *, grammar: bool) -> Completion:
         limit = self.limit
         try:
             return await self._ask(request, limit, grammar=grammar)
         except RequestRejected as exc:
-            if limit == _OPENAIS_LIMIT or _OPENAIS_LIMIT not in str(exc):
+            if limit == _NEWER_LIMIT or _NEWER_LIMIT not in str(exc):
                 raise
-            self.limit = _OPENAIS_LIMIT
+            self.limit = _NEWER_LIMIT
             return await self._ask(request, self.limit, grammar=grammar)
 
     async def _ask(self, request: GenerationRequest, limit: str, *, grammar: bool) -> Completion:
@@ -47,7 +49,7 @@ class Chat(Dialect):
             "seed": request.seed,
         }
         if request.schema is not None and grammar:
-            body["response_format"] = self._response_format(dict(request.schema))
+            body["response_format"] = self._response_format(request.schema)
         if request.top_logprobs:
             body |= {
                 "logprobs": True,
@@ -56,17 +58,20 @@ class Chat(Dialect):
         reply = await self.client.post(PATH, body)
         return _completion(reply.value, self.client)
 
-    def _response_format(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def _response_format(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.tgi:
             # The one spelling that every TGI from 2.1 to 3.3 takes.
-            return {"type": "json_object", "value": schema}
-        return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+            return {"type": "json_object", "value": dict(schema)}
+        return {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": dict(schema), "strict": True},
+        }
 
 
 def _completion(reply: Any, client: Client) -> Completion:
     try:
         choice = reply["choices"][0]
-        # Only `choices` is certain: `transformers serve`, for one, sends no logprobs and no system_fingerprint.
+        # Only `choices` is certain: `transformers serve`, for one, sends no log-probabilities.
         usage = reply.get("usage") or {}
         return Completion(
             text=clean(choice["message"].get("content") or ""),
@@ -80,13 +85,11 @@ def _completion(reply: Any, client: Client) -> Completion:
         raise GenerationFailed(words) from None
 
 
-def _alternatives(logprobs: dict[str, Any] | None) -> list[list[tuple[str, float]]] | None:
+def _alternatives(logprobs: Any) -> list[list[tuple[str, float]]] | None:
     if not logprobs or not logprobs.get("content"):
         return None
-    return [
-        [
-            (clean(item["token"]), max(float(item["logprob"]), MIN_LOGPROB))
-            for item in (token, *token["top_logprobs"])
-        ]
-        for token in logprobs["content"]
-    ]
+    return [[_token(entry) for entry in (chosen, *chosen["top_logprobs"])] for chosen in logprobs["content"]]
+
+
+def _token(entry: Any) -> tuple[str, float]:
+    return clean(entry["token"]), max(float(entry["logprob"]), MIN_LOGPROB)

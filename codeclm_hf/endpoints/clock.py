@@ -1,7 +1,7 @@
 """The clock that waits go by: pauses of a server, retries, checks of the model, commits of the journal.
 
-The classes of this room take a clock as an argument. Where a caller gives none (`endpoint(…)`, a run, the command line)
-they take `current()`, and `using(…)` is the one place to make that another clock for a while.
+The classes of this room take a clock as an argument. Where a caller gives none (`endpoint(…)`, a run, the
+command line) they take `current()`, and `using(…)` is the one place to make that another clock for a while.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ _FORMS = "http(s)://HOST:PORT (tgi+http:// or chat+http:// to force the dialect)
 
 
 def is_endpoint(text: str) -> bool:
-    """Whether a text is meant as an endpoint rather than a file or a data set; `localhost:8080` is, though wrong."""
+    """Whether a text is meant as an endpoint (a wrong `localhost:8080` too), not as a file or a data set."""
     return re.match(r"local:|((tgi|chat)\+)?https?://|[\w.-]+:\d+(/|$)", text, re.I) is not None
 
 
@@ -53,12 +53,13 @@ def endpoint(
         target: a base URL (`http://tgi:8080`), several such with commas between for replicas of one model, or
             `local:MODEL` for an embedded one.
         model: the served model's name where a server has several; for TGI, whose tokenizer to use.
-        api_key: a bearer token, the same for every server named; `HF_TOKEN` is used for Hugging Face's own https
-            hosts alone.
-        concurrency: most requests in flight at each server; what TGI says it takes, or 64; never more than that.
+        api_key: a bearer token, the same for every server named; without one, Hugging Face's own https hosts
+            get `HF_TOKEN`.
+        concurrency: most requests in flight at each server. Without one, as many as a TGI says that it takes,
+            which are never exceeded, or 64.
         timeout: seconds one request may take.
-        give_up_after: seconds without any answer, a server's start included, after which a run stops; it can go on
-            later.
+        give_up_after: seconds without any answer, a server's start included, after which a run stops; it can
+            go on later.
 
     Raises:
         BadInput: nothing answers there, what answers is no LLM server, or the servers' models differ.
@@ -244,7 +245,7 @@ def _hub_token(url: URL) -> str | None:
 
 
 def _headers(url: URL, give_up_after: float) -> dict[str, str]:
-    """Inference Endpoints scale to zero; with this header their proxy holds a request while a replica starts."""
+    """The header that makes the proxy of an Inference Endpoint hold requests while a replica starts."""
     return {"X-Scale-Up-Timeout": f"{give_up_after:.0f}"} if _is_within(url, _INFERENCE_ENDPOINTS) else {}
 
 
@@ -264,7 +265,7 @@ async def _connect(connectors: list[_Connector], concurrency: int | None, give_u
 
 
 def _slots(concurrency: int | None, models: list[_ServedModel]) -> int:
-    """Requests in flight at each server: as many as the user wants, and no more than the smallest server takes."""
+    """Requests in flight at each server: as many as the user wants, and the smallest server takes."""
     taken = min((model.slots for model in models if model.slots), default=None)
     if concurrency is None:
         return taken or DEFAULT_CONCURRENCY

@@ -1,4 +1,4 @@
-"""What the wire formats share: a grammar where the server has them, plain words where it has not."""
+"""What all dialects share: a schema goes as a grammar, and stays out where the server has no grammars."""
 
 from __future__ import annotations
 
@@ -7,20 +7,28 @@ from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.errors import RequestRejected
 
 MIN_LOGPROB = -100.0
-"""What minus infinity is kept as: JSON has no infinities, and e⁻¹⁰⁰ is nothing."""
+"""Stands for minus infinity and all below: JSON has no infinities, and e⁻¹⁰⁰ is as good as 0."""
+
+
+_GRAMMAR_WORDS = ("grammar", "response_format", "json_schema", "guided", "structured output")
 
 
 class Dialect:
-    """One server spoken to in one wire format, each request sent once."""
+    """One server and the wire format in which it is asked; each request is sent once."""
 
     client: Client
     identity: str
-    """Which model it serves."""
+    """The identity of the model that it serves."""
     grammar: bool
     """Whether the server takes a JSON schema; learnt from its first refusal."""
 
     async def generate(self, request: GenerationRequest) -> Completion:
-        """Answer one request; without a grammar where the server has none."""
+        """Answer one request, without its grammar where the server has none.
+
+        Raises:
+            EndpointError: the server cannot answer anything now.
+            RowError: the server cannot answer this request.
+        """
         if request.schema is None or not self.grammar:
             return await self._generate(request, grammar=False)
         try:
@@ -38,12 +46,10 @@ class Dialect:
 
 def _refuses_grammar(exc: RequestRejected) -> bool:
     """Whether a refusal is about the grammar rather than, say, the prompt's length."""
-    said = str(exc).lower()
-    return any(
-        word in said for word in ("grammar", "response_format", "json_schema", "guided", "structured output")
-    )
+    words = str(exc).lower()
+    return any(word in words for word in _GRAMMAR_WORDS)
 
 
 def clean(text: str) -> str:
-    """Text that every file format can hold: a lone surrogate from a broken JSON escape becomes "?"."""
+    """The text as every file format can hold it: a lone surrogate, from a broken JSON escape, becomes "?"."""
     return text.encode("utf-8", "replace").decode("utf-8")

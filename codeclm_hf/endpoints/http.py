@@ -61,8 +61,8 @@ class Client:
 
     Args:
         url: the server's base URL, without the dialect's own path.
-        api_key: sent as a bearer token to this server alone: a redirect to another loses it. A user in the URL is sent
-            as basic authentication, and treated alike.
+        api_key: sent as a bearer token to this server alone; a redirect to another loses it. A user in the
+            URL is sent as basic authentication, and treated alike.
         timeout: seconds one request may take.
         headers: sent with every request.
         connect_timeout: seconds a connection may take.
@@ -120,7 +120,9 @@ class Client:
         return await self._send("POST", path, payload, self._timeout)
 
     async def check_access(self, path: str) -> None:
-        """Learn whether the server takes our token, without paying: it refuses an empty body, but the token first.
+        """Learn without paying whether the server takes our token.
+
+        It refuses an empty request, but looks at the token before.
 
         Raises:
             AccessDenied: the server answered 401 or 403.
@@ -234,7 +236,8 @@ class Client:
     def _access_hint(self, response: aiohttp.ClientResponse) -> str:
         moved = response.url.origin() != URL(self.url).origin()
         if moved and "Authorization" not in response.request_info.headers:
-            return f"it redirects to {public_url(response.url.origin())}, where the token does not go; give that URL"
+            target = public_url(response.url.origin())
+            return f"it redirects to {target}, where the token does not go; give that URL"
         return "give a valid token: endpoint(url, api_key=…) or --strong-key-env NAME"
 
 

@@ -1,12 +1,13 @@
-"""Every paid answer on disk before anyone sees it.
+"""The journal: every paid answer is on disk before anyone sees it, and is never asked for again.
 
-One SQLite file, keyed by the whole request and the model's identity: never by URL, token or concurrency. The
-journal is what makes a run resumable; an answer it holds is never asked for again.
+It is one SQLite file, keyed by the whole request and the model's identity, never by URL, token or
+concurrency. A run that is repeated after it broke off finds in it what was answered, and goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 from array import array
 from collections.abc import Iterator
@@ -14,20 +15,36 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from codeclm_hf import ids
 from codeclm_hf.endpoints import clock as clocks
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.budget import Budget
-from codeclm_hf.endpoints.journal_db import JournalFile, Kept, Row, as_json
-from codeclm_hf.endpoints.protocol import Completion, Endpoint, GenerationRequest, InProcess, SendGuard, Usage
+from codeclm_hf.endpoints.journal_db import AnswerRow, JournalFile, completion_json
+from codeclm_hf.endpoints.process import InProcess
+from codeclm_hf.endpoints.protocol import Completion, Endpoint, GenerationRequest, SendGuard, Usage
 from codeclm_hf.errors import CodecLMError, JournalError
 
 GATHER = 0.02
-"""Seconds that an answer waits for others to be committed with it: a commit costs as much CPU as a request."""
+"""Seconds that an answer waits for others in the same commit, which costs as much CPU as a request."""
 MANY = 32
-"""Answers that do not wait for more."""
+"""Answers that are committed without waiting for more."""
+
+
+class JournalReply(NamedTuple):
+    """The answer to a request, and where it came from."""
+
+    completion: Completion
+    replayed: bool
+    """Whether the answer cost nothing: it was in the journal, or somebody else is asking the same."""
+
+
+class _Uncommitted(NamedTuple):
+    """An answer that is paid for and not on disk yet."""
+
+    row: AnswerRow
+    completion: Completion
 
 
 class Journal:
@@ -35,11 +52,11 @@ class Journal:
 
     Args:
         path: the SQLite file; made where there is none.
-        budget: what may be asked for; what is kept already counts.
+        budget: how much may be asked for; the answers in the file count already.
         clock: what a commit waits by; the current one where none is given.
 
     Raises:
-        JournalError: the file is torn, or is not a journal of ours.
+        JournalError: the file is damaged, or is not a journal of ours.
     """
 
     def __init__(
@@ -49,68 +66,88 @@ class Journal:
         self.budget = Budget() if budget is None else budget
         self._clock = clock or clocks.current()
         self._waiting: dict[bytes, list[asyncio.Future[Completion]]] = {}
-        """By key, who waits for an answer that is asked for or on its way to the disk."""
-        self._asking: set[asyncio.Task[None]] = set()
+        """By key, the callers who wait for an answer that is asked for or on its way to the disk."""
+        self._requests: set[asyncio.Task[None]] = set()
+        """The tasks that ask an endpoint."""
         self._on_the_wire: set[asyncio.Task[Any] | None] = set()
+        """Those among them whose request is sent: it costs money."""
         self._closing = False
-        self._enough = asyncio.Event()
-        self._pending: list[tuple[Row, Completion]] = []
-        self._flushing: asyncio.Task[None] | None = None
-        self._used = array("q")
+        self._commit_now = asyncio.Event()
+        self._uncommitted: list[_Uncommitted] = []
+        self._commit_task: asyncio.Task[None] | None = None
+        """The task that commits, while there is something to commit."""
+        self._answers = array("q")
         """The ids of the answers that were given since the journal was opened."""
-        # The loop's thread reads and the writer's thread writes, each on a connection of its own.
-        self._reading = JournalFile(self.path, create=True)
+        # The loop's thread reads and the commits' thread writes, each on a connection of its own.
+        self._reader = JournalFile(self.path, create=True)
         try:
-            totals = self._reading.totals()
-            self._writing = JournalFile(self.path)
+            totals = self._reader.totals()
+            self._writer = JournalFile(self.path)
         except JournalError:
-            self._reading.close()
+            self._reader.close()
             raise
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="codeclm-hf-journal")
+        self._commit_thread = ThreadPoolExecutor(1, thread_name_prefix="codeclm-hf-journal")
         self.budget.start(
-            sum(kept.answers for kept in totals),
-            sum(kept.prompt_tokens for kept in totals),
-            sum(kept.completion_tokens for kept in totals),
+            sum(total.answers for total in totals),
+            sum(total.prompt_tokens for total in totals),
+            sum(total.completion_tokens for total in totals),
         )
 
-    async def ask(self, endpoint: Endpoint, request: GenerationRequest) -> tuple[Completion, bool]:
-        """The answer to a request, and whether it was here already; identical requests in flight are asked once."""
-        asked = ids.canonical(request.as_dict())
-        key = _key(endpoint.identity, asked)
+    async def ask(self, endpoint: Endpoint, request: GenerationRequest) -> JournalReply:
+        """The stored answer to a request, or the endpoint's; of equal requests at the same time one is sent.
+
+        Raises:
+            JournalError: the answer cannot be read or stored.
+            CodecLMError: as the endpoint.
+        """
+        request_json = ids.canonical(request.as_dict())
+        key = _key(endpoint.identity, request_json)
         waiting = self._waiting.get(key)
-        if new := waiting is None:
-            if (kept := self._reading.find(key)) is not None:
-                self._used.append(kept.id)
-                return kept.completion, True
+        is_new = waiting is None
+        if waiting is None:
+            stored = self._reader.find(key)
+            if stored is not None:
+                self._answers.append(stored.id)
+                return JournalReply(stored.completion, replayed=True)
             waiting = self._waiting[key] = []
-            # A task of its own: what was paid for is kept, also when every caller has been cancelled.
-            task = asyncio.create_task(self._ask(key, endpoint, request, asked))
-            self._asking.add(task)
-            task.add_done_callback(lambda task: self._asked(key, task))
+            # A task of its own: what was paid for is stored, also when every caller has been cancelled.
+            task = asyncio.create_task(self._request(key, endpoint, request, request_json))
+            self._requests.add(task)
+            task.add_done_callback(functools.partial(self._end_request, key))
         future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
         waiting.append(future)
-        return await future, not new
+        return JournalReply(await future, replayed=not is_new)
 
-    async def _ask(self, key: bytes, endpoint: Endpoint, request: GenerationRequest, asked: str) -> None:
+    async def _request(
+        self, key: bytes, endpoint: Endpoint, request: GenerationRequest, request_json: str
+    ) -> None:
         completion = await endpoint.generate(request, send_guard=self._send_guard)
         # No await from here on: a cancellation comes too late to lose what was paid for.
         self.budget.spend(completion)
         try:
-            text = as_json(completion)
+            text = completion_json(completion)
         except (TypeError, ValueError) as exc:
             raise JournalError(
                 f"an answer of {endpoint.identity} cannot be kept in {self.path} ({exc})"
             ) from exc
-        tokens = completion.prompt_tokens, completion.completion_tokens
-        self._pending.append((Row(key, endpoint.identity, request.stage, *tokens, asked, text), completion))
-        if len(self._pending) >= MANY:
-            self._enough.set()
-        if self._flushing is None:
-            self._flushing = asyncio.create_task(self._flush())
+        row = AnswerRow(
+            key=key,
+            model=endpoint.identity,
+            stage=request.stage,
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            request=request_json,
+            completion=text,
+        )
+        self._uncommitted.append(_Uncommitted(row, completion))
+        if len(self._uncommitted) >= MANY:
+            self._commit_now.set()
+        if self._commit_task is None:
+            self._commit_task = asyncio.create_task(self._commit_all())
 
     @contextmanager
     def _send_guard(self) -> Iterator[None]:
-        """Around a request on the wire: it is paid for, so closing waits for it, but it is not tried again."""
+        """Stand around a request on the wire: closing waits for its answer, but has it not tried again."""
         task = asyncio.current_task()
         with self.budget.reserve():
             self._on_the_wire.add(task)
@@ -123,52 +160,56 @@ class Journal:
             finally:
                 self._on_the_wire.discard(task)
 
-    def _asked(self, key: bytes, task: asyncio.Task[None]) -> None:
-        self._asking.discard(task)
+    def _end_request(self, key: bytes, task: asyncio.Task[None]) -> None:
+        """Tell the callers of a request that came to nothing."""
+        self._requests.discard(task)
         if task.cancelled():
             for future in self._waiting.pop(key):
                 future.cancel()
         elif (exc := task.exception()) is not None:
-            self._failed(key, exc)
+            self._fail(key, exc)
 
-    def _failed(self, key: bytes, exc: BaseException) -> None:
+    def _fail(self, key: bytes, exc: BaseException) -> None:
         for future in self._waiting.pop(key):
             if not future.done():
                 future.set_exception(exc)
 
-    async def _flush(self) -> None:
-        while self._pending:
-            if not self._closing and len(self._pending) < MANY:
-                self._enough.clear()
-                timer = self._clock.call_later(GATHER, self._enough.set)
-                await self._enough.wait()
+    async def _commit_all(self) -> None:
+        """Commit what was answered, some answers at a time, until there is nothing left."""
+        while self._uncommitted:
+            if not self._closing and len(self._uncommitted) < MANY:
+                self._commit_now.clear()
+                timer = self._clock.call_later(GATHER, self._commit_now.set)
+                await self._commit_now.wait()
                 timer.cancel()
-            batch, self._pending = self._pending, []
-            rows = [row for row, _ in batch]
-            try:
-                kept = await asyncio.get_running_loop().run_in_executor(
-                    self._writer, self._writing.keep, rows
-                )
-            except Exception as exc:  # whatever it is, those who wait must hear of it
-                error = (
-                    exc
-                    if isinstance(exc, CodecLMError)
-                    else JournalError(f"{self.path} cannot be written ({exc})")
-                )
-                for row in rows:
-                    self._failed(row.key, error)
-                continue
-            for (row, completion), found in zip(batch, kept, strict=True):
-                # The first answer kept for a key wins, also another process's: every caller sees the same one.
-                answer, given = found if isinstance(found, Kept) else (found, completion)
-                self._used.append(answer)
-                for future in self._waiting.pop(row.key):
-                    if not future.done():
-                        future.set_result(given)
-        self._flushing = None
+            batch, self._uncommitted = self._uncommitted, []
+            await self._commit(batch)
+        self._commit_task = None
+
+    async def _commit(self, batch: list[_Uncommitted]) -> None:
+        """Store answers together and give them to their callers."""
+        rows = [answer.row for answer in batch]
+        loop = asyncio.get_running_loop()
+        try:
+            results = await loop.run_in_executor(self._commit_thread, self._writer.store, rows)
+        except Exception as exc:  # whatever it is, those who wait must hear of it
+            error = exc if isinstance(exc, CodecLMError) else self._unwritable(exc)
+            for row in rows:
+                self._fail(row.key, error)
+            return
+        for answer, result in zip(batch, results, strict=True):
+            # The first answer stored for a key wins, also another process's: every caller sees the same one.
+            completion = answer.completion if result.earlier is None else result.earlier
+            self._answers.append(result.id)
+            for future in self._waiting.pop(answer.row.key):
+                if not future.done():
+                    future.set_result(completion)
+
+    def _unwritable(self, exc: Exception) -> JournalError:
+        return JournalError(f"{self.path} cannot be written ({exc})")
 
     def complete(self) -> None:
-        """Record that the run is complete: it is made of the answers given since the journal was opened.
+        """Record that the run is complete, and that the answers since the journal was opened are its answers.
 
         Raises:
             JournalError: the file cannot be written.
@@ -176,17 +217,18 @@ class Journal:
         transport.run(self._complete())
 
     async def _complete(self) -> None:
-        used = array("q", self._used)
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._writing.record, used)
+        answers = array("q", self._answers)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._commit_thread, self._writer.record_run, answers)
 
     def __len__(self) -> int:
-        """How many answers are kept."""
-        return sum(kept.answers for kept in self._reading.totals())
+        """The number of answers in the file."""
+        return sum(total.answers for total in self._reader.totals())
 
     def close(self) -> None:
-        """Take what is on the wire, cancel what is not, commit, and close the file; call it outside the loop.
+        """Wait for the answers on the wire, cancel the other requests, commit, and close the file.
 
-        A second Ctrl-C, while it waits, leaves what is on the wire.
+        Call it outside the loop. Ctrl-C while it waits gives up the answers on the wire.
         """
         try:
             transport.run(self._drain(patient=True))
@@ -194,35 +236,36 @@ class Journal:
             transport.run(self._drain(patient=False))
             raise
         finally:
-            self._writer.shutdown()
-            self._reading.close()
-            self._writing.close()
+            self._commit_thread.shutdown()
+            self._reader.close()
+            self._writer.close()
 
     async def _drain(self, *, patient: bool) -> None:
+        """Cancel the requests, those on the wire only where not `patient`; return when all is committed."""
         self._closing = True
-        self._enough.set()
+        self._commit_now.set()
         if patient and self._on_the_wire:
             words = "waiting for the answers that are on their way (%d); Ctrl-C leaves them"
             transport.log.warning(words, len(self._on_the_wire))
-        while self._asking or self._flushing is not None:
-            for task in self._asking - self._on_the_wire if patient else self._asking:
+        while self._requests or self._commit_task is not None:
+            for task in self._requests - self._on_the_wire if patient else self._requests:
                 task.cancel()
-            tasks = self._asking if self._flushing is None else self._asking | {self._flushing}
+            tasks = self._requests if self._commit_task is None else self._requests | {self._commit_task}
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
-def _key(identity: str, asked: str) -> bytes:
-    return hashlib.sha256(f"{ids.canonical(identity)}\n{asked}".encode()).digest()
+def _key(identity: str, request_json: str) -> bytes:
+    return hashlib.sha256(f"{ids.canonical(identity)}\n{request_json}".encode()).digest()
 
 
 @dataclass
-class Journaled(InProcess):
+class JournaledEndpoint(InProcess):
     """An endpoint whose answers are kept in a journal, and counted."""
 
     endpoint: Endpoint
     journal: Journal
     usage: dict[str, Usage] = field(default_factory=dict)
-    """By the stage that asked."""
+    """What was asked and answered, by stage."""
 
     @property
     def identity(self) -> str:  # type: ignore[override]
@@ -232,14 +275,14 @@ class Journaled(InProcess):
     async def generate(
         self, request: GenerationRequest, *, send_guard: SendGuard = nullcontext
     ) -> Completion:
-        """The kept answer, or a new one that is kept before it is returned.
+        """The answer that the journal has, or a new one that is stored before it is returned.
 
         Args:
             request: what is asked.
-            send_guard: unused; the journal's budget stands around what is sent.
+            send_guard: unused; the journal's own stands around what is sent.
 
         Raises:
-            JournalError: the answer cannot be read or kept.
+            JournalError: the answer cannot be read or stored.
         """
         completion, replayed = await self.journal.ask(self.endpoint, request)
         self.usage.setdefault(request.stage, Usage()).add(completion, replayed=replayed)

@@ -1,4 +1,4 @@
-"""The file under a journal: one SQLite database of answers, with totals that need no look at the texts."""
+"""The file of a journal: an SQLite database of answers, with triggers that keep totals by model and stage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,9 +20,9 @@ _APPLICATION_ID = 0x0C0DEC11
 _LOCK_WAIT = 60.0
 """Seconds to wait for another process's transaction."""
 _CHUNK = 128
-"""Most rows of one INSERT: with seven values a row, what the oldest SQLite takes."""
+"""Most rows of one INSERT: seven values a row, and the oldest SQLite takes 999 values."""
 _PAGE = 500
-"""Rows exported with one reading."""
+"""Rows that an export reads at once."""
 
 _SCHEMA = (
     """CREATE TABLE answers (
@@ -36,7 +35,8 @@ _SCHEMA = (
         PRIMARY KEY (model, stage)) WITHOUT ROWID""",
     """CREATE TRIGGER answer_kept AFTER INSERT ON answers BEGIN
         INSERT INTO totals VALUES (new.model, new.stage, 1, new.prompt_tokens, new.completion_tokens)
-        ON CONFLICT DO UPDATE SET answers = answers + 1, prompt_tokens = prompt_tokens + excluded.prompt_tokens,
+        ON CONFLICT DO UPDATE SET answers = answers + 1,
+            prompt_tokens = prompt_tokens + excluded.prompt_tokens,
             completion_tokens = completion_tokens + excluded.completion_tokens; END""",
     """CREATE TRIGGER answer_pruned AFTER DELETE ON answers BEGIN
         UPDATE totals SET answers = answers - 1, prompt_tokens = prompt_tokens - old.prompt_tokens,
@@ -52,28 +52,50 @@ _INSERT = (
 _FIND = "SELECT id, completion FROM answers WHERE key = ?"
 
 
-class Row(NamedTuple):
-    """One answer as it is kept; `request` and `completion` are JSON."""
+class AnswerRow(NamedTuple):
+    """One answer as the file holds it."""
 
     key: bytes
+    """A hash of the model's identity and the request."""
     model: str
+    """The model's identity."""
     stage: str
+    """The stage that asked first."""
     prompt_tokens: int
     completion_tokens: int
     request: str
+    """Canonical JSON of what was asked."""
     completion: str
+    """JSON of the answer, as `completion_json` writes it."""
 
 
-class Kept(NamedTuple):
-    """One answer as it is found; `id` is its place in the file."""
+class StoredAnswer(NamedTuple):
+    """One answer as it is read from the file."""
 
     id: int
+    """Its place in the file."""
     completion: Completion
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """What is kept of one model for one stage."""
+class StoreResult(NamedTuple):
+    """What became of an answer that was to be stored."""
+
+    id: int
+    """The id of the answer that counts for its key."""
+    earlier: Completion | None
+    """The answer that was stored for its key before and counts instead; None where this one was stored."""
+
+
+class PruneResult(NamedTuple):
+    """What pruning took away."""
+
+    answers: int
+    size: int
+    """Bytes on disk."""
+
+
+class Totals(NamedTuple):
+    """The answers of one model for one stage."""
 
     model: str
     stage: str
@@ -87,10 +109,10 @@ class JournalFile:
 
     Args:
         path: the SQLite file.
-        create: make it where there is none.
+        create: whether to make it where there is none.
 
     Raises:
-        JournalError: the file is torn, is no journal of ours, or is one of another version.
+        JournalError: the file is damaged, is no journal of ours, or is one of another version.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
@@ -104,8 +126,8 @@ class JournalFile:
                 cached_statements=2 * _CHUNK,
             )  # fmt: skip
             if create and not _pragma(db, "page_count"):
-                _make(db)
-            _check(db, path)
+                _create_tables(db)
+            _check_version(db, path)
             if create:
                 db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
@@ -114,45 +136,53 @@ class JournalFile:
                 db.close()
             if not isinstance(exc, sqlite3.Error):
                 raise
-            words = f"{path} cannot be used as a journal ({exc}); {_hint(exc, 'move it away, or name another --out')}"
-            raise JournalError(words) from exc
+            hint = _hint(exc, "move it away, or name another --out")
+            raise JournalError(f"{path} cannot be used as a journal ({exc}); {hint}") from exc
         self._db = db
 
-    def find(self, key: bytes) -> Kept | None:
-        """The answer kept for a key."""
+    def find(self, key: bytes) -> StoredAnswer | None:
+        """The answer that is stored for a key, or None."""
         try:
             row = self._db.execute(_FIND, (key,)).fetchone()
         except sqlite3.Error as exc:
             raise self._unreadable(exc) from exc
-        return Kept(row[0], self._completion(row[1])) if row else None
+        return StoredAnswer(row[0], self._completion(row[1])) if row else None
 
-    def keep(self, rows: Sequence[Row]) -> list[Kept | int]:
-        """Commit answers together: for each its id, or what was kept for its key before, which then counts."""
-        # Every statement gives the interpreter's lock away, and waits for it as long as another thread is busy: one
-        # statement a row, or a transaction around one statement, would make a full loop the journal's bottleneck.
+    def store(self, rows: Sequence[AnswerRow]) -> list[StoreResult]:
+        """Commit answers together; where one was stored for a key before, that one stays and counts.
+
+        Raises:
+            JournalError: the file cannot be written; none of them is stored.
+        """
+        # Every statement gives the interpreter's lock away, and waits for it as long as another thread is
+        # busy. One statement a row, or a transaction around one statement, would make a full loop the
+        # bottleneck.
         if len(rows) <= _CHUNK:
-            with self._converted("written"):
+            with self._convert_errors("written"):
                 return self._insert(rows)
         with self._transaction():
             chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
-            return [answer for chunk in chunks for answer in self._insert(chunk)]
+            return [result for chunk in chunks for result in self._insert(chunk)]
 
-    def _insert(self, rows: Sequence[Row]) -> list[Kept | int]:
+    def _insert(self, rows: Sequence[AnswerRow]) -> list[StoreResult]:
         values = ",".join(["(?,?,?,?,?,?,?)"] * len(rows))
-        done = self._db.execute(f"{_INSERT} VALUES {values}", [value for row in rows for value in row])
-        if done.rowcount == len(rows) and done.lastrowid:
-            return list(range(done.lastrowid - len(rows) + 1, done.lastrowid + 1))
-        return [self._first(row.key) for row in rows]
+        cursor = self._db.execute(f"{_INSERT} VALUES {values}", [value for row in rows for value in row])
+        if cursor.rowcount == len(rows) and cursor.lastrowid:
+            first = cursor.lastrowid - len(rows) + 1
+            return [StoreResult(first + n, None) for n in range(len(rows))]
+        # Some keys were there before, and which ones SQLite does not tell.
+        return [StoreResult(*self._first_answer(row.key)) for row in rows]
 
-    def _first(self, key: bytes) -> Kept:
-        if (found := self.find(key)) is None:
+    def _first_answer(self, key: bytes) -> StoredAnswer:
+        answer = self.find(key)
+        if answer is None:
             raise JournalError(
                 f"{self.path} did not take an answer; its request or its counts are not what they should be"
             )
-        return found
+        return answer
 
-    def record(self, answers: Iterable[int]) -> None:
-        """Put the ids of a complete run's answers in place of the earlier run's."""
+    def record_run(self, answers: Iterable[int]) -> None:
+        """Record the ids of the answers that a complete run is made of, in place of the run before."""
         with self._transaction():
             self._db.execute("DELETE FROM complete_run")
             self._db.executemany(
@@ -160,22 +190,22 @@ class JournalFile:
             )
 
     def totals(self) -> list[Totals]:
-        """What is kept, by model and stage."""
-        names = ("model", "stage", "answers", "prompt_tokens", "completion_tokens")
-        rows = self._select(f"SELECT {', '.join(names)} FROM totals WHERE answers > 0 ORDER BY model, stage")
-        return [Totals(**dict(zip(names, row, strict=True))) for row in rows]
+        """The number of answers and tokens, by model and stage."""
+        columns = ", ".join(Totals._fields)
+        rows = self._select(f"SELECT {columns} FROM totals WHERE answers > 0 ORDER BY model, stage")
+        return [Totals(*row) for row in rows]
 
-    def used(self) -> int:
-        """How many answers the last complete run is made of; 0 where there was none."""
+    def run_size(self) -> int:
+        """The number of answers that the last complete run is made of; 0 where there was none."""
         return int(self._select("SELECT count(*) FROM complete_run")[0][0])
 
     def size(self) -> int:
-        """Bytes on disk."""
+        """Bytes on disk, those of the write-ahead log included."""
         log = self.path.with_name(self.path.name + "-wal")
         return self.path.stat().st_size + (log.stat().st_size if log.exists() else 0)
 
     def export(self) -> Iterator[str]:
-        """The answers as JSON objects, in the order they were kept."""
+        """The answers as JSON objects, in the order in which they were stored."""
         last = 0
         # Page by page: one long reading would keep a running writer's log from being folded in.
         while rows := self._select(
@@ -188,26 +218,26 @@ class JournalFile:
                 yield f'{head},"request":{request},"completion":{completion}}}'
             last = rows[-1][0]
 
-    def prune(self) -> tuple[int, int]:
-        """Delete what the last complete run did not use and shrink the file: (answers, bytes) that went.
+    def prune(self) -> PruneResult:
+        """Delete the answers that the last complete run did not use, and shrink the file.
 
         Raises:
             BadInput: no complete run is recorded, or somebody has the journal open.
         """
-        if not self.used():
+        if not self.run_size():
             raise BadInput(
                 f"needs a complete run to prune {self.path} by; there was none; let codeclm-hf run end first"
             )
         before = self.size()
-        with self._converted("written"):
-            # What a running run has asked so far is in its memory alone, so it must have ended. The write-ahead log
-            # can be left only by a connection that is alone, which stays alone in this locking mode until it is
-            # closed; the next run to open the file takes up a log again.
+        with self._convert_errors("written"):
+            # What a running run has asked so far is in its memory alone, so it must have ended. Only a
+            # connection that is alone can leave the write-ahead log, and in this locking mode it stays alone
+            # until it is closed; the next run that opens the file takes up a log again.
             self._db.execute("PRAGMA busy_timeout = 0")
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             try:
                 self._db.execute("PRAGMA journal_mode = DELETE")
-                gone = self._db.execute("DELETE FROM answers WHERE id NOT IN complete_run").rowcount
+                answers = self._db.execute("DELETE FROM answers WHERE id NOT IN complete_run").rowcount
             except sqlite3.OperationalError as exc:
                 if "locked" not in str(exc):
                     raise
@@ -215,7 +245,7 @@ class JournalFile:
                     f"needs {self.path} to itself; another process has it open; wait for its end"
                 ) from exc
             self._db.execute("VACUUM")
-        return gone, before - self.size()
+        return PruneResult(answers, before - self.size())
 
     def close(self) -> None:
         """Close the connection; the last one folds the log into the file."""
@@ -223,7 +253,7 @@ class JournalFile:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._converted("written"):
+        with self._convert_errors("written"):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -234,12 +264,12 @@ class JournalFile:
                 raise
 
     @contextmanager
-    def _converted(self, done: str) -> Iterator[None]:
+    def _convert_errors(self, action: str) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as exc:
             hint = "free the disk and run the same command again"
-            raise JournalError(f"{self.path} cannot be {done} ({exc}); {hint}") from exc
+            raise JournalError(f"{self.path} cannot be {action} ({exc}); {hint}") from exc
 
     def _select(self, query: str, *values: int) -> list[tuple[Any, ...]]:
         try:
@@ -252,18 +282,18 @@ class JournalFile:
 
     def _completion(self, text: str) -> Completion:
         try:
-            kept = json.loads(text)
-            if kept["top_logprobs"] is not None:
-                kept["top_logprobs"] = [
-                    [(token, value) for token, value in tokens] for tokens in kept["top_logprobs"]
+            fields = json.loads(text)
+            if fields["top_logprobs"] is not None:
+                fields["top_logprobs"] = [
+                    [(token, value) for token, value in tokens] for tokens in fields["top_logprobs"]
                 ]
-            return Completion(**kept)
+            return Completion(**fields)
         except (ValueError, TypeError, KeyError) as exc:
             raise self._unreadable(exc) from exc
 
 
-def as_json(completion: Completion) -> str:
-    """The text that `find` makes an equal completion of.
+def completion_json(completion: Completion) -> str:
+    """The JSON of an answer, from which `find` makes an equal one.
 
     Raises:
         ValueError: a number in it is not finite.
@@ -271,17 +301,18 @@ def as_json(completion: Completion) -> str:
     return ids.canonical({name: getattr(completion, name) for name in Completion.__slots__})
 
 
-def _hint(exc: Exception, torn: str) -> str:
+def _hint(exc: Exception, hint_if_damaged: str) -> str:
     # A full disk, a missing permission or a long lock: the file itself is well.
-    outside = ("full", "unable to open", "readonly", "locked", "I/O")
-    return "see that it can be written, and run again" if any(word in str(exc) for word in outside) else torn
+    if any(words in str(exc) for words in ("full", "unable to open", "readonly", "locked", "I/O")):
+        return "see that it can be written, and run again"
+    return hint_if_damaged
 
 
 def _pragma(db: sqlite3.Connection, name: str) -> int:
     return int(db.execute(f"PRAGMA {name}").fetchone()[0])
 
 
-def _make(db: sqlite3.Connection) -> None:
+def _create_tables(db: sqlite3.Connection) -> None:
     # Of several processes that find an empty file one makes the journal, whole or not at all.
     db.execute("BEGIN EXCLUSIVE")
     if not _pragma(db, "application_id"):
@@ -290,11 +321,11 @@ def _make(db: sqlite3.Connection) -> None:
     db.execute("COMMIT")
 
 
-def _check(db: sqlite3.Connection, path: Path) -> None:
+def _check_version(db: sqlite3.Connection, path: Path) -> None:
     if _pragma(db, "application_id") != _APPLICATION_ID:
         raise JournalError(f"{path} is a database of something else; name another --out")
     if (version := _pragma(db, "user_version")) != VERSION:
         raise JournalError(
-            f"needs a journal of version {VERSION}; {path} is of version {version}; use the codeclm-hf that made it, "
-            "or name another --out"
+            f"needs a journal of version {VERSION}; {path} is of version {version}; "
+            "use the codeclm-hf that made it, or name another --out"
         )

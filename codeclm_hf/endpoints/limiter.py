@@ -1,7 +1,7 @@
-"""What is learnt about one server from its replies: how many requests it takes at a time, and whether it serves.
+"""What a server's replies teach about it: how many requests it takes at a time, and whether it serves.
 
-Two classes, each with one job, neither of which sends anything: `server.Server` tells them what became of each request
-and asks them whether the next one may go.
+Two classes, each with one job. Neither sends anything: `server.Server` tells them what became of each
+request, and asks them whether the next one may go.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ OPENS_AFTER = 3
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds without requests after a refusal, or the second failure in a row; doubled with each further one."""
 PATIENCE, MOST_PATIENCE = 128, 4096
-"""Answers that have to come before one more request at a time is tried; doubled each time that was too many."""
+"""Full answers after which one more request at a time is tried; doubled each time that was too many."""
 CROWDED_AT, FORGIVEN_BY_AN_ANSWER = 3.0, 0.25
 """How many refusals are a crowd, and what an answer takes off: a few among many answers are chance."""
 
@@ -45,11 +45,11 @@ class AdaptiveLimit:
                                                        └───────────┘
 
     top: `value` is `most`.
-    fallen: `value` is what the server still had when it refused, but at least half of what it was before the burst.
+    fallen: `value` is what the server still had when it refused, but at least half of that before the burst.
     growing: + 1 and + 2 after `patience` full answers each, then + 4, + 8, … after `value` full answers each.
 
-    A full answer is one to a request that took the last slot: only it says that so many at a time are well. From every
-    state a server that takes not even one request is away, and gets the `value` of before back.
+    A full answer is one to a request that took the last slot: only it says that so many at a time are well.
+    In every state, a server that takes not even one request is away, and gets the `value` of before back.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class AdaptiveLimit:
         self._before = _Growth(self.value, self._patience, self._step)
 
     def restore(self) -> None:
-        """Go back to where the limit stood before the failures: the server is away, which says nothing about it."""
+        """Go back to where the limit stood before the failures: a server that is away says nothing of it."""
         if self._before is not None:
             value, self._patience, self._step = self._before
             self.value, self._refusals = min(value, self.most), 0.0

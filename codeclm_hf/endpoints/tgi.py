@@ -1,4 +1,4 @@
-"""The dialect of TGI's native `/generate`: wire types from `text-generation`, chat template from `transformers`."""
+"""The dialect of TGI's own `/generate`, with the types of `text-generation` and the model's chat template."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_TOP_TOKENS = 5
 
 @dataclass
 class TGI(Dialect):
-    """A text-generation-inference server, spoken to in its own protocol."""
+    """A text-generation-inference server that is asked in its own protocol."""
 
     client: Client
     identity: str
@@ -60,14 +60,14 @@ class TGI(Dialect):
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> Any:
-    """The tokenizer of a served model.
+    """The tokenizer of the model that a server serves.
 
     Args:
         name: a Hub id or a local folder.
-        revision: the commit the server says it serves.
+        revision: the commit that the server says it serves.
 
     Raises:
-        BadInput: it cannot be had, or has no chat template.
+        BadInput: the tokenizer cannot be loaded, or has no chat template.
     """
     from transformers import AutoTokenizer  # takes over a second to import; only this dialect needs it
 

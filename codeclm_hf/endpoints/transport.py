@@ -1,7 +1,7 @@
-"""One background loop and one HTTP session for the process.
+"""One event loop in the background and one HTTP session for the process.
 
-`Dataset.map` makes a new event loop per call and a notebook has one running already, so neither can own a
-connection pool. The loop here lives in a thread of its own and outlives them all.
+`Dataset.map` makes a new event loop per call and a notebook has one running already, so neither can own the
+connections. The loop here lives in a thread of its own and outlives them all.
 """
 
 from __future__ import annotations
@@ -18,25 +18,18 @@ from typing import Any, TypeVar
 
 import aiohttp
 
+from codeclm_hf.endpoints.process import wrong_process
 from codeclm_hf.errors import BadInput
 
 T = TypeVar("T")
 log = logging.getLogger("codeclm_hf")
 
 KEEP_ALIVE = 4.0
-"""Seconds an idle connection is kept: less than servers do (uvicorn: 5), or a request may meet a closing one."""
-
-
-def wrong_process() -> BadInput:
-    """The error of whoever asks an endpoint in another process than the one that connected it."""
-    return BadInput(
-        "needs the process that connected the endpoint; this is another one (num_proc, or a worker of a DataLoader); "
-        "use stage.map(dataset), which keeps the endpoint full from one process"
-    )
+"""Seconds an idle connection is kept: fewer than servers keep it (uvicorn: 5), or a request meets its end."""
 
 
 class _Background:
-    """The loop, its thread and its session, made at first use. A fork inherits the objects, but not the thread."""
+    """The loop, its thread and its session, made at first use; a fork inherits all but the thread."""
 
     def __init__(self) -> None:
         self._pid = os.getpid()
@@ -84,7 +77,7 @@ _background = _Background()
 
 
 def session() -> aiohttp.ClientSession:
-    """The process's session; call it on the loop. Each request's `trace_request_ctx` is called when it connects."""
+    """The process's session, for use on the loop; a request's `trace_request_ctx` is called when it connects."""
     return _background.session()
 
 
@@ -103,14 +96,14 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the background loop and wait: works with or without a running loop of one's own."""
+    """Run a coroutine on the background loop and wait for its result; the caller may have a running loop."""
     return result(submit(coroutine))
 
 
 def result(future: concurrent.futures.Future[T]) -> T:
-    """Wait for a future; Ctrl-C cancels it."""
+    """Wait for a future's result; Ctrl-C cancels it."""
     try:
-        # In slices: once polars is imported, SIGINT does not wake a thread that waits on a lock without a time-out.
+        # In slices: once polars is imported, SIGINT does not wake a thread that waits for a lock without end.
         while not future.done():
             concurrent.futures.wait([future], timeout=0.2)
         return future.result()

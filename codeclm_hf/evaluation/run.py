@@ -25,7 +25,7 @@ from codeclm_hf import files as parquet
 from codeclm_hf import package, prompts, settings
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.budget import Budget
-from codeclm_hf.endpoints.journal import Journal, Journaled
+from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.evaluation import report
@@ -188,7 +188,7 @@ class Evaluation:
         journal = Journal(directory / run_directory.JOURNAL, budget)
         try:
             endpoints: dict[str, Any] = {
-                role: Journaled(endpoint, journal) for role, endpoint in self._endpoints().items()
+                role: JournaledEndpoint(endpoint, journal) for role, endpoint in self._endpoints().items()
             }
             judge = check_judge(endpoints["judge"], prompts=self.prompts, explained=True)
             _require_fit(judge, anyway=anyway)

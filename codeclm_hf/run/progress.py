@@ -9,7 +9,7 @@ from typing import Any
 from datasets import Dataset
 
 from codeclm_hf.endpoints.budget import Budget
-from codeclm_hf.endpoints.journal import Journaled
+from codeclm_hf.endpoints.journal import JournaledEndpoint
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.chain import Chain
 from codeclm_hf.stages.stage import Row, Stage
@@ -53,7 +53,9 @@ class Report:
         tell: called on the transport's thread when a row is done.
     """
 
-    def __init__(self, endpoints: Mapping[str, Journaled], budget: Budget, tell: OnProgress | None) -> None:
+    def __init__(
+        self, endpoints: Mapping[str, JournaledEndpoint], budget: Budget, tell: OnProgress | None
+    ) -> None:
         self._endpoints = endpoints
         self._budget = budget
         self._tell = tell

@@ -7,7 +7,7 @@ from typing import Any
 
 from datasets import Dataset, concatenate_datasets
 
-from codeclm_hf.endpoints.journal import Journal, Journaled
+from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.run import inputs
 from codeclm_hf.run.progress import OnProgress, Report
 from codeclm_hf.stages import contrast
@@ -55,7 +55,7 @@ class Recipe:
         """
         tailor, rubrics, seed = self.chain.tailor, self.chain.rubrics, self.chain.seed
         roles = {"strong": tailor.strong, "target": tailor.target, "judge": tailor.judge}
-        kept = {role: Journaled(endpoint, journal) for role, endpoint in roles.items()}
+        kept = {role: JournaledEndpoint(endpoint, journal) for role, endpoint in roles.items()}
         report, strong = Report(kept, journal.budget, on_progress), kept["strong"]
         chain = replace(
             self.chain,

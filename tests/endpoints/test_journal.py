@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 from codeclm_hf import Completion, GenerationRequest, Message, ids
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.budget import Budget
-from codeclm_hf.endpoints.journal import Journal, Journaled, _key
+from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint, _key
 from codeclm_hf.endpoints.journal_db import JournalFile, Totals
-from codeclm_hf.endpoints.protocol import InProcess, SendGuard, Usage
+from codeclm_hf.endpoints.process import InProcess
+from codeclm_hf.endpoints.protocol import SendGuard, Usage
 from codeclm_hf.errors import BadInput, BudgetSpent, EndpointDown, JournalError, RequestRejected
 from support.counted_endpoint import MANY, REQUEST, Counter, _ask, ask
 
@@ -124,7 +125,7 @@ def test_another_model_is_asked_anew(path: Path) -> None:
 def test_identical_requests_in_flight_are_asked_once(path: Path) -> None:
     """Twenty identical requests at once cost one answer, all get it, and it is counted once as asked."""
     journal, model = Journal(path), Counter()
-    kept = Journaled(model, journal)
+    kept = JournaledEndpoint(model, journal)
 
     async def twenty() -> list[Completion]:
         return await asyncio.gather(*(kept.generate(replace(REQUEST, stage="judge")) for _ in range(20)))
@@ -303,8 +304,8 @@ def test_a_full_disk_stops_the_run_and_spoils_nothing(path: Path) -> None:
     """Who waits gets a JournalError; what was kept stays, in this journal and in a later one, which goes on."""
     journal, model = Journal(path), Counter(said="{} " + "x" * 4000)
     kept = ask(model, journal, *MANY[:50])
-    pages = journal._writing._db.execute("PRAGMA page_count").fetchone()[0]
-    journal._writing._db.execute(f"PRAGMA max_page_count = {pages + 20}")
+    pages = journal._writer._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._writer._db.execute(f"PRAGMA max_page_count = {pages + 20}")
     with pytest.raises(
         JournalError, match=r"cannot be written \(database or disk is full\); free the disk"
     ) as error:
@@ -510,7 +511,7 @@ def test_prune_keeps_what_the_last_complete_run_used(path: Path) -> None:
     ask(model, stopped, replace(REQUEST, seed=2000))
     stopped.close()
     file, before = JournalFile(path), path.stat().st_size
-    assert file.used() == 21
+    assert file.run_size() == 21
     assert file.prune() == (181, before - path.stat().st_size)
     assert path.stat().st_size < before / 4
     file.close()
@@ -547,7 +548,7 @@ def test_of_two_runs_the_last_to_be_complete_counts(path: Path) -> None:
     two.complete()
     one.complete()
     file = JournalFile(path)
-    assert file.used() == 30
+    assert file.run_size() == 30
     for opened in (file, one, two):
         opened.close()
 

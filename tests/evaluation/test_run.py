@@ -16,7 +16,8 @@ import pytest
 from datasets import Dataset, load_dataset
 
 from codeclm_hf import Budget, BudgetSpent, CodecLM, Evaluation, endpoint, schema
-from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, InProcess
+from codeclm_hf.endpoints.process import InProcess
+from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.evaluation.comparisons import comparisons
 from codeclm_hf.evaluation.groups import group_results
 from codeclm_hf.evaluation.results import EvaluationResults, Models, read_results

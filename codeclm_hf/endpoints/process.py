@@ -1,0 +1,63 @@
+"""An endpoint works in the process that connected it; what becomes of it in others."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, SendGuard
+from codeclm_hf.errors import BadInput
+
+
+def wrong_process() -> BadInput:
+    """The error of whoever asks an endpoint in another process than the one that connected it."""
+    return BadInput(
+        "needs the process that connected the endpoint; this is another one (num_proc, or a DataLoader's "
+        "worker); use stage.map(dataset), which keeps the endpoint full from one process"
+    )
+
+
+_pickled: weakref.WeakValueDictionary[tuple[int, str], Any] = weakref.WeakValueDictionary()
+"""The endpoint that was pickled last, by process and identity; a fork inherits its parent's entries."""
+
+
+class InProcess:
+    """An endpoint that works in the process that connected it.
+
+    It pickles as its identity alone, as `datasets` hashes the pickle of what it maps, where no URL or token
+    may count. Unpickled in the same process it is the same object, in another a `DisconnectedEndpoint`.
+    """
+
+    identity: str
+
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        _pickled[os.getpid(), self.identity] = self
+        return _unpickle, (self.identity,)
+
+
+@dataclass(frozen=True)
+class DisconnectedEndpoint:
+    """What an endpoint becomes in a process that did not connect it: the identity without the connection."""
+
+    identity: str
+
+    async def generate(
+        self, request: GenerationRequest, *, send_guard: SendGuard = nullcontext
+    ) -> Completion:
+        """Raise the error that says which process can answer.
+
+        Raises:
+            BadInput: always.
+        """
+        raise wrong_process()
+
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        return _unpickle, (self.identity,)
+
+
+def _unpickle(identity: str) -> Any:
+    return _pickled.get((os.getpid(), identity), DisconnectedEndpoint(identity))
