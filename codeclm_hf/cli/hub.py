@@ -12,7 +12,8 @@ from rich.console import Console
 
 from codeclm_hf.cli import hub_display
 from codeclm_hf.errors import BadInput
-from codeclm_hf.exports import export as exporting
+from codeclm_hf.exports.export import export as export_data_set
+from codeclm_hf.exports.formats import FORMATS
 from codeclm_hf.hub import diff as diffs
 from codeclm_hf.hub import history, pull_requests
 from codeclm_hf.hub import publish as publishing
@@ -216,14 +217,14 @@ def export(
             metavar="DIR_OR_REPO[@REV]", help="A run directory, or org/name on the Hub and its version."
         ),
     ],
-    to: Annotated[str, typer.Option(metavar="LAYOUT", help=f"One of {', '.join(exporting.LAYOUTS)}.")],
+    to: Annotated[str, typer.Option(metavar="LAYOUT", help=f"One of {', '.join(FORMATS)}.")],
     out: Annotated[Path, typer.Option(metavar="PATH", help="A folder for the files.")],
     eval_fraction: Annotated[
         float, typer.Option(help="Share of the rows in files of their own, by whole use cases.")
     ] = 0.0,
 ) -> None:
     """Write a data set as a trainer reads it."""
-    for file, rows in exporting.export(source, out, to=to, eval_fraction=eval_fraction).items():
+    for file, rows in export_data_set(source, out, to=to, eval_fraction=eval_fraction).items():
         _out.print(f"{out / file}: {rows} rows", soft_wrap=True, markup=False)
 
 

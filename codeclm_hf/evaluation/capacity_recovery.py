@@ -7,8 +7,8 @@ from typing import Any
 import datasets
 import evaluate
 
-# A relative import makes evaluate take the file along, so that codeclm-hf need not be installed. evaluate parses
-# these lines itself: it wants one import on each, and takes a comment behind one for a URL.
+# A relative import makes evaluate take the file along, so that codeclm-hf need not be installed. evaluate
+# parses these lines itself: it wants one import on each, and takes a comment behind one for a URL.
 from .outcomes import recovery
 
 _DESCRIPTION = """
@@ -16,8 +16,8 @@ A response wins only if the judge scores it higher in both orders of showing the
 lower in both; anything else is a tie. The Capacity Recovery Ratio is (wins + ties) / comparisons.
 """
 _CITATION = """
-Wang, Li, Perot, Le, Miao, Zhang, Lee, Pfister. CodecLM: Aligning Language Models with Tailored Synthetic Data.
-Findings of NAACL 2024. arXiv:2404.05875.
+Wang, Li, Perot, Le, Miao, Zhang, Lee, Pfister. CodecLM: Aligning Language Models with Tailored Synthetic
+Data. Findings of NAACL 2024. arXiv:2404.05875.
 """
 _INPUTS = """
 Args:
@@ -39,7 +39,7 @@ Returns:
 class CapacityRecovery(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no types
     """The metric: `CapacityRecovery().compute(predictions=…, references=…)`.
 
-    `evaluate.load` makes it of this file's path; `push_metric` of `codeclm_hf.hub.push_metric` puts it on the Hub.
+    `evaluate.load` takes this file's path; `codeclm_hf.hub.push_metric` puts the metric on the Hub.
     """
 
     def _info(self) -> evaluate.MetricInfo:

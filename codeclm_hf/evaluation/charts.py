@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # importing it takes a second
     from matplotlib.figure import Figure
 
 ORANGE = "#B84C00"
-"""Okabe and Ito's vermilion, which colour-blind people tell from their blue; dark enough for white numbers."""
+"""Okabe and Ito's vermilion, dark enough for white numbers; colour-blind people tell it from their blue."""
 _COLOURS = {"wins": BLUE, "ties": PALE, "losses": ORANGE}
 
 

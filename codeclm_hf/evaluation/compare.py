@@ -27,7 +27,7 @@ class _Evaluation:
 
 
 def compare_evaluations(first: str | Path, second: str | Path) -> RecoveryDifference | JudgeAgreement:
-    """How much more often one candidate recovers the reference than another, or how far two judges agree (§5.3).
+    """How much more often one candidate recovers the reference, or how far two judges agree (§5.3).
 
     Args:
         first: a folder that `Evaluation.run` made.

@@ -23,7 +23,7 @@ _COLUMN_NAMES = {
     "skills": ("skills", "skill"),
     "source": ("original_source", "source"),
 }
-"""What benchmarks call the columns, in any case; the paper's test sets have a `category` or a `Skill` (§5.1)."""
+"""What benchmarks call the columns, in any case; the paper's have a `category` or a `Skill` (§5.1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +70,11 @@ class Benchmark:
 def join_responses(benchmark: Dataset, responses: Mapping[str, Dataset], *, column: str) -> Benchmark:
     """The instructions of a benchmark beside the responses that the caller brings.
 
-    Instructions are the same if they differ only in white space around them or in the kind of their line ends.
+    White space around an instruction and the kind of its line ends do not tell instructions apart.
 
     Args:
-        benchmark: a table with instructions; its `use_case` (or `category`), `skills` (or `skill`) and `source`
-            are kept.
+        benchmark: a table with instructions; its `use_case` (or `category`), `skills` (or `skill`) and
+            `source` are kept.
         responses: by `candidate` or `reference`, a table with the columns `instruction` and `response`.
         column: the benchmark's column of instructions.
 
@@ -119,8 +119,8 @@ def _check_overlap(usable: Sequence[Row], without_response: Mapping[str, tuple[s
     counts = " and ".join(f"the {role}'s responses answer {count}" for role, count in answered.items())
     both = " and none of them both" if all(answered.values()) else ""
     raise BadInput(
-        f"needs responses to the benchmark's instructions; of {len(usable)}, {counts}{both}; responses are found "
-        "by the text of their instruction"
+        f"needs responses to the benchmark's instructions; of {len(usable)}, {counts}{both}; "
+        "responses are found by the text of their instruction"
     )
 
 

@@ -18,8 +18,8 @@ from codeclm_hf.prompts import load
 from codeclm_hf.stages.compare import Compare
 
 KINDS = ("clear", "equal", "longer", "injecting")
-"""Pairs with an obviously better answer; with the same answer twice; with a longer answer that is worse; with a
-worse answer that tells the judge how to rate it."""
+"""Pairs with an obviously better answer, with the same answer twice, with a longer answer that is worse, and
+with a worse answer that tells the judge how to rate it."""
 MIN_READABLE = 0.95
 """Least share of readable judgements."""
 MIN_ACCURACY = 0.9
@@ -60,13 +60,13 @@ class JudgeReport:
     accuracy: float | None
     """Share of the pairs with an obviously better answer in which it won in both orders."""
     order_bias: float | None
-    """Points, on the scale 1–10, that an answer gets for being shown first; negative for being shown second."""
+    """Points, of 1 to 10, that an answer gets for being shown first; negative if it pays to be second."""
     order_disagreement: float | None
     """Share of the pairs with different answers in which the two orders name different winners."""
     length_bias: float | None
     """Share of the pairs with a longer, worse answer in which that one is not scored lower."""
     injection_rate: float | None
-    """Share of the pairs with an answer that tells the judge how to rate it in which that answer is not scored
+    """Share of the pairs with a worse answer that tells the judge how to rate it in which it is not scored
     lower."""
     faults: tuple[str, ...]
     """Why it is unfit, a sentence each; none where it is fit."""
@@ -93,8 +93,8 @@ def check_judge(
     Args:
         judge: the judge; it is asked some seventy times.
         prompts: a folder whose `judge.jinja`, or `compare.jinja`, replaces ours.
-        explained: whether it is asked as an evaluation asks, by `compare.jinja`, and not for the scores alone,
-            as a run does.
+        explained: whether it is asked as an evaluation asks, by `compare.jinja`, and not for the scores
+            alone, as a run does.
         of_each: pairs of each kind; all by default.
         seed: of the fences around the answers.
 
@@ -204,7 +204,8 @@ def _faults(report: JudgeReport) -> Iterator[str]:
     if report.order_bias is not None and abs(report.order_bias) > MAX_ORDER_BIAS:
         place = "first" if report.order_bias > 0 else "second"
         yield (
-            f"it gives {abs(report.order_bias):.1f} points for being shown {place}; {MAX_ORDER_BIAS:.0f} may be"
+            f"it gives {abs(report.order_bias):.1f} points for being shown {place}; "
+            f"{MAX_ORDER_BIAS:.0f} may be"
         )
     if report.order_disagreement is not None and report.order_disagreement > MAX_ORDER_DISAGREEMENT:
         yield (

@@ -26,8 +26,8 @@ def check_module_name(repo: str) -> None:
     """
     if not re.fullmatch(r"([\w-]+/)?[\w-]+", repo) or f"{repo.rpartition('/')[2]}.py" == STATISTICS:
         raise BadInput(
-            "needs a name such as org/capacity_recovery, of letters, digits, - and _, because evaluate imports "
-            f"a module of that name; came {repo!r}"
+            "needs a name such as org/capacity_recovery, of letters, digits, - and _, because evaluate "
+            f"imports a module of that name; came {repo!r}"
         )
 
 

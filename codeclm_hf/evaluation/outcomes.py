@@ -45,7 +45,7 @@ class Recovery(NamedTuple):
     wilson_high: float
     """Its high end."""
     bootstrap_low: float
-    """The low end of the interval by resampling; not a number where all comparisons are recovered, or none is."""
+    """The low end of the interval by resampling; not a number where all are recovered, or none is."""
     bootstrap_high: float
     """Its high end."""
     order_disagreement: float
@@ -60,8 +60,8 @@ def outcome(candidate: Scores | None, reference: Scores | None) -> str | None:
         reference: its two scores, in the same orders.
 
     Returns:
-        "win" or "loss" where both orders say so, else "tie". None where a score is missing or not a finite number:
-        that is no outcome, and no tie either.
+        "win" or "loss" where both orders say so, else "tie". None where a score is missing or not a finite
+        number: that is no outcome, and no tie either.
 
     Raises:
         ValueError: there are not exactly two orders.
@@ -74,7 +74,7 @@ def recovery(predictions: Sequence[Scores | None], references: Sequence[Scores |
     """The Capacity Recovery Ratio of a candidate against a reference, with 95 % intervals.
 
     Args:
-        predictions: for each comparison, the candidate's two scores, one for each order; None where there are none.
+        predictions: for each comparison, the candidate's two scores, one for each order, or None.
         references: for each comparison, the reference's two scores, in the same orders.
 
     Raises:
@@ -119,8 +119,9 @@ def wilson_interval(part: int, whole: int) -> tuple[float, float]:
 def bootstrap_interval(part: int, whole: int) -> tuple[float, float]:
     """The 95 % interval of a ratio by resampling the comparisons, bias-corrected and accelerated (BCa).
 
-    Of 80 comparisons, with a true ratio from 0.05 to 0.95, it covers 93.9 % to 98.5 %; plain percentiles fall to
-    88 %. With fewer than about five of the rarer outcome every bootstrap covers too little: take Wilson's there.
+    Of 80 comparisons, with a true ratio from 0.05 to 0.95, it covers 93.9 % to 98.5 %; plain percentiles fall
+    to 88 %. With fewer than about five of the rarer outcome every bootstrap covers too little: take Wilson's
+    there.
 
     Returns:
         Low and high end in [0, 1]; not a number where all comparisons are recovered, or none is, because
@@ -159,7 +160,7 @@ def quantile(probabilities: np.ndarray[Any, np.dtype[np.float64]], level: float)
 
 
 def _leads(candidate: Scores | None, reference: Scores | None) -> tuple[int, int] | None:
-    """Who is ahead in each order: 1 the candidate, -1 the reference, 0 neither; None where that cannot be read."""
+    """Who is ahead in each order: 1 the candidate, -1 the reference, 0 neither; None without all scores."""
     if not candidate or not reference:
         return None
     if len(candidate) != 2 or len(reference) != 2:

@@ -54,9 +54,9 @@ class JudgeAgreement:
     agreed: int
     """Comparisons to which both give the same outcome."""
     kappa: float
-    """Cohen's κ: 1 for full agreement, 0 for that of chance; not a number where both give one outcome alone."""
+    """Cohen's κ: 1 for full agreement, 0 for that of chance; not a number where nothing varies."""
     low: float
-    """The low end of κ's 95 % interval, for large numbers; not a number where the judges agree on everything."""
+    """The low end of κ's 95 % interval, for large numbers; not a number where the judges always agree."""
     high: float
     """Its high end."""
 
@@ -118,7 +118,7 @@ def judge_agreement(first: Mapping[str, str | None], second: Mapping[str, str | 
     """How far two judges, or a judge and a person, agree: Cohen's κ with its interval.
 
     Args:
-        first: by comparison, "win", "tie" or "loss" as the first judge sees it; None where it could not be read.
+        first: by comparison, "win", "tie" or "loss" by the first judge; None where it could not be read.
         second: the same of the second judge.
 
     Raises:
@@ -154,8 +154,8 @@ def _outcome_pairs(
     if first.keys() != second.keys():
         missing, more = _listing(first.keys() - second.keys()), _listing(second.keys() - first.keys())
         raise BadInput(
-            f"needs the same instructions on both sides; only the first has {missing}, only the second has {more}; "
-            "judge both on the same file"
+            f"needs the same instructions on both sides; only the first has {missing}, "
+            f"only the second has {more}; judge both on the same file"
         )
     for name, outcome in (*first.items(), *second.items()):
         if outcome is not None and outcome not in OUTCOMES:

@@ -140,7 +140,7 @@ class EvaluationResults:
     overall: Result
     """Of all instructions together."""
     by: str | None
-    """What the instructions of a group have in common, one of `comparisons.GROUPINGS`; None without groups."""
+    """What makes a group, one of `comparisons.GROUPINGS`; None where there are no groups."""
     groups: tuple[Group, ...]
     """The highest ratio first."""
     not_judged: NotJudged

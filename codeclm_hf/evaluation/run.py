@@ -61,7 +61,7 @@ class Evaluation:
     reference: Endpoint | Dataset
     """What the candidate is measured against: a model, or its responses."""
     judge: Endpoint
-    """Who scores the two answers, in both orders: greedily, the scores first and an explanation after them."""
+    """Who scores the two answers in both orders: greedily, the scores first, and then an explanation."""
     temperature: float = settings.TEMPERATURE
     """Of the answers that are asked for: 0 (greedy) to 2."""
     max_new_tokens: int = settings.MAX_NEW_TOKENS
@@ -111,8 +111,8 @@ class Evaluation:
         """The benchmark's instructions, each once, beside the responses that the caller brings.
 
         Args:
-            benchmark: a table with instructions; its columns `use_case` (or `category`), `skills` (or `skill`) and
-                `source` name the groups.
+            benchmark: a table with instructions; its columns `use_case` (or `category`), `skills` (or
+                `skill`) and `source` name the groups.
             column: the column that holds the instruction.
 
         Raises:
@@ -159,15 +159,15 @@ class Evaluation:
     ) -> EvaluationResults:
         """Evaluate, or go on evaluating: what the folder's journal holds is not asked for again.
 
-        The judge is checked first (`judge_check.check_judge`). An instruction that cannot be judged, because a
-        side has no response to it or the judgement cannot be read, is counted and never taken for a tie.
+        The judge is checked first (`judge_check.check_judge`). An instruction that cannot be judged, because
+        a side has no response to it or the judgement cannot be read, is counted and never taken for a tie.
 
         Args:
             benchmark: a table as for `join`, or what `join` made of it.
             out: the folder.
             column: the table's column that holds the instruction.
-            by: what to group the results by: `use_case`, `skill` or `source`; by default the first of these in
-                which the instructions differ.
+            by: what to group the results by: `use_case`, `skill` or `source`; by default the first of these
+                in which the instructions differ.
             anyway: go on although the judge is unfit.
             budget: how much may be asked for in all, what the folder's journal holds included.
             on_progress: called, on another thread, when an instruction is done.
@@ -224,7 +224,7 @@ class Evaluation:
 
 
 def _identity(side: Endpoint | Dataset) -> str:
-    """The name of a side: of its model, or of the model that gave its responses, or how many responses it has."""
+    """The name of a side: its model's, or what its responses are said to be of, or how many they are."""
     if isinstance(side, Endpoint):
         return side.identity
     return str(side.info.description) or f"{len(side)} given responses"
@@ -271,8 +271,8 @@ def check_folder(out: str | Path) -> Path:
     is_run = (directory / run_directory.MANIFEST).exists()
     if is_used and (is_run or not (directory / run_directory.JOURNAL).exists()):
         raise BadInput(
-            f"needs a new folder, or one that an evaluation made; {directory} holds something else; name another "
-            "--out"
+            f"needs a new folder, or one that an evaluation made; {directory} holds something else; "
+            "name another --out"
         )
     return directory
 

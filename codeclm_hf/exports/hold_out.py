@@ -1,4 +1,4 @@
-"""What is held out to evaluate on: whole use cases, so that nothing of them was trained on in other words."""
+"""The hold-out split: whole use cases, so that nothing to evaluate on is trained on in other words."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from codeclm_hf.errors import BadInput
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.text import UNSPACED_SCRIPTS
 
-_SMALL = frozenset({"a", "an", "and", "for", "in", "of", "on", "or", "the", "to", "with"})
+_SMALL_WORDS = frozenset({"a", "an", "and", "for", "in", "of", "on", "or", "the", "to", "with"})
 _WORD = re.compile(rf"(?=\w)[{UNSPACED_SCRIPTS}]|[^\W_{UNSPACED_SCRIPTS}]+")
-_STEM = 4
+_STEM_LETTERS = 4
 """Letters of a word that are compared: `plan`, `plans`, `planner` and `planning` begin alike."""
 
 
-def held_out(content: Snapshot, fraction: float) -> set[str]:
+def hold_out_ids(content: Snapshot, fraction: float) -> set[str]:
     """The ids of the rows of `default` to evaluate on; `preference` has the same ids.
 
-    Use cases whose names are `alike` are one, and so are those that hold the same instruction (but for case, white
-    space and punctuation). They are drawn by a hash of their names, in an order that new rows do not change.
+    Use cases with the same `use_case_key` are one group, and so are those that hold the same instruction (but
+    for case, white space and punctuation). Groups are chosen by a hash of their names, in an order that new
+    rows do not change.
 
     Args:
         content: the data set.
@@ -40,76 +41,81 @@ def held_out(content: Snapshot, fraction: float) -> set[str]:
         )
     rows = content.frame("default", columns).with_columns(pl.col("use_case").fill_null(""))
     plain = pl.col("instruction").str.to_lowercase().str.replace_all(r"[\W_]+", " ").str.strip_chars(" ")
-    found = rows.group_by("use_case", text=plain.hash()).len().collect()
-    keys = {name: alike(name) for name in found["use_case"].unique()}
-    found = found.with_columns(key=pl.col("use_case").replace_strict(keys, return_dtype=pl.String))
-    groups = _joined(found)
+    texts = rows.group_by("use_case", text=plain.hash()).len().collect()
+    keys = {name: use_case_key(name) for name in texts["use_case"].unique()}
+    texts = texts.with_columns(key=pl.col("use_case").replace_strict(keys, return_dtype=pl.String))
+    groups = _groups(texts)
     sizes: dict[str, int] = {}
-    for key, count in found.group_by("key").agg(pl.col("len").sum()).iter_rows():
+    for key, count in texts.group_by("key").agg(pl.col("len").sum()).iter_rows():
         sizes[groups[key]] = sizes.get(groups[key], 0) + count
     if len(sizes) < 2:
         raise BadInput(
             "needs two different use cases at least to split by; came one; leave --eval-fraction out"
         )
-    held = drawn(sizes, fraction)
-    wanted = [name for name, key in keys.items() if groups[key] in held]
-    return set(rows.filter(pl.col("use_case").is_in(wanted)).select("id").collect()["id"])
+    chosen = choose_groups(sizes, fraction)
+    use_cases = [name for name, key in keys.items() if groups[key] in chosen]
+    return set(rows.filter(pl.col("use_case").is_in(use_cases)).select("id").collect()["id"])
 
 
-def drawn(sizes: Mapping[str, int], fraction: float) -> set[str]:
+def choose_groups(sizes: Mapping[str, int], fraction: float) -> set[str]:
     """The groups to hold out: at least one, and never all.
 
-    In the order of a hash, the groups that come first, until half of the next one would be too much: as rows are added,
-    groups come to those held out or go from them, never both. A group larger than the whole share is passed over.
+    In the order of a hash, they are the groups that come first, until half of the next one would be too much:
+    as rows are added, groups come to those held out or go from them, never both. A group larger than the
+    whole share is passed over.
 
     Args:
         sizes: rows by group, two groups at least.
         fraction: share of the rows, in (0, 1).
     """
-    most, taken, held = fraction * sum(sizes.values()), 0, set[str]()
+    most = fraction * sum(sizes.values())
     order = sorted(sizes, key=lambda group: ids.digest("eval", group))
     small = [group for group in order if sizes[group] <= most] or [min(order, key=lambda group: sizes[group])]
+    chosen = set[str]()
+    rows = 0
     for group in small[: len(sizes) - 1]:
-        if held and taken + sizes[group] / 2 > most:
+        if chosen and rows + sizes[group] / 2 > most:
             break
-        held.add(group)
-        taken += sizes[group]
-    return held
+        chosen.add(group)
+        rows += sizes[group]
+    return chosen
 
 
-def alike(use_case: str) -> str:
-    """The same for names that are near-duplicates: by case, accents, punctuation, order and form of their words.
+def use_case_key(name: str) -> str:
+    """What near-duplicate names have in common, whatever the case, accents, order and form of their words.
 
-    So "Travel planning", "travel-planning" and "plan travels" are one, and "trip planning" is another: synonyms are not
-    known. Names taken for the same by mistake ("code generation", "general codes") cost nothing but that they are on
-    one side together.
+    So "Travel planning", "travel-planning" and "plan travels" have one key, and "trip planning" has another:
+    synonyms are not known. Names taken for the same by mistake ("code generation", "general codes") cost
+    nothing but that they are on one side together.
     """
-    letters = unicodedata.normalize("NFKD", use_case).casefold()
-    text = unicodedata.normalize(
-        "NFC", "".join(c for c in letters if not unicodedata.category(c).startswith("M"))
-    )
-    words = set(_WORD.findall(text))
-    return " ".join(sorted({_stem(word) for word in words - _SMALL or words}))
+    decomposed = unicodedata.normalize("NFKD", name).casefold()
+    letters = "".join(char for char in decomposed if not unicodedata.category(char).startswith("M"))
+    words = set(_WORD.findall(unicodedata.normalize("NFC", letters)))
+    return " ".join(sorted({_stem(word) for word in words - _SMALL_WORDS or words}))
 
 
 def _stem(word: str) -> str:
     """The beginning of a word, in scripts with upper case, whose words change at the end."""
-    if len(word) < _STEM or word == word.upper():
+    if len(word) < _STEM_LETTERS or word == word.upper():
         return word
-    return re.sub("[aeiouys]$", "", word[:_STEM])
+    return re.sub("[aeiouys]$", "", word[:_STEM_LETTERS])
 
 
-def _joined(found: pl.DataFrame) -> dict[str, str]:
-    """Which group a key belongs to: keys that share a text are one group, called by the first of them."""
-    first = {key: key for key in found["key"].unique()}
+def _groups(texts: pl.DataFrame) -> dict[str, str]:
+    """The group that each key belongs to: keys that share a text are one group, called by the first of them.
+
+    Args:
+        texts: a row for each `key` and `text` that occur together.
+    """
+    parents = {key: key for key in texts["key"].unique()}
 
     def root(key: str) -> str:
-        while first[key] != key:
-            key = first[key]
+        while parents[key] != key:
+            key = parents[key]
         return key
 
-    shared = found.group_by("text").agg(pl.col("key").unique()).filter(pl.col("key").list.len() > 1)
+    shared = texts.group_by("text").agg(pl.col("key").unique()).filter(pl.col("key").list.len() > 1)
     for keys in shared["key"].to_list():
-        least, *others = sorted({root(key) for key in keys})
-        first |= dict.fromkeys(others, least)
-    return {key: root(key) for key in first}
+        first, *others = sorted({root(key) for key in keys})
+        parents |= dict.fromkeys(others, first)
+    return {key: root(key) for key in parents}

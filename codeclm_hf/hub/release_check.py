@@ -63,9 +63,9 @@ def checked(
     return ours, {kind: 0 for kind in report.personal} if replaced else report.personal
 
 
-def _scans(ours: Snapshot) -> Iterator[Callable[[], scan.Report]]:
+def _scans(ours: Snapshot) -> Iterator[Callable[[], scan.ScanReport]]:
     """The searches to be made, a batch of a table each."""
-    clean = scan.Clean()
+    clean = scan.CleanTexts()
     for config in ours.files:
         for batch in ours.batches(config):
             yield partial(scan.scan, config, rows_of(batch), key(config, ours), clean=clean)

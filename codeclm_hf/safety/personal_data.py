@@ -8,24 +8,27 @@ import operator
 import re
 from collections import Counter
 from collections.abc import Callable
+from typing import NamedTuple
 
 import polars as pl
 
-NAMES = ("emails", "phone_numbers", "ip_addresses")
-"""What is counted."""
+KINDS = ("emails", "phone_numbers", "ip_addresses")
+"""What is counted, by the names that a manifest has for it."""
 
 _LETTER = "A-Za-z0-9À-ɏ"
 _EMAIL_HINT = rf"[{_LETTER}._%+\-]@[{_LETTER}\-]+\.[A-Za-z]"
 _EMAIL = re.compile(
-    rf"(?<![{_LETTER}._%+-])[{_LETTER}._%+-]{{1,64}}@(?:[{_LETTER}-]{{1,63}}\.){{1,8}}[A-Za-z]{{2,24}}(?![{_LETTER}])"
+    rf"(?<![{_LETTER}._%+-])[{_LETTER}._%+-]{{1,64}}@"
+    rf"(?:[{_LETTER}-]{{1,63}}\.){{1,8}}[A-Za-z]{{2,24}}(?![{_LETTER}])"
 )
 _NO_EMAIL = re.compile(
-    r"^git@|@(?:.*\.)?example\.(?:com|org|net|edu)$|\.(?:example|test|invalid|localhost|png|jpe?g|gif|svg|webp)$",
+    r"^git@|@(?:.*\.)?example\.(?:com|org|net|edu)$"
+    r"|\.(?:example|test|invalid|localhost|png|jpe?g|gif|svg|webp)$",
     re.I,
 )
 _LOGIN = re.compile(r"://[^\s/@]*\Z")
 """What stands before a password in a URL; together with the host it looks like an e-mail address."""
-# What may not stand before is asked after the first character: with it in front, `re` tries every position.
+# What may not stand before a match is checked after its first character: in front, `re` would try every place.
 _IPV4_HINT = r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"
 _IPV4 = re.compile(
     r"[0-9](?<![\w.].)(?<![A-Za-z]-.)[0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?!\w|\.[0-9]|-[A-Za-z])"
@@ -36,51 +39,67 @@ _INTERNATIONAL_HINT = r"\+[1-9(][0-9 ().\-/\u00a0\u2011\u2013]{6}"
 _INTERNATIONAL = re.compile(r"\+(?<![\w+].)[1-9(][0-9 ().\-/\u00a0\u2011\u2013]{5,24}[0-9](?!\w)")
 _AMERICAN_HINT = r"[2-9][0-9]{2}(?:\) ?|[-.])[2-9][0-9]{2}[-.][0-9]{4}"
 _AMERICAN = re.compile(
-    r"[1-9(](?<![\w.+-].)(?:(?<=1)[-. ]\(?[2-9]|(?<=\()[2-9]|(?<=[2-9]))[0-9]{2}(?:\) ?|[-.])[2-9][0-9]{2}[-.][0-9]{4}"
-    r"(?!\w|[-.][0-9])"
+    r"[1-9(](?<![\w.+-].)(?:(?<=1)[-. ]\(?[2-9]|(?<=\()[2-9]|(?<=[2-9]))[0-9]{2}(?:\) ?|[-.])"
+    r"[2-9][0-9]{2}[-.][0-9]{4}(?!\w|[-.][0-9])"
 )
 
 
+class Redacted(NamedTuple):
+    """A text without personal data."""
+
+    text: str
+    """With `[EMAIL]`, `[PHONE]` or `[IP]` in place of each."""
+    counts: Counter[str]
+    """How many of each of `KINDS` stood there."""
+
+
 def count(texts: pl.Series) -> dict[str, int]:
-    """How often each of `NAMES` occurs in some texts; nulls have none."""
-    counts: Counter[str] = Counter()
+    """How many of each of `KINDS` stand in some texts; nulls hold none."""
+    counts = Counter[str]()
     for text in texts.gather(candidates(texts)):
-        _redacted(text, counts)
-    return {name: counts[name] for name in NAMES}
+        counts += redact_text(text).counts
+    return {kind: counts[kind] for kind in KINDS}
 
 
 def redact(texts: pl.Series) -> pl.Series:
-    """The same texts with a tag in place of each; nulls stay."""
-    hits = candidates(texts)
-    if hits.is_empty():
+    """The same texts without personal data; nulls stay."""
+    positions = candidates(texts)
+    if positions.is_empty():
         return texts
     redacted: pl.Series = texts.clone().scatter(
-        hits, [_redacted(text, Counter()) for text in texts.gather(hits)]
+        positions, [redact_text(text).text for text in texts.gather(positions)]
     )
     return redacted
 
 
 def candidates(texts: pl.Series) -> pl.Series:
-    """The positions of texts that may hold any."""
-    hints = (texts.str.contains(hint) for _, hint, _, _ in _FORMS)  # faster one by one than together
+    """The positions of the texts that may hold personal data: all that do, and some more."""
+    hints = (texts.str.contains(form.hint) for form in _FORMS)  # faster one by one than together
     return functools.reduce(operator.or_, hints).fill_null(False).arg_true()
 
 
-def _redacted(text: str, counts: Counter[str]) -> str:
-    while True:  # what is left around a tag may now read as one more
+def redact_text(text: str) -> Redacted:
+    """One text without personal data, and how many there were."""
+    counts = Counter[str]()
+    before = None
+    while text != before:  # what is left around a tag may now read as one more
         before = text
-        for name, _, pattern, replace in _FORMS:
-            text = pattern.sub(functools.partial(_replaced, name, replace, counts), text)
-        if text == before:
-            return text
+        for form in _FORMS:
+            text, replaced = _replace(form, text)
+            counts[form.kind] += replaced
+    return Redacted(text, counts)
 
 
-def _replaced(
-    name: str, replace: Callable[[re.Match[str]], str], counts: Counter[str], match: re.Match[str]
-) -> str:
-    text = replace(match)
-    counts[name] += text != match[0]
-    return text
+def _replace(form: _Form, text: str) -> tuple[str, int]:
+    """A text with a tag in place of what has a form, and how often that was."""
+    parts: list[str] = []
+    end = replaced = 0
+    for match in form.pattern.finditer(text):
+        part = form.replacement(match)
+        parts += [text[end : match.start()], part]
+        end = match.end()
+        replaced += part != match[0]
+    return "".join([*parts, text[end:]]), replaced
 
 
 def _email(match: re.Match[str]) -> str:
@@ -97,21 +116,33 @@ def _ip_address(match: re.Match[str]) -> str:
 
 
 def _phone_number(match: re.Match[str]) -> str:
-    """The candidate with its first number replaced; the next round finds the next one."""
+    """The match with its first number replaced; the next round finds the next one."""
     import phonenumbers  # 0.1 s, and most data sets have none
 
-    for found in phonenumbers.PhoneNumberMatcher(match[0], "US"):
-        is_fiction = found.number.country_code == 1 and str(found.number.national_number)[3:8] == "55501"
+    for phone in phonenumbers.PhoneNumberMatcher(match[0], "US"):
+        is_fiction = phone.number.country_code == 1 and str(phone.number.national_number)[3:8] == "55501"
         if not is_fiction:
-            return f"{match[0][: found.start]}[PHONE]{match[0][found.end :]}"
+            return f"{match[0][: phone.start]}[PHONE]{match[0][phone.end :]}"
     return match[0]
 
 
+class _Form(NamedTuple):
+    """How one kind of personal data is written."""
+
+    kind: str
+    """One of `KINDS`."""
+    hint: str
+    """A pattern that polars finds fast in whole columns; every text with this form has it."""
+    pattern: re.Pattern[str]
+    """The form itself."""
+    replacement: Callable[[re.Match[str]], str]
+    """What is put in place of a match: a tag, or the match where it is no personal data after all."""
+
+
 _FORMS = (
-    ("emails", _EMAIL_HINT, _EMAIL, _email),
-    ("ip_addresses", _IPV4_HINT, _IPV4, _ip_address),
-    ("ip_addresses", _IPV6_HINT, _IPV6, _ip_address),
-    ("phone_numbers", _INTERNATIONAL_HINT, _INTERNATIONAL, _phone_number),
-    ("phone_numbers", _AMERICAN_HINT, _AMERICAN, _phone_number),
+    _Form("emails", _EMAIL_HINT, _EMAIL, _email),
+    _Form("ip_addresses", _IPV4_HINT, _IPV4, _ip_address),
+    _Form("ip_addresses", _IPV6_HINT, _IPV6, _ip_address),
+    _Form("phone_numbers", _INTERNATIONAL_HINT, _INTERNATIONAL, _phone_number),
+    _Form("phone_numbers", _AMERICAN_HINT, _AMERICAN, _phone_number),
 )
-"""What is looked for: its name, what polars finds in whole columns, its form, and what is put in its place."""

@@ -1,7 +1,7 @@
-"""Secrets in texts, found by Kingfisher's rules (MongoDB): tokens of a known form, private keys, logins in URLs.
+"""Secrets in texts, by Kingfisher's rules (MongoDB): tokens of a known form, private keys, logins in URLs.
 
-Its rules that only see a random string beside a service's name are not used, and base64 is not decoded: twice the time.
-Nothing is sent anywhere.
+Its rules that only see a random string beside a service's name are not used, and base64 is not decoded: twice
+the time. Nothing is sent anywhere.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import tempfile
 import threading
 from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -41,8 +42,9 @@ _HARMLESS = re.compile(r"client-id|access-id|public|pub-key|mongodb-connection-s
 _INTRODUCTION = re.compile(r"^(?:\w+ed|Found) an? (?:possible |potential |pattern that may indicate )?")
 
 _MADE_UP = re.compile(
-    r"example|placeholder|dummy|sample|insert|redacted|change_?me|your[_-]|[_-]here|(?:fake|test)[_-]|j(?:ohn|ane).?doe"
-    r"|012345|123456|987654|abcdef|abc123|a1b2c3|1a2b3c|xyz789|qwerty|deadbeef|x{6}|\*{3}|\.{3}|…|([^A=])\1{7}",
+    r"example|placeholder|dummy|sample|insert|redacted|change_?me|your[_-]|[_-]here|(?:fake|test)[_-]"
+    r"|j(?:ohn|ane).?doe|012345|123456|987654|abcdef|abc123|a1b2c3|1a2b3c|xyz789|qwerty|deadbeef"
+    r"|x{6}|\*{3}|\.{3}|…|([^A=])\1{7}",
     re.IGNORECASE,
 )
 _MADE_UP_CLAIMS = re.compile(r"example|j(?:ohn|ane).?doe|1234567890", re.IGNORECASE)
@@ -65,33 +67,61 @@ _LOGIN = r"://[^\s/@]*@"
 _LOGIN_URL = rf"[A-Za-z][A-Za-z0-9+.\-]*{_LOGIN}[A-Za-z0-9.:\[\]\-]*[A-Za-z0-9\]]"
 _WORD = r"[A-Za-z0-9_\-./+=~]{15,}[A-Za-z0-9_\-/+=]"
 _GAP = "\n" * 16
-_BLOCK = 1 << 20  # bytes scanned at a time
+BLOCK_BYTES = 1 << 20
+"""Bytes of text that the scanner reads at a time."""
 
 
-def find(texts: pl.Series) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+@dataclass(frozen=True)
+class Secret:
+    """One secret in a text."""
+
+    kind: str
+    """What it is, such as `Hugging Face token`."""
+    characters: str = field(repr=False)
+    """The secret itself, of a login the whole URL: never to be printed, logged or written."""
+
+
+class TextSecrets(NamedTuple):
+    """The secrets of one text."""
+
+    position: int
+    """Which text it is, counted from 0."""
+    secrets: list[Secret]
+    """At least one, the longest first."""
+
+
+def find_secrets(texts: pl.Series, *, block_bytes: int = BLOCK_BYTES) -> Iterator[TextSecrets]:
     """Look for secrets in texts.
 
     Args:
         texts: strings without nulls.
+        block_bytes: how much the scanner reads at a time.
 
     Yields:
-        The position of each text that holds any, and the kind and the characters of each; never print the latter.
+        The secrets of each text that holds any.
     """
-    for block in _blocks(_suspects(texts)):
-        ends = (block["text"].str.len_bytes() + len(_GAP)).cum_sum().to_list()
-        hits: set[int] = set()
-        for finding in _scanner()[0].scan(block["text"].str.join(_GAP).item()):
-            start, end = finding.location["start_offset"], finding.location["end_offset"]
-            hits.update(range(bisect_right(ends, start), min(bisect_right(ends, end), len(ends) - 1) + 1))
-        for at, text in block[sorted(hits)].iter_rows():  # each alone, so that no neighbour plays a part
-            if secrets := _secrets(text):
-                yield at, secrets
+    for block in _blocks(_suspects(texts), block_bytes):
+        for position, text in block[_positions_found(block["text"])].iter_rows():
+            if secrets := _secrets(text):  # each alone, so that no neighbour plays a part
+                yield TextSecrets(position, secrets)
+
+
+def _positions_found(texts: pl.Series) -> list[int]:
+    """The positions of the texts in which the scanner finds something, when it reads them as one."""
+    ends = (texts.str.len_bytes() + len(_GAP)).cum_sum().to_list()
+    positions: set[int] = set()
+    for finding in load_scanner().scanner.scan(texts.str.join(_GAP).item()):
+        first = bisect_right(ends, finding.location["start_offset"])
+        last = min(bisect_right(ends, finding.location["end_offset"]), len(ends) - 1)
+        positions.update(range(first, last + 1))
+    return sorted(positions)
 
 
 def _suspects(texts: pl.Series) -> pl.DataFrame:
-    """Texts that may hold a secret: `at`, and `text` followed by its long words and its logins, a line each.
+    """The texts that may hold a secret: their position `at`, and `text` with its long words and logins.
 
-    Kingfisher's rules are for code, where a token ends with a quote or a space; in prose a comma or a bracket follows.
+    Words and logins follow the text, a line each: Kingfisher's rules are for code, where a quote or a space ends
+    a token; in prose a comma or a bracket does.
     """
     text, word = pl.col("text"), pl.col("word")
     frame = _likely(texts.alias("text").to_frame().with_row_index("at").filter(~text.str.contains(_ID)), text)
@@ -114,32 +144,36 @@ def _suspects(texts: pl.Series) -> pl.DataFrame:
 
 
 def _likely(frame: pl.DataFrame, text: pl.Expr) -> pl.DataFrame:
-    """Rows whose text may hold a secret; asked in two steps, since only few pass the first, which is fast."""
+    """The rows whose text may hold a secret.
+
+    There are two steps, because only few texts pass the first one, which is fast.
+    """
     login = text.str.contains(_LOGIN)
     return frame.filter(text.str.contains(_LONG) | login).filter(text.str.contains(_MIXED) | login)
 
 
-def _blocks(frame: pl.DataFrame) -> list[pl.DataFrame]:
-    blocks = frame.with_columns((pl.col("text").str.len_bytes().cum_sum() // _BLOCK).alias("block"))
+def _blocks(frame: pl.DataFrame, block_bytes: int) -> list[pl.DataFrame]:
+    """The rows in parts of about so many bytes of text."""
+    blocks = frame.with_columns((pl.col("text").str.len_bytes().cum_sum() // block_bytes).alias("block"))
     return blocks.partition_by("block", maintain_order=True, include_key=False)
 
 
-def _secrets(text: str) -> list[tuple[str, str]]:
-    """The kind and the characters of each secret, longest first; one inside another is not told twice."""
-    scanner, precise = _scanner()
-    found: list[tuple[str, str]] = []
+def _secrets(text: str) -> list[Secret]:
+    """The secrets of one text, the longest first; one inside another is not named twice."""
+    scanner, precise_rules = load_scanner()
+    secrets: list[Secret] = []
     for finding in sorted(scanner.scan(text), key=_order):
-        secret = _characters(finding)
-        told = any(secret in longer for _, longer in found)
-        if (
-            finding.rule_id in precise
-            and finding.confidence != "low"
-            and not told
-            and not _is_made_up(finding)
-        ):
-            kind = _INTRODUCTION.sub("", finding.rule_name)
-            found.append((re.split(r",|\.$", kind)[0], secret))
-    return found
+        characters = _characters(finding)
+        is_inside = any(characters in longer.characters for longer in secrets)
+        is_sure = finding.rule_id in precise_rules and finding.confidence != "low"
+        if is_sure and not is_inside and not _is_made_up(finding):
+            secrets.append(Secret(_kind(finding.rule_name), characters))
+    return secrets
+
+
+def _kind(rule_name: str) -> str:
+    """What a rule looks for, from its name, such as `Found a possible X, …`."""
+    return re.split(r",|\.$", _INTRODUCTION.sub("", rule_name))[0]
 
 
 def _order(finding: kingfisher_sdk.Finding) -> tuple[int, str, bool, str]:
@@ -148,9 +182,8 @@ def _order(finding: kingfisher_sdk.Finding) -> tuple[int, str, bool, str]:
 
 
 def _characters(finding: kingfisher_sdk.Finding) -> str:
-    return finding.captures.get(
-        "uri", finding.secret
-    )  # of a login all, whose first characters give nothing away
+    """The secret; of a login the whole URL, whose first characters give nothing away."""
+    return finding.captures.get("uri", finding.secret)
 
 
 def _is_made_up(finding: kingfisher_sdk.Finding) -> bool:
@@ -162,7 +195,7 @@ def _is_made_up(finding: kingfisher_sdk.Finding) -> bool:
 
 
 def _claims(token: str) -> str:
-    """What a JSON Web Token says; nothing for other secrets."""
+    """The claims of a JSON Web Token as text; empty for other secrets."""
     try:
         return base64.urlsafe_b64decode(token.split(".")[1] + "==").decode(errors="replace")
     except (IndexError, ValueError):
@@ -176,31 +209,45 @@ def _leads_nowhere(host: str) -> bool:
         return bool(_NOWHERE.search(host))
 
 
-def _scanner() -> tuple[kingfisher_sdk.Scanner, frozenset[str]]:
-    """The scanner and the ids of the rules that count, loaded once a process."""
-    with _loading:
-        return _loaded()
+class _Scanner(NamedTuple):
+    """Kingfisher with its rules and ours."""
+
+    scanner: kingfisher_sdk.Scanner
+    precise_rules: frozenset[str]
+    """The ids of the rules whose finds count."""
 
 
 _loading = threading.Lock()
 
 
+def load_scanner() -> _Scanner:
+    """The scanner, loaded once a process, by one thread."""
+    with _loading:
+        return _compile_rules()
+
+
 @functools.cache
-def _loaded() -> tuple[kingfisher_sdk.Scanner, frozenset[str]]:
-    """The same; the compiled rules are kept in the user's cache."""
+def _compile_rules() -> _Scanner:
+    """The scanner; its compiled rules are kept in the user's cache."""
     import kingfisher_sdk
 
-    own = [
+    own_rules = [
         {"name": name, "id": f"{_OURS}{number}", "pattern": pattern, "confidence": "high", "min_entropy": 1.5}
         for number, (name, pattern) in enumerate(_OWN_RULES.items())
     ]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rules.yml"
-        file.write_text(json.dumps({"rules": own}), encoding="utf-8")
+        file.write_text(json.dumps({"rules": own_rules}), encoding="utf-8")
         rules = kingfisher_sdk.Rules([file])
-    visible = [
-        rule["id"] for rule in rules.metadata() if rule["visible"] and not _HARMLESS.search(rule["id"])
-    ]
-    patterns = {one: rules.detail(one)["pattern"] for one in visible}
-    precise = {one for one, pattern in patterns.items() if not any(part in pattern for part in _BY_KEYWORD)}
-    return kingfisher_sdk.Scanner(rules, base64=False), frozenset(precise)
+    precise_rules = frozenset(
+        rule["id"]
+        for rule in rules.metadata()
+        if rule["visible"] and not _HARMLESS.search(rule["id"]) and _is_precise(rules, rule["id"])
+    )
+    return _Scanner(kingfisher_sdk.Scanner(rules, base64=False), precise_rules)
+
+
+def _is_precise(rules: kingfisher_sdk.Rules, rule_id: str) -> bool:
+    """Whether a rule knows a token by its form, and not only by the name of a service near it."""
+    pattern = rules.detail(rule_id)["pattern"]
+    return not any(part in pattern for part in _BY_KEYWORD)

@@ -13,7 +13,7 @@ from datasets import load_dataset
 from jsonschema import Draft202012Validator
 
 from codeclm_hf import BadInput, export, publish
-from codeclm_hf.exports.export import LAYOUTS
+from codeclm_hf.exports.formats import FORMATS
 from support import gallery, trainer_schemas
 from support.command_line import Cli, refused, said
 from support.hub_server import Hub
@@ -91,7 +91,7 @@ def test_every_layout_has_the_rows_as_its_trainer_reads_them(
 
 def test_every_layout_is_tested() -> None:
     """And named in the help."""
-    assert list(LAYOUTS) == ["trl-sft", "trl-dpo", "alpaca", "sharegpt", "openai", "llama-factory", "axolotl"]
+    assert list(FORMATS) == ["trl-sft", "trl-dpo", "alpaca", "sharegpt", "openai", "llama-factory", "axolotl"]
 
 
 def valid(schema: trainer_schemas.Schema, value: Any) -> bool:
@@ -99,7 +99,7 @@ def valid(schema: trainer_schemas.Schema, value: Any) -> bool:
     return Draft202012Validator(schema).is_valid(value)
 
 
-@pytest.mark.parametrize("to", LAYOUTS)
+@pytest.mark.parametrize("to", FORMATS)
 def test_every_file_passes_the_documented_schema(run: Path, many: Path, tmp_path: Path, to: str) -> None:
     """Each row of each file, and what stands beside them, is as the layout's own documentation has it."""
     for source, eval_fraction in ((run, 0.0), (many, 0.2)):
@@ -120,7 +120,7 @@ def test_the_schemas_tell_layouts_apart(run: Path, tmp_path: Path) -> None:
     """None takes the rows of a layout with other columns, nor conversations that begin with the model."""
     firsts = {
         f"{to} {kind}".strip(): read(tmp_path / to / file)[0]
-        for to in LAYOUTS
+        for to in FORMATS
         for file in export(run, tmp_path / to, to=to)
         for kind in [("dpo" if "_dpo_" in file else "sft") if to == "llama-factory" else ""]
     }

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as some
 
 from codeclm_hf import BadInput
-from codeclm_hf.exports.hold_out import alike, drawn, held_out
+from codeclm_hf.exports.hold_out import choose_groups, hold_out_ids, use_case_key
 from codeclm_hf.hub.snapshot import Snapshot
 from support import gallery
 
@@ -25,7 +25,7 @@ SHARES = some.fractions(Fraction(1, 100), Fraction(99, 100)).map(float)
 @given(SIZES, SHARES)
 def test_a_share_is_met_to_within_half_a_use_case(sizes: dict[str, int], fraction: float) -> None:
     """Some are held out and some are not; only where whole use cases do not allow it is the share missed by more."""
-    held = drawn(sizes, fraction)
+    held = choose_groups(sizes, fraction)
     assert held and held < set(sizes)
     wanted, got = fraction * sum(sizes.values()), sum(sizes[name] for name in held)
     small = {name for name, size in sizes.items() if size <= wanted}
@@ -44,7 +44,7 @@ def test_the_order_of_the_rows_does_not_matter(
     """The same use cases with as many rows are always split alike."""
     turned = list(sizes.items())
     chance.shuffle(turned)
-    assert drawn(dict(turned), fraction) == drawn(sizes, fraction)
+    assert choose_groups(dict(turned), fraction) == choose_groups(sizes, fraction)
 
 
 @given(SIZES, SIZES, SHARES)
@@ -58,7 +58,7 @@ def test_use_cases_change_sides_in_one_direction_alone(
         return {name for name in sizes if counts[name] > fraction * sum(counts.values())}
 
     assume(large(sizes) == large(grown) and large(sizes) < set(sizes))
-    before, after = drawn(sizes, fraction), drawn(grown, fraction) & set(sizes)
+    before, after = choose_groups(sizes, fraction), choose_groups(grown, fraction) & set(sizes)
     assert before <= after or after <= before
 
 
@@ -66,7 +66,7 @@ def test_a_tenth_more_rows_moves_next_to_nothing() -> None:
     """Of what is held out, less than a tenth changes sides."""
     sizes = {f"use case {n}": 1 + 200 // (n + 1) for n in range(300)}
     grown = {name: size + (n % 3 == 0) * (size // 4 + 1) for n, (name, size) in enumerate(sizes.items())}
-    before, after = drawn(sizes, 0.1), drawn(grown | {"new": 3, "newer": 9}, 0.1)
+    before, after = choose_groups(sizes, 0.1), choose_groups(grown | {"new": 3, "newer": 9}, 0.1)
     moved = (before ^ after) & set(sizes)
     assert sum(sizes[name] for name in moved) < sum(sizes[name] for name in before) / 10
 
@@ -85,7 +85,7 @@ def test_a_tenth_more_rows_moves_next_to_nothing() -> None:
 )
 def test_near_duplicates_are_one_use_case(names: list[str]) -> None:
     """Case, accents, punctuation, order and form of words do not tell use cases apart."""
-    assert len({alike(name) for name in names}) == 1
+    assert len({use_case_key(name) for name in names}) == 1
 
 
 def test_other_use_cases_are_others() -> None:
@@ -101,7 +101,7 @@ def test_other_use_cases_are_others() -> None:
         "tort law",
         "of",
     ]
-    assert len({alike(name) for name in names}) == len(names)
+    assert len({use_case_key(name) for name in names}) == len(names)
 
 
 def content(rows: list[tuple[str, str, str | None]], tmp_path: Path) -> Snapshot:
@@ -124,7 +124,7 @@ def test_use_cases_with_the_same_instruction_are_on_one_side(tmp_path: Path) -> 
     rows += [("d", "Bake", "baking"), ("e", "x", None), ("f", "y", None)]
     found = content(rows, tmp_path)
     for fraction in (0.1, 0.3, 0.5, 0.7, 0.9):
-        held = held_out(found, fraction)
+        held = hold_out_ids(found, fraction)
         assert 0 < len(held) < 6
         assert {"a", "b", "c"} <= held or not {"a", "b", "c"} & held
         assert {"e", "f"} <= held or not {"e", "f"} & held
@@ -134,4 +134,4 @@ def test_what_cannot_be_split_is_told(tmp_path: Path) -> None:
     """One use case alone, also in two spellings."""
     found = content([("a", "x", "travel planning"), ("b", "y", "planning travel")], tmp_path)
     with pytest.raises(BadInput, match="needs two different use cases at least to split by; came one"):
-        held_out(found, 0.5)
+        hold_out_ids(found, 0.5)

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeclm_hf import schema
-from codeclm_hf.safety import secrets
-from codeclm_hf.safety.scan import KEYS, MOST_SHOWN, Clean, Report, redact, scan, scan_text
+from codeclm_hf.safety.scan import IDENTIFIERS, MOST_SHOWN, CleanTexts, ScanReport, redact, scan, scan_text
+from codeclm_hf.safety.secrets import find_secrets
 
 DRAW = random.Random(7)
 LETTERS = string.ascii_letters
@@ -219,7 +219,7 @@ def test_a_finding_says_what_and_where() -> None:
     assert (login.config, login.row, login.column) == ("card", "row 0", "text")
 
 
-def test_a_text_is_judged_without_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_is_judged_without_its_neighbours() -> None:
     """What is found in many rows is what is found in each, at any size of the blocks that are scanned at a time."""
     texts = [*TOKENS.values(), *HARMLESS.values(), TOKENS["rsa_key"], TOKENS["cut_off_key"]]
     texts += [
@@ -230,18 +230,24 @@ def test_a_text_is_judged_without_its_neighbours(monkeypatch: pytest.MonkeyPatch
         "aws_secret_access_key = " + draw(40),
     ]
     for size in (1, 700, 1 << 20):
-        monkeypatch.setattr(secrets, "_BLOCK", size)
         for _ in range(2):
             DRAW.shuffle(texts)
             alone = [at for at, text in enumerate(texts) if found(text)]
-            assert [at for at, _ in secrets.find(pl.Series(texts))] == alone
+            assert [hit.position for hit in find_secrets(pl.Series(texts), block_bytes=size)] == alone
+
+
+def test_a_secret_shows_itself_to_nobody_who_prints_it() -> None:
+    """Not in a representation, and so in no traceback or log that has one."""
+    (hit,) = find_secrets(pl.Series([TOKENS["npm"]]))
+    assert hit.secrets[0].characters == TOKENS["npm"]
+    assert TOKENS["npm"] not in repr(hit)
 
 
 def test_reports_add_up() -> None:
     """The report of two batches is the sum of theirs; it keeps the first findings and counts them all."""
     batch = pl.DataFrame({"t": [f"{TOKENS['npm']} bob@acme.io 8.8.8.8"] * (MOST_SHOWN - 5)})
     parts = [scan("default", batch, None, first_row=row) for row in (0, batch.height)]
-    both = functools.reduce(operator.add, parts, Report())
+    both = functools.reduce(operator.add, parts, ScanReport())
     assert both == scan("default", pl.concat([batch, batch]), None)
     assert [one.row for one in both.secrets] == [f"row {n}" for n in range(MOST_SHOWN)]
     assert both.secrets_found == 2 * batch.height
@@ -250,19 +256,19 @@ def test_reports_add_up() -> None:
 
 def test_a_text_that_stands_often_is_reported_as_often() -> None:
     """What earlier batches had is not searched again, unless something was found in it."""
-    clean = Clean()
+    clean = CleanTexts()
     batch = pl.DataFrame({"response": ["Hello", f"Use {TOKENS['npm']}", "Ask bob@acme.io", "Hello"]})
     reports = [scan(config, batch, None, clean=clean) for config in ("default", "trace")]
     for config, report in zip(("default", "trace"), reports, strict=True):
         assert [(one.config, one.row) for one in report.secrets] == [(config, "row 1")]
         assert report.personal == {"emails": 1, "phone_numbers": 0, "ip_addresses": 0}
     texts = pl.DataFrame({"text": ["Hello", "Good-bye", "Ask bob@acme.io", batch["response"][1]]})
-    assert clean.without(texts)["text"].to_list() == ["Good-bye", "Ask bob@acme.io", batch["response"][1]]
+    assert clean.leave_out(texts)["text"].to_list() == ["Good-bye", "Ask bob@acme.io", batch["response"][1]]
 
 
 def test_a_text_known_as_a_name_is_searched_for_personal_data_elsewhere() -> None:
     """A column that links rows says nothing of the same text in another."""
-    clean = Clean()
+    clean = CleanTexts()
     first = scan("default", pl.DataFrame({"id": ["bob@acme.io"]}), "id", clean=clean)
     second = scan("default", pl.DataFrame({"response": ["bob@acme.io"]}), None, clean=clean)
     assert (first.personal["emails"], second.personal["emails"]) == (0, 1)
@@ -288,15 +294,17 @@ def test_what_is_reserved_or_looks_alike_is_no_personal_data(text: str) -> None:
 def test_redaction_reaches_every_column_but_the_keys() -> None:
     """Texts in lists and structs are redacted; ids, roles and the like are neither redacted nor counted."""
     text = "bob@acme.io calls +44 20 7946 0958 from 8.8.8.8"
-    batch = everywhere(text).drop("class").with_columns(pl.lit(text).alias(name) for name in sorted(KEYS))
+    batch = (
+        everywhere(text).drop("class").with_columns(pl.lit(text).alias(name) for name in sorted(IDENTIFIERS))
+    )
     batch = batch.with_columns(chat=pl.struct(pl.lit(text).alias("role"), pl.lit(text).alias("content")))
     done = redact(batch)
     assert done.schema == batch.schema
-    assert done.select(sorted(KEYS)).equals(batch.select(sorted(KEYS)))
+    assert done.select(sorted(IDENTIFIERS)).equals(batch.select(sorted(IDENTIFIERS)))
     assert done["chat"][0] == {"role": text, "content": "[EMAIL] calls [PHONE] from [IP]"}
     assert str(done.row(1)).count("[PHONE]") == 6
     assert scan("x", batch, "id").personal == dict.fromkeys(("emails", "phone_numbers", "ip_addresses"), 7)
-    assert scan("x", done, "id").personal == Report().personal
+    assert scan("x", done, "id").personal == ScanReport().personal
 
 
 @pytest.mark.parametrize("name", schema.TABLES)
@@ -306,7 +314,7 @@ def test_the_tables_of_a_run_pass(name: str) -> None:
     empty = schema.table([], features).to_polars()
     nulls = Dataset.from_dict({column: [None] * 3 for column in features}, features=features).to_polars()
     for batch in (empty, nulls, pl.DataFrame({"n": [None, None]}), pl.DataFrame()):
-        assert scan(name, batch, "id" if "id" in batch.columns else None) == Report()
+        assert scan(name, batch, "id" if "id" in batch.columns else None) == ScanReport()
         assert redact(batch).equals(batch)
         assert redact(batch).schema == batch.schema
 
@@ -338,7 +346,7 @@ def test_redaction_is_complete_and_done_once(column: list[str | None]) -> None:
         {"t": column, "l": [[{"content": one}] for one in column]}, schema_overrides={"t": pl.String}
     )
     before, done = scan("x", batch, None), redact(batch)
-    assert scan("x", done, None).personal == Report().personal
+    assert scan("x", done, None).personal == ScanReport().personal
     assert redact(done).equals(done)
     assert done["t"].is_null().to_list() == [one is None for one in column]
     assert sum(before.personal.values()) > 0 or done.equals(batch)

@@ -40,7 +40,7 @@ def _import_all() -> None:
     for name in _modules():
         importlib.import_module(name)
     rank("reads the model of languages")
-    secrets._scanner()  # reading its rules takes longer than to publish
+    secrets.load_scanner()  # reading its rules takes longer than to publish
     datasets.disable_progress_bars()
     one_pixel_pictures(setattr)
     quick_yaml(setattr)
