@@ -89,13 +89,13 @@ class Budget:
 
     def _check(self) -> None:
         if self.max_requests is not None and self.requests + self._in_flight >= self.max_requests:
-            raise _spent(f"{self.max_requests} requests", "--max-requests")
+            raise _budget_spent(f"{self.max_requests} requests", "--max-requests")
         expected = self.tokens + self._in_flight * self.tokens // max(self.requests, 1)
         if self.max_tokens is not None and expected >= self.max_tokens:
-            raise _spent(f"{self.max_tokens} tokens", "--max-tokens")
+            raise _budget_spent(f"{self.max_tokens} tokens", "--max-tokens")
 
 
-def _spent(what: str, option: str) -> BudgetSpent:
+def _budget_spent(what: str, option: str) -> BudgetSpent:
     return BudgetSpent(
         f"the budget of {what} is spent, with the answers on their way; all are kept; "
         f"give a larger {option} and run the same command again to go on"

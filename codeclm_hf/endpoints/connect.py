@@ -120,7 +120,7 @@ class _Connector:
             return model
         if self.dialect == "tgi":
             raise self._no_tgi()
-        return _chosen(await self._models(), self.model, self.client.public_url)
+        return _choose_model(await self._models(), self.model, self.client.public_url)
 
     async def read_identity(self, model: _ServedModel) -> str:
         """The identity of what the server serves now under the name of a model that it served before."""
@@ -172,16 +172,16 @@ class _Connector:
     async def _get(self, path: str) -> Any:
         """GET a JSON value, again and again while the server says that it starts."""
         clock = self.client.server.clock
-        since, said = clock.now(), False
+        since, warned = clock.now(), False
         while True:
             try:
                 return await self.client.get(path)
             except EndpointDown as exc:
                 if not _is_starting(exc) or clock.now() - since >= self.give_up_after:
                     raise
-                if not said:
+                if not warned:
                     transport.log.warning("%s; waiting until it serves", exc)
-                    said = True
+                    warned = True
             await clock.sleep(random.uniform(1, 3))
 
     async def _models(self) -> dict[str, _ListedModel]:
@@ -300,7 +300,7 @@ def _listed_models(reply: Any) -> dict[str, _ListedModel]:
     return {entry["id"]: _ListedModel(entry["id"], entry.get("root")) for entry in entries}
 
 
-def _chosen(models: dict[str, _ListedModel], wanted: str | None, public_url: str) -> _ServedModel:
+def _choose_model(models: dict[str, _ListedModel], wanted: str | None, public_url: str) -> _ServedModel:
     """The model that the user names, or the only one."""
     if wanted is not None and wanted not in models:
         raise BadInput(

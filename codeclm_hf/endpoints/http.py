@@ -219,19 +219,18 @@ class Client:
 
     def _failure(self, response: aiohttp.ClientResponse, body: bytes) -> CodecLMError:
         status = response.status
-        said = f"{self.public_url} answered {status}" + (
-            f": {words}" if (words := self._quote_body(body)) else ""
-        )
+        words = self._quote_body(body)
+        message = f"{self.public_url} answered {status}" + (f": {words}" if words else "")
         if status in (401, 403):
-            return AccessDenied(said, hint=self._access_hint(response))
+            return AccessDenied(message, hint=self._access_hint(response))
         if status in (429, 502, 503, 504):
             retry_after = _seconds(response.headers.get("Retry-After"))
-            return EndpointDown(said, status=status, retry_after=retry_after, tries=int(status == 504))
+            return EndpointDown(message, status=status, retry_after=retry_after, tries=int(status == 504))
         if status in (424, 500):
-            return GenerationFailed(said)
+            return GenerationFailed(message)
         if status in (400, 413, 422):
-            return RequestRejected(said)
-        return EndpointError(said, hint="is this the base URL of an LLM server?")
+            return RequestRejected(message)
+        return EndpointError(message, hint="is this the base URL of an LLM server?")
 
     def _access_hint(self, response: aiohttp.ClientResponse) -> str:
         moved = response.url.origin() != URL(self.url).origin()

@@ -40,7 +40,7 @@ class JournalReply(NamedTuple):
     """Whether the answer cost nothing: it was in the journal, or somebody else is asking the same."""
 
 
-class _Uncommitted(NamedTuple):
+class _PaidAnswer(NamedTuple):
     """An answer that is paid for and not on disk yet."""
 
     row: AnswerRow
@@ -73,7 +73,7 @@ class Journal:
         """Those among them whose request is sent: it costs money."""
         self._closing = False
         self._commit_now = asyncio.Event()
-        self._uncommitted: list[_Uncommitted] = []
+        self._uncommitted: list[_PaidAnswer] = []
         self._commit_task: asyncio.Task[None] | None = None
         """The task that commits, while there is something to commit."""
         self._answers = array("q")
@@ -139,7 +139,7 @@ class Journal:
             request=request_json,
             completion=text,
         )
-        self._uncommitted.append(_Uncommitted(row, completion))
+        self._uncommitted.append(_PaidAnswer(row, completion))
         if len(self._uncommitted) >= MANY:
             self._commit_now.set()
         if self._commit_task is None:
@@ -186,7 +186,7 @@ class Journal:
             await self._commit(batch)
         self._commit_task = None
 
-    async def _commit(self, batch: list[_Uncommitted]) -> None:
+    async def _commit(self, batch: list[_PaidAnswer]) -> None:
         """Store answers together and give them to their callers."""
         rows = [answer.row for answer in batch]
         loop = asyncio.get_running_loop()

@@ -79,7 +79,7 @@ class AdaptiveLimit:
         self.most = most
         self.value = most if at_most else min(self.value, most)
 
-    def answered(self, *, full: bool) -> None:
+    def record_answer(self, *, full: bool) -> None:
         """Count an answer; `full` where its request took the last slot."""
         self._refusals = max(0.0, self._refusals - FORGIVEN_BY_AN_ANSWER)
         self._before = None
@@ -110,11 +110,11 @@ class AdaptiveLimit:
         """Begin a burst of failures, in which the value falls at most by half."""
         self._floor = max(1, self.value // 2)
 
-    def refused(self, *, held: int, first_of_burst: bool) -> None:
+    def record_refusal(self, *, in_flight: int, first_of_burst: bool) -> None:
         """Count a refusal of a request; let the value fall where there are many.
 
         Args:
-            held: the requests that the server still has: so many it took.
+            in_flight: the requests that the server still has: so many it took.
             first_of_burst: whether the request was sent after the last failure came.
         """
         self._refusals += 1
@@ -124,7 +124,7 @@ class AdaptiveLimit:
             self._patience = self._next_patience()
             self._step, self._has_grown = 1, False
         self._well = 0
-        self.value = min(self.value, max(self._floor, held))
+        self.value = min(self.value, max(self._floor, in_flight))
 
     def _next_patience(self) -> int:
         if self._well >= PATIENCE:
@@ -200,7 +200,7 @@ class CircuitBreaker:
             return False
         return not (self._trial and self.open)
 
-    def sent(self, *, alone: bool) -> bool:
+    def record_send(self, *, alone: bool) -> bool:
         """Note that a request is sent; whether it is the one that tries an open circuit.
 
         Args:
@@ -212,19 +212,19 @@ class CircuitBreaker:
         self._trial = self.open
         return self._trial
 
-    def returned(self, *, trial: bool) -> None:
+    def record_return(self, *, trial: bool) -> None:
         """Note that a request is back, whatever came of it."""
         if self._failing_since is not None:
             self._idle_since = self._clock.now()
         if trial:
             self._trial = False
 
-    def answered(self) -> None:
+    def record_answer(self) -> None:
         """Close the circuit: the server took a request."""
         self._streak, self._failing_since = 0, None
         self._resume_at = self._retry_after
 
-    def failed(self, *, burst: int, refused: bool, retry_after: float | None) -> bool:
+    def record_failure(self, *, burst: int, refused: bool, retry_after: float | None) -> bool:
         """Count a failure; whether it is the first of a burst.
 
         Args:

@@ -159,16 +159,16 @@ class Pool(InProcess):
                 completion = await replica.dialect.generate(request)
                 await replica.check_model()
         except EndpointDown as exc:
-            replica.server.failed(lease, exc)
+            replica.server.record_failure(lease, exc)
             if self._gives_up():
                 words = f"{exc}; gave up after {self._give_up_after:g} s without an answer"
                 raise EndpointDown(words, hint="run again to go on", final=True) from exc
             raise
         except RowError:
-            replica.server.answered(lease)
+            replica.server.record_answer(lease)
             raise
         else:
-            replica.server.answered(lease)
+            replica.server.record_answer(lease)
         finally:
             replica.server.release(lease)
         return completion

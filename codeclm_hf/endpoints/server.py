@@ -81,29 +81,30 @@ class Server:
 
     def lease(self) -> SlotLease:
         """Take a slot for a request that is sent now."""
-        trial = self.breaker.sent(alone=not self.in_flight)
+        trial = self.breaker.record_send(alone=not self.in_flight)
         self.in_flight += 1
         return SlotLease(self.breaker.burst, self.in_flight >= self.limit.value, trial)
 
     def release(self, lease: SlotLease) -> None:
         """Give the slot back, whatever came of the request, and let the next one go."""
         self.in_flight -= 1
-        self.breaker.returned(trial=lease.trial)
+        self.breaker.record_return(trial=lease.trial)
         self.send_waiting()
 
-    def answered(self, lease: SlotLease) -> None:
+    def record_answer(self, lease: SlotLease) -> None:
         """Note that the server took the request."""
         if self.breaker.open:
             transport.log.warning("%s serves again", self.public_url)
-        self.breaker.answered()
-        self.limit.answered(full=lease.full)
+        self.breaker.record_answer()
+        self.limit.record_answer(full=lease.full)
 
-    def failed(self, lease: SlotLease, failure: EndpointDown) -> None:
+    def record_failure(self, lease: SlotLease, failure: EndpointDown) -> None:
         """Note that the server did not take the request, or broke off."""
-        was_open, refused = self.breaker.open, failure.status in (429, 503) or failure.timed_out
+        was_open = self.breaker.open
+        refused = failure.status in (429, 503) or failure.timed_out
         if not self.breaker.failing:
             self.limit.remember()
-        first_of_burst = self.breaker.failed(
+        first_of_burst = self.breaker.record_failure(
             burst=lease.burst, refused=refused, retry_after=failure.retry_after
         )
         if self.breaker.open and not was_open:
@@ -111,7 +112,7 @@ class Server:
         if first_of_burst:
             self.limit.start_burst()
         if refused:
-            self.limit.refused(held=self.in_flight - 1, first_of_burst=first_of_burst)
+            self.limit.record_refusal(in_flight=self.in_flight - 1, first_of_burst=first_of_burst)
         if self.breaker.open and self.in_flight == 1:
             self.limit.restore()  # it took none of many, and none of one
         if self.breaker.pause():
@@ -125,7 +126,7 @@ class Server:
         self.send_waiting()
 
     def wait(self, queue: RequestQueue) -> None:
-        """Have a queue's requests sent when there is room."""
+        """Put a queue in line: its requests are sent when there is room."""
         self._waiting[queue] = None
 
     def send_waiting(self) -> None:

@@ -52,7 +52,7 @@ class _Background:
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:
             tracing = aiohttp.TraceConfig()
-            tracing.on_connection_create_end.append(_connected)
+            tracing.on_connection_create_end.append(_report_connection)
             # No limit here: each server has its own.
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
@@ -69,7 +69,7 @@ class _Background:
         self.loop.call_soon_threadsafe(self.loop.stop)
 
 
-async def _connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
+async def _report_connection(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
     context.trace_request_ctx()
 
 
@@ -77,7 +77,7 @@ _background = _Background()
 
 
 def session() -> aiohttp.ClientSession:
-    """The process's session, for use on the loop; a request's `trace_request_ctx` is called when it connects."""
+    """The process's session, for use on the loop; it calls `trace_request_ctx` of a request that connects."""
     return _background.session()
 
 

@@ -33,7 +33,7 @@ from support.counted_endpoint import MANY, REQUEST, Counter, _ask, ask
 
 
 @dataclass
-class Held(Counter):
+class GatedEndpoint(Counter):
     """An endpoint that answers when it is let go; its requests are on the wire meanwhile, or wait for a slot."""
 
     started: threading.Event = field(default_factory=threading.Event)
@@ -156,7 +156,7 @@ def test_an_answer_is_on_disk_before_anyone_sees_it(path: Path) -> None:
 def test_the_first_answer_kept_wins(path: Path) -> None:
     """What another journal on the file kept meanwhile counts for all, beside answers of our own in the same commit."""
     one, two = Journal(path), Journal(path)
-    slow = Held(said="late {}")
+    slow = GatedEndpoint(said="late {}")
 
     async def race() -> tuple[list[Completion], list[Completion]]:
         late = asyncio.create_task(_ask(slow, two, MANY))
@@ -185,7 +185,7 @@ def test_an_error_is_not_kept(path: Path) -> None:
 
 def test_a_paid_answer_is_kept_although_nobody_waits_for_it(path: Path) -> None:
     """When every caller has been cancelled the request goes on, and its answer is found later."""
-    journal, model = Journal(path), Held()
+    journal, model = Journal(path), GatedEndpoint()
     callers = [transport.submit(journal.ask(model, REQUEST)) for _ in range(2)]
     assert model.started.wait(60)
     for caller in callers:
@@ -202,7 +202,11 @@ def test_a_paid_answer_is_kept_although_nobody_waits_for_it(path: Path) -> None:
 
 def test_close_takes_what_is_on_the_wire_and_no_more(path: Path) -> None:
     """A request that was sent is waited for and its answer kept; one that waits for a slot is not sent any more."""
-    journal, sent, queued = Journal(path), Held("model@sent"), Held("model@queued", queued=True)
+    journal, sent, queued = (
+        Journal(path),
+        GatedEndpoint("model@sent"),
+        GatedEndpoint("model@queued", queued=True),
+    )
     callers = [transport.submit(journal.ask(model, REQUEST)) for model in (sent, queued)]
     for model in (sent, queued):
         assert model.started.wait(60)
@@ -217,7 +221,7 @@ def test_close_takes_what_is_on_the_wire_and_no_more(path: Path) -> None:
 
 def test_what_fails_on_the_wire_while_closing_is_not_tried_again(path: Path) -> None:
     """An endpoint that would try again is stopped."""
-    journal, model = Journal(path), Held(error=EndpointDown("busy"))
+    journal, model = Journal(path), GatedEndpoint(error=EndpointDown("busy"))
     caller = transport.submit(journal.ask(model, REQUEST))
     assert model.started.wait(60)
     when_closing(journal, model.go.set)
@@ -227,7 +231,7 @@ def test_what_fails_on_the_wire_while_closing_is_not_tried_again(path: Path) -> 
 
 def test_a_second_ctrl_c_leaves_what_is_on_the_wire(path: Path) -> None:
     """An interrupt while `close` waits cancels everything; callers hear of it, and the file is closed."""
-    journal, model = Journal(path), Held()
+    journal, model = Journal(path), GatedEndpoint()
     ask(Counter(), journal, *MANY)
     caller = transport.submit(journal.ask(model, replace(REQUEST, seed=999)))
     assert model.started.wait(60)

@@ -28,28 +28,28 @@ def breaker(clock: FastClock) -> CircuitBreaker:
     return CircuitBreaker(clock)
 
 
-def crowd(limit: AdaptiveLimit, *, held: int) -> None:
+def crowd(limit: AdaptiveLimit, *, in_flight: int) -> None:
     """A burst of refusals while the server still has some requests."""
     limit.start_burst()
     for n in range(4):
-        limit.refused(held=held, first_of_burst=n == 0)
-    limit.refused(held=held, first_of_burst=True)
+        limit.record_refusal(in_flight=in_flight, first_of_burst=n == 0)
+    limit.record_refusal(in_flight=in_flight, first_of_burst=True)
 
 
 def full_answers(limit: AdaptiveLimit, count: int) -> None:
     for _ in range(count):
-        limit.answered(full=True)
+        limit.record_answer(full=True)
 
 
 def fail(breaker: CircuitBreaker, *, refused: bool = False, retry_after: float | None = None) -> bool:
-    return breaker.failed(burst=breaker.burst, refused=refused, retry_after=retry_after)
+    return breaker.record_failure(burst=breaker.burst, refused=refused, retry_after=retry_after)
 
 
 def test_a_crowd_of_refusals_halves_the_limit_at_most(limit: AdaptiveLimit) -> None:
     """It falls to what the server still had, and in one burst to no less than half."""
-    crowd(limit, held=40)
+    crowd(limit, in_flight=40)
     assert limit.value == 40
-    crowd(limit, held=3)
+    crowd(limit, in_flight=3)
     assert limit.value == 20
 
 
@@ -57,14 +57,14 @@ def test_a_refusal_among_answers_is_chance(limit: AdaptiveLimit) -> None:
     """One refusal after every eight answers leaves the limit alone."""
     for _ in range(50):
         limit.start_burst()
-        limit.refused(held=10, first_of_burst=True)
+        limit.record_refusal(in_flight=10, first_of_burst=True)
         full_answers(limit, 8)
     assert limit.value == 64
 
 
 def test_the_limit_grows_in_larger_and_larger_steps(limit: AdaptiveLimit) -> None:
     """By 1 and by 2 after many full answers each, then by 4 and 8 after as many as the limit, up to the most."""
-    crowd(limit, held=32)
+    crowd(limit, in_flight=32)
     values = []
     for answers in (PATIENCE, PATIENCE, 35, 39, 47, 63):
         full_answers(limit, answers - 1)
@@ -76,15 +76,15 @@ def test_the_limit_grows_in_larger_and_larger_steps(limit: AdaptiveLimit) -> Non
 
 def test_answers_that_left_a_slot_free_grow_nothing(limit: AdaptiveLimit) -> None:
     """They do not say whether the server takes more."""
-    crowd(limit, held=32)
+    crowd(limit, in_flight=32)
     for _ in range(10 * PATIENCE):
-        limit.answered(full=False)
+        limit.record_answer(full=False)
     assert limit.value == 32
 
 
 def test_one_too_many_doubles_the_patience(limit: AdaptiveLimit) -> None:
     """A server that refuses each further request is asked for it ever more rarely, but not never."""
-    crowd(limit, held=32)
+    crowd(limit, in_flight=32)
     needed = []
     for _ in range(8):
         count = 0
@@ -92,15 +92,15 @@ def test_one_too_many_doubles_the_patience(limit: AdaptiveLimit) -> None:
             full_answers(limit, 1)
             count += 1
         needed.append(count)
-        crowd(limit, held=32)
+        crowd(limit, in_flight=32)
     assert needed == [min(PATIENCE * 2**n, MOST_PATIENCE) for n in range(8)]
 
 
 def test_a_server_that_was_away_gets_its_limit_back(limit: AdaptiveLimit) -> None:
     """What it held before the failures counts, unless its callers want less by now."""
     limit.remember()
-    crowd(limit, held=1)
-    crowd(limit, held=1)
+    crowd(limit, in_flight=1)
+    crowd(limit, in_flight=1)
     limit.restore()
     assert limit.value == 64
     limit.cap(8)
@@ -117,21 +117,21 @@ def test_the_circuit_opens_and_lets_one_request_try(breaker: CircuitBreaker, clo
     assert not breaker.allows()
     clock.time += breaker.pause()
     assert breaker.allows()
-    assert breaker.sent(alone=True)
+    assert breaker.record_send(alone=True)
     assert not breaker.allows()
-    breaker.returned(trial=True)
+    breaker.record_return(trial=True)
     assert breaker.allows()
-    breaker.answered()
+    breaker.record_answer()
     assert not breaker.open
-    assert not breaker.sent(alone=True)
+    assert not breaker.record_send(alone=True)
     assert breaker.allows()
 
 
 def test_failures_of_requests_sent_together_count_once(breaker: CircuitBreaker) -> None:
     """A hundred requests that a dying server drops do not open the circuit."""
     burst = breaker.burst
-    assert breaker.failed(burst=burst, refused=False, retry_after=None)
-    assert not any(breaker.failed(burst=burst, refused=False, retry_after=None) for _ in range(99))
+    assert breaker.record_failure(burst=burst, refused=False, retry_after=None)
+    assert not any(breaker.record_failure(burst=burst, refused=False, retry_after=None) for _ in range(99))
     assert not breaker.open
     assert breaker.allows()
 
@@ -150,7 +150,7 @@ def test_an_answer_does_not_end_the_wait_that_the_server_asked_for(
 ) -> None:
     """`Retry-After` holds for all, whatever comes of the requests that are on their way."""
     fail(breaker, refused=True, retry_after=90)
-    breaker.answered()
+    breaker.record_answer()
     assert breaker.pause() == 90
     clock.time += 90
     assert breaker.allows()
@@ -158,13 +158,13 @@ def test_an_answer_does_not_end_the_wait_that_the_server_asked_for(
 
 def test_time_in_which_nobody_asked_does_not_count(breaker: CircuitBreaker, clock: FastClock) -> None:
     """The seconds without an answer are those in which a request was on its way or a pause was waited for."""
-    breaker.sent(alone=True)
+    breaker.record_send(alone=True)
     clock.time += 10
     fail(breaker)
-    breaker.returned(trial=False)
+    breaker.record_return(trial=False)
     clock.time += 3600
-    breaker.sent(alone=True)
+    breaker.record_send(alone=True)
     clock.time += 20
     assert breaker.seconds_failing() == pytest.approx(20)
-    breaker.answered()
+    breaker.record_answer()
     assert breaker.seconds_failing() is None
