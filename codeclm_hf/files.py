@@ -1,8 +1,10 @@
-"""Tables as Parquet files: written in shards named by their content, read a batch at a time."""
+"""Files: tables as Parquet, in shards named by their content and read a batch at a time; hashes; replacement whole."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -75,10 +77,32 @@ def read(files: Sequence[Path], columns: Sequence[str] | None = None) -> Iterato
             yield from opened.iter_batches(ROWS_A_BATCH, columns=columns)
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, which is read in blocks."""
+def sha256(content: Path | bytes) -> str:
+    """The SHA-256, in hexadecimal, of some bytes or of a file, which is read in blocks."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    if isinstance(content, bytes):
+        digest.update(content)
+        return digest.hexdigest()
+    with content.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Put a file in place of what was there, whole or not at all; text is written in UTF-8.
+
+    Until then it stands beside it, under a name that begins with a dot and the file's name.
+
+    Raises:
+        OSError: it cannot be written; what was there stays.
+    """
+    handle, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+        os.chmod(scratch, 0o644)  # mkstemp makes files private; these are to be shared
+        os.replace(scratch, path)
+    except BaseException:
+        os.unlink(scratch)
+        raise

@@ -14,7 +14,7 @@ import codeclm_hf
 ROOT = Path(__file__).parents[1]
 ORDER = (
     {"errors"},
-    {"ids", "schema", "text", "files", "package"},
+    {"ids", "schema", "text", "files", "json_types", "package"},
     {"endpoints"},
     {"prompts"},
     {"settings"},

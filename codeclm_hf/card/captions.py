@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from codeclm_hf import text
+from codeclm_hf.card.shapes import Distributions, Drift, Gap, NameShare, Share, VersionDrift
 
 USE_CASES, SKILLS, GAP, ITERATIONS, DRIFT = PICTURES = (
     "use-cases.png",
@@ -19,74 +20,95 @@ MOST_BARS = 10
 """Names that a picture of use cases or skills shows, and lines that a table of the card does."""
 MOST_MOVED = 6
 """Names of each kind that a picture of drift shows."""
-MOST_TOLD = 5
+MOST_IN_CAPTION = 5
 """Names of a ranking that its caption lists; the table has them all."""
 KINDS = {"movers": "Moved most", "new": "New", "vanished": "Vanished"}
+"""The parts of a picture of drift, by the lists of a `Drift`."""
 
 
-def captions(distributions: Mapping[str, Any], drift: Mapping[str, Any] | None = None) -> dict[str, str]:
+class Ranking(NamedTuple):
+    """The most frequent names of one kind."""
+
+    file: str
+    """The picture that shows them."""
+    noun: str
+    """What is ranked."""
+    top: Sequence[NameShare]
+    """The most frequent."""
+    total: int
+    """How many different names there are."""
+    basis: str
+    """What the shares are of, such as "1,000 rows"."""
+
+
+def captions(distributions: Distributions, drift: VersionDrift | None = None) -> dict[str, str]:
     """One line of plain text for each picture that there is to draw, by file name.
 
     It holds names that models wrote: to be escaped where markup is written. Fonts do not matter to it.
 
     Args:
-        distributions: what `codeclm_hf.card.statistics.distributions` found.
-        drift: the manifest's `drift`: how far the names moved since an earlier version.
+        distributions: what the data set holds.
+        drift: how far its names moved since an earlier version.
     """
-    told = {}
-    for file, noun, found, of in rankings(distributions):
-        if found["top"]:
-            names = [(one["name"], text.percentage(one["share"])) for one in found["top"][:MOST_TOLD]]
-            told[file] = f"Bar chart of {noun}s. {ranked(noun, found, of)}: {_listed(names)}."
-    iterations, gap = distributions["iterations"], distributions["gap"]
-    accepted = sum(one["accepted"] for one in iterations)
-    if gap["judged"]:
-        mean = "" if gap["mean"] is None else f"; the mean gap is {gap['mean']:.2f}"
-        told[GAP] = (
-            f"Histogram of the judge's gap between the strong and the target's answer. {gap['judged']:,} judged, "
-            f"threshold ±{gap['threshold']:g}, {beyond(gap, accepted)}{mean}."
+    lines = {}
+    for ranking in rankings(distributions):
+        if ranking.top:
+            names = [(entry.name, text.percentage(entry.share)) for entry in ranking.top[:MOST_IN_CAPTION]]
+            lines[ranking.file] = f"Bar chart of {ranking.noun}s. {extent(ranking)}: {_listed(names)}."
+    iterations, gap = distributions.iterations, distributions.gap
+    accepted = sum(iteration.accepted for iteration in iterations)
+    if gap.judged:
+        mean = "" if gap.mean is None else f"; the mean gap is {gap.mean:.2f}"
+        lines[GAP] = (
+            f"Histogram of the judge's gap between the strong and the target's answer. {gap.judged:,} judged, "
+            f"threshold ±{gap.threshold:g}, {beyond(gap, accepted)}{mean}."
         )
     if accepted:
         parts = [
-            f"{one['iteration']}: {one['accepted']:,} of {one['judged']:,} ({text.percentage(one['share'])})"
+            f"{one.iteration}: {one.accepted:,} of {one.judged:,} ({text.percentage(one.share)})"
             for one in iterations
         ]
-        told[ITERATIONS] = (
+        lines[ITERATIONS] = (
             f"Bar chart of {counted(accepted, 'accepted instruction')} by iteration, with how many were judged and "
             f"the share of all accepted: {', '.join(parts)}."
         )
-    if drift and any(drift["use_case"][kind] for kind in KINDS):
-        told[DRIFT] = _moved(drift)
-    return told
+    if drift and any(shares_of(drift.use_case, kind) for kind in KINDS):
+        lines[DRIFT] = _drift_line(drift)
+    return lines
 
 
-def rankings(distributions: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any], str]]:
-    """(file, what is ranked, its distribution, how often what was counted) of the pictures of names."""
-    use_cases, skills = distributions["use_cases"], distributions["skills"]
+def rankings(distributions: Distributions) -> list[Ranking]:
+    """What the pictures of names show: use cases, and skills."""
+    use_cases, skills = distributions.use_cases, distributions.skills
     return [
-        (USE_CASES, "use case", use_cases, counted(use_cases["rows"], "row")),
-        (SKILLS, "skill", skills, counted(skills["mentions"], "mention")),
+        Ranking(USE_CASES, "use case", use_cases.top, use_cases.total, counted(use_cases.rows, "row")),
+        Ranking(SKILLS, "skill", skills.top, skills.total, counted(skills.mentions, "mention")),
     ]
 
 
-def ranked(noun: str, found: Mapping[str, Any], of: str) -> str:
-    """How much of all the names a ranking shows."""
-    top, total = found["top"][:MOST_BARS], found["total"]
-    if total <= len(top):
-        return f"{counted(total, noun)} in {of}"
-    share = text.percentage(sum(one["share"] for one in top))
-    return f"The {len(top)} most frequent of {total:,} {noun}s, {share} of {of}"
+def extent(ranking: Ranking, label: str = "") -> str:
+    """How much of all the names a ranking shows.
+
+    Args:
+        ranking: what is shown.
+        label: stands before the number of rows, as in "n = 1,000 rows".
+    """
+    top = ranking.top[:MOST_BARS]
+    if ranking.total <= len(top):
+        return f"{counted(ranking.total, ranking.noun)} in {label}{ranking.basis}"
+    share = text.percentage(sum(entry.share for entry in top))
+    return f"The {len(top)} most frequent of {ranking.total:,} {ranking.noun}s, {share} of {label}{ranking.basis}"
 
 
-def beyond(gap: Mapping[str, Any], accepted: int) -> str:
+def beyond(gap: Gap, accepted: int) -> str:
     """How many were accepted."""
-    share = f" ({text.percentage(accepted / gap['judged'])})" if accepted <= gap["judged"] else ""
+    share = f" ({text.percentage(accepted / gap.judged)})" if accepted <= gap.judged else ""
     return f"{accepted:,} accepted{share}"
 
 
-def gap_bins(gap: Mapping[str, Any]) -> list[tuple[str, int]]:
+def gap_bins(gap: Gap) -> list[tuple[str, int]]:
     """The gaps that were judged most often, as intervals, and how often."""
-    bins = zip(pairwise(gap["edges"]), gap["counts"], strict=True)
+    bins = zip(pairwise(gap.edges), gap.counts, strict=True)
     most = sorted((one for one in bins if one[1]), key=lambda one: (-one[1], one[0]))[:MOST_BARS]
     return [(_interval(*edges), count) for edges, count in most]
 
@@ -96,18 +118,24 @@ def _interval(low: float, high: float) -> str:
     return f"{'(' if low > 0 else '['}{low:g}, {high:g}{')' if low < 0 else ']'}".replace("-", "−")
 
 
-def heading(kind: str, moved: Mapping[str, Any]) -> str:
+def shares_of(drift: Drift, kind: str) -> tuple[Share, ...]:
+    """The names of one of the `KINDS`."""
+    return {"movers": drift.movers, "new": drift.new, "vanished": drift.vanished}[kind]
+
+
+def heading(kind: str, drift: Drift) -> str:
     """What a part of the picture of drift shows, and of how many."""
-    shown, total = min(len(moved[kind]), MOST_MOVED), moved.get(f"{kind}_total")
+    total = {"new": drift.new_total, "vanished": drift.vanished_total}.get(kind)
     if total is None:
         return KINDS[kind]
+    shown = min(len(shares_of(drift, kind)), MOST_MOVED)
     return f"{KINDS[kind]} ({total:,}{f', the largest {shown}' if total > shown else ''})"
 
 
-def moving(kind: str, share: Mapping[str, Any], to: str) -> str:
+def moving(kind: str, share: Share, to: str) -> str:
     """A name's share on the sides that have it."""
-    sides = {"movers": ("before", "after"), "new": ("after",), "vanished": ("before",)}[kind]
-    return f" {to} ".join(text.percentage(share[side]) for side in sides)
+    sides = {"movers": (share.before, share.after), "new": (share.after,), "vanished": (share.before,)}[kind]
+    return f" {to} ".join(map(text.percentage, sides))
 
 
 def ratio(one: Mapping[str, Any]) -> str:
@@ -123,17 +151,17 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _moved(drift: Mapping[str, Any]) -> str:
-    moved = drift["use_case"]
+def _drift_line(drift: VersionDrift) -> str:
+    use_case = drift.use_case
     parts = [
-        f"{heading(kind, moved)}: "
-        + _listed([(share["name"], moving(kind, share, "to")) for share in moved[kind][:MOST_MOVED]])
+        f"{heading(kind, use_case)}: "
+        + _listed([(share.name, moving(kind, share, "to")) for share in shares[:MOST_MOVED]])
         for kind in KINDS
-        if moved[kind]
+        if (shares := shares_of(use_case, kind))
     ]
     return (
-        f"Chart of how the use cases moved since {text.display_name(drift['since'])}: Jensen–Shannon divergence "
-        f"{moved['divergence']:.3f}, that of the skills {drift['skills']['divergence']:.3f}. {'; '.join(parts)}."
+        f"Chart of how the use cases moved since {text.display_name(drift.since)}: Jensen–Shannon divergence "
+        f"{use_case.divergence:.3f}, that of the skills {drift.skills.divergence:.3f}. {'; '.join(parts)}."
     )
 
 

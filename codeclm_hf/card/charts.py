@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from types import MappingProxyType
@@ -16,15 +16,18 @@ from codeclm_hf.card.captions import (
     KINDS,
     MOST_BARS,
     MOST_MOVED,
+    Ranking,
     beyond,
     captions,
+    extent,
     heading,
     moving,
-    ranked,
     rankings,
+    shares_of,
 )
 from codeclm_hf.card.captions import GAP as GAPS
 from codeclm_hf.card.lettering import DPI, GAP, INK, LINE, MARGIN, PANEL, QUIET, SMALL, WIDTH, Pen
+from codeclm_hf.card.shapes import Distributions, Gap, Iteration, VersionDrift
 from codeclm_hf.text import percentage
 
 if TYPE_CHECKING:  # importing it takes a second
@@ -45,8 +48,8 @@ class _Bar(NamedTuple):
 
 
 def pictures(
-    distributions: Mapping[str, Any],
-    drift: Mapping[str, Any] | None = None,
+    distributions: Distributions,
+    drift: VersionDrift | None = None,
     *,
     there: Mapping[str, bytes] = MappingProxyType({}),
 ) -> dict[str, bytes]:
@@ -56,8 +59,8 @@ def pictures(
     are installed.
 
     Args:
-        distributions: what `codeclm_hf.card.statistics.distributions` found.
-        drift: the manifest's `drift`: how far the names moved since an earlier version.
+        distributions: what the data set holds.
+        drift: how far its names moved since an earlier version.
         there: pictures that need not be drawn; they are returned too.
     """
     wanted = [file for file in captions(distributions, drift) if file not in there]
@@ -77,24 +80,22 @@ def styled() -> Iterator[None]:
 
 
 def drawn(
-    distributions: Mapping[str, Any], drift: Mapping[str, Any] | None, wanted: Collection[str]
+    distributions: Distributions, drift: VersionDrift | None, wanted: Collection[str]
 ) -> Iterator[tuple[str, Figure]]:
     """(file name, figure) of the pictures that are wanted."""
     ranked = rankings(distributions)
-    moved = drift["use_case"] if drift else {}
-    groups = [
-        *(found["top"][:MOST_BARS] for _, _, found, _ in ranked),
-        *(moved.get(kind, []) for kind in KINDS),
-    ]
-    pen = Pen("".join(entry["name"] for group in groups for entry in group))
-    for file, noun, found, of in ranked:
-        if file in wanted:
-            yield file, _ranking(pen, noun, found, of)
+    names = [entry.name for ranking in ranked for entry in ranking.top[:MOST_BARS]]
+    if drift:
+        names += [share.name for kind in KINDS for share in shares_of(drift.use_case, kind)]
+    pen = Pen("".join(names))
+    for ranking in ranked:
+        if ranking.file in wanted:
+            yield ranking.file, _ranking(pen, ranking)
     if GAPS in wanted:
-        accepted = sum(row["accepted"] for row in distributions["iterations"])
-        yield GAPS, _gap(pen, distributions["gap"], accepted)
+        accepted = sum(iteration.accepted for iteration in distributions.iterations)
+        yield GAPS, _gap(pen, distributions.gap, accepted)
     if ITERATIONS in wanted:
-        yield ITERATIONS, _iterations(pen, distributions["iterations"])
+        yield ITERATIONS, _iterations(pen, distributions.iterations)
     if drift and DRIFT in wanted:
         yield DRIFT, _drift(pen, drift)
 
@@ -103,33 +104,29 @@ def _label(pen: Pen, name: str, number: int) -> str:
     return pen.spelled(name) or f"No. {number}"
 
 
-def _ranking(pen: Pen, noun: str, found: Mapping[str, Any], of: str) -> Figure:
-    top = found["top"][:MOST_BARS]
-    axes, y = pen.sheet(f"{noun.capitalize()}s", ranked(noun, found, f"n = {of}"))
+def _ranking(pen: Pen, ranking: Ranking) -> Figure:
+    top = ranking.top[:MOST_BARS]
+    axes, y = pen.sheet(f"{ranking.noun.capitalize()}s", extent(ranking, "n = "))
     bars = [
-        _Bar(
-            _label(pen, entry["name"], at),
-            entry["share"],
-            f"{percentage(entry['share'])}  ({entry['rows']:,})",
-        )
+        _Bar(_label(pen, entry.name, at), entry.share, f"{percentage(entry.share)}  ({entry.rows:,})")
         for at, entry in enumerate(top, 1)
     ]
     return pen.finish(
-        axes, _bars(pen, axes, y, bars), note=any(pen.spelled(entry["name"]) is None for entry in top)
+        axes, _bars(pen, axes, y, bars), note=any(pen.spelled(entry.name) is None for entry in top)
     )
 
 
-def _iterations(pen: Pen, rows: list[Mapping[str, Any]]) -> Figure:
-    accepted = sum(row["accepted"] for row in rows)
+def _iterations(pen: Pen, rows: Sequence[Iteration]) -> Figure:
+    accepted = sum(row.accepted for row in rows)
     axes, y = pen.sheet(
         "Accepted instructions by iteration",
         f"Share of all that were accepted, n = {accepted:,}; an instruction is improved until it is accepted",
     )
     bars = [
         _Bar(
-            f"Iteration {row['iteration']}",
-            row["share"],
-            f"{percentage(row['share'])}  ({row['accepted']:,} of {row['judged']:,} judged)",
+            f"Iteration {row.iteration}",
+            row.share,
+            f"{percentage(row.share)}  ({row.accepted:,} of {row.judged:,} judged)",
         )
         for row in rows
     ]
@@ -152,24 +149,24 @@ def _bars(pen: Pen, axes: Axes, y: float, bars: list[_Bar]) -> float:
     return y
 
 
-def _gap(pen: Pen, gap: Mapping[str, Any], accepted: int) -> Figure:
-    theta, judged, edges = gap["threshold"], gap["judged"], gap["edges"]
+def _gap(pen: Pen, gap: Gap, accepted: int) -> Figure:
+    theta, judged, edges = gap.threshold, gap.judged, gap.edges
     sheet, y = pen.sheet(
         "How far apart the judge saw the two answers",
         f"n = {judged:,} judged, {beyond(gap, accepted)}; accepted strictly beyond ±{theta:g}, hatched",
     )
     height, plot = 150.0, y + 2 * LINE + 4
     figure = pen.finish(sheet, plot + height + 2.6 * LINE)
-    left = MARGIN + pen.width(f"{max(gap['counts']):,}", SMALL) + GAP
+    left = MARGIN + pen.width(f"{max(gap.counts):,}", SMALL) + GAP
     axes = _plot(figure, left, plot, height)
-    for low, high, count in _pieces(edges, gap["counts"], theta):
+    for low, high, count in _pieces(edges, gap.counts, theta):
         zone = min(abs(low), abs(high)) >= theta
         looks: dict[str, Any] = (
             {"color": BLUE, "hatch": "////", "edgecolor": PANEL} if zone else {"color": PALE}
         )
         axes.bar(low, count, width=high - low, align="edge", linewidth=0, **looks)
     axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(0, (max(gap["counts"]) or 1) * 1.04)
+    axes.set_ylim(0, (max(gap.counts) or 1) * 1.04)
     for side, align in ((-theta, "right"), (theta, "left")):
         if abs(side) <= edges[-1]:
             axes.axvline(side, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), clip_on=False)
@@ -216,32 +213,39 @@ def _plot(figure: Figure, left: float, top: float, height: float) -> Axes:
     return axes
 
 
-def _pieces(edges: list[float], counts: list[int], theta: float) -> Iterator[tuple[float, float, int]]:
+def _pieces(
+    edges: Sequence[float], counts: Sequence[int], theta: float
+) -> Iterator[tuple[float, float, int]]:
     """(from, to, count) of the bins, cut where a threshold lies inside of one."""
     for (low, high), count in zip(pairwise(edges), counts, strict=True):
         cuts = [low, *(cut for cut in (-theta, theta) if low < cut < high), high]
         yield from ((start, end, count) for start, end in pairwise(cuts) if count)
 
 
-def _drift(pen: Pen, drift: Mapping[str, Any]) -> Figure:
-    moved, since = drift["use_case"], drift["since"]
+def _drift(pen: Pen, drift: VersionDrift) -> Figure:
+    moved, since = drift.use_case, drift.since
     axes, y = pen.sheet(
         "How the use cases moved",
         f"Share of the rows in {pen.spelled(since) or 'the version before'} (○) and now (●); "
-        f"Jensen–Shannon divergence {moved['divergence']:.3f}, where 1 is nothing in common",
+        f"Jensen–Shannon divergence {moved.divergence:.3f}, where 1 is nothing in common",
     )
-    rows = [(kind, at, share) for kind in KINDS for at, share in enumerate(moved[kind][:MOST_MOVED], 1)]
-    labels = [pen.lines(_label(pen, share["name"], at), MOST_LABEL) for _, at, share in rows]
+    rows = [
+        (kind, at, share) for kind in KINDS for at, share in enumerate(shares_of(moved, kind)[:MOST_MOVED], 1)
+    ]
+    labels = [pen.lines(_label(pen, share.name, at), MOST_LABEL) for _, at, share in rows]
     values = [moving(kind, share, "→") for kind, _, share in rows]
     left = MARGIN + max(pen.width(line) for label in labels for line in label) + 2 * GAP
     right = WIDTH - MARGIN - max(map(pen.width, values)) - 2 * GAP
-    scale = (right - left) / (max(max(share["before"], share["after"]) for _, _, share in rows) or 1.0)
+    scale = (right - left) / (max(max(share.before, share.after) for _, _, share in rows) or 1.0)
     for (kind, at, share), label, value in zip(rows, labels, values, strict=True):
         if at == 1:
             pen.write(axes, MARGIN, y + LINE, heading(kind, moved), weight="bold", size=SMALL, colour=QUIET)
             y += 1.8 * LINE
         height = len(label) * LINE + GAP
-        middle, ends = y + height / 2, {side: left + scale * share[side] for side in ("before", "after")}
+        middle, ends = (
+            y + height / 2,
+            {"before": left + scale * share.before, "after": left + scale * share.after},
+        )
         pen.write(axes, left - 2 * GAP, middle, *label, align="right")
         axes.plot([left, right], [middle, middle], color=GRID, linewidth=0.8, zorder=1)
         axes.plot([ends["before"], ends["after"]], [middle, middle], color=SKY, linewidth=2.5, zorder=2)
@@ -252,7 +256,7 @@ def _drift(pen: Pen, drift: Mapping[str, Any]) -> Figure:
                 )
         pen.write(axes, WIDTH - MARGIN, middle, value, align="right")
         y += height
-    return pen.finish(axes, y, note=any(pen.spelled(share["name"]) is None for _, _, share in rows))
+    return pen.finish(axes, y, note=any(pen.spelled(share.name) is None for _, _, share in rows))
 
 
 def png(figure: Figure) -> bytes:

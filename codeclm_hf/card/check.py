@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from codeclm_hf.card.front_matter_rules import rule_faults
-from codeclm_hf.card.render import parted
+from codeclm_hf.card.render import split_card
 from codeclm_hf.card.yaml_nodes import CONSTRUCTOR_ERRORS, plain_faults
 from codeclm_hf.errors import BadInput
 from codeclm_hf.text import shorten
@@ -37,7 +37,7 @@ def front_matter_values(card: str) -> dict[str, Any]:
     text, _ = front_matter_text(card)
     try:
         node = yaml.compose(text or "", Loader=yaml.SafeLoader)
-        return parted(card)[0] if node is not None and not any(plain_faults(node)) else {}
+        return split_card(card)[0] if node is not None and not any(plain_faults(node)) else {}
     except (yaml.YAMLError, RecursionError, BadInput):
         return {}
 

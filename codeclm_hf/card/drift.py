@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import replace
 
 import polars as pl
+
+from codeclm_hf.card.shapes import Drift, Share, VersionDrift
 
 NAMES = ("use_case", "skills")
 """The columns of `default` that a drift is made from."""
 DIGITS = 6
-"""Of a fraction, where it is told."""
+"""Of a fraction in a manifest."""
 MOST_SHOWN = 10
 """Names of each kind that a drift lists."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """A name's share before and after, in [0, 1]: of the rows (use cases) or of all mentions (skills)."""
-
-    name: str
-    """The use case or the skill."""
-    before: float
-    """In [0, 1]."""
-    after: float
-    """In [0, 1]."""
-
-
-@dataclass(frozen=True)
-class Drift:
-    """What moved between two distributions of names."""
-
-    divergence: float
-    """Jensen–Shannon, base 2, in [0, 1]: 0 for equal distributions, 1 where no name is shared."""
-    movers: tuple[Share, ...]
-    """The names of both sides whose share changed, the largest change first."""
-    new: tuple[Share, ...]
-    """The names that were not there before, the largest share first."""
-    vanished: tuple[Share, ...]
-    """The names that are not there any more, the largest share first."""
-    new_total: int
-    """How many names are new; `new` lists the first `MOST_SHOWN`."""
-    vanished_total: int
-    """How many names vanished; `vanished` lists the first `MOST_SHOWN`."""
 
 
 def drift(before: pl.LazyFrame, after: pl.LazyFrame) -> dict[str, Drift]:
@@ -66,17 +37,32 @@ def drift(before: pl.LazyFrame, after: pl.LazyFrame) -> dict[str, Drift]:
     return dict(zip(names, map(_drift, pl.collect_all(counts, engine="streaming")), strict=True))
 
 
-def moved(before: pl.LazyFrame, after: pl.LazyFrame) -> dict[str, Any]:
-    """What `drift` gives, as plain JSON with fractions of `DIGITS` digits."""
-    return {name: _rounded(asdict(one)) for name, one in drift(before, after).items()}
+def version_drift(before: pl.LazyFrame, after: pl.LazyFrame, *, since: str) -> VersionDrift:
+    """How far the names of a version moved, as its manifest has it: with fractions of `DIGITS` digits.
+
+    Args:
+        before: as for `drift`.
+        after: as for `drift`.
+        since: which version `before` is.
+    """
+    drifts = drift(before, after)
+    return VersionDrift(use_case=_rounded(drifts["use_case"]), skills=_rounded(drifts["skills"]), since=since)
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _rounded(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(inner) for inner in value]
-    return round(value, DIGITS) if isinstance(value, float) else value
+def _rounded(exact: Drift) -> Drift:
+    return replace(
+        exact,
+        divergence=round(exact.divergence, DIGITS),
+        movers=_rounded_shares(exact.movers),
+        new=_rounded_shares(exact.new),
+        vanished=_rounded_shares(exact.vanished),
+    )
+
+
+def _rounded_shares(shares: tuple[Share, ...]) -> tuple[Share, ...]:
+    return tuple(
+        Share(share.name, round(share.before, DIGITS), round(share.after, DIGITS)) for share in shares
+    )
 
 
 def _counts(before: pl.LazyFrame, after: pl.LazyFrame) -> pl.LazyFrame:

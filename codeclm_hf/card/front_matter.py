@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -12,8 +12,9 @@ from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCardData
 
 from codeclm_hf import schema, text
-from codeclm_hf.card.languages import spoken
-from codeclm_hf.run.directory import Table
+from codeclm_hf.card.context import CardContext
+from codeclm_hf.card.shapes import SeedSources, TableFiles
+from codeclm_hf.json_types import to_json
 
 _LISTS: dict[str, list[str]] = {
     "annotations_creators": ["machine-generated"],
@@ -34,26 +35,26 @@ _HUB_SOURCE = re.compile(r"([\w.-]+(?:/[\w.-]+)?)@[0-9a-f]{40}")
 
 
 def front_matter(
-    old: dict[str, Any], manifest: Mapping[str, Any], tables: Mapping[str, Table]
+    old: dict[str, Any], context: CardContext, tables: Mapping[str, TableFiles]
 ) -> dict[str, Any]:
     """The front matter of a card.
 
     Args:
         old: that of the card as it was; what people wrote there stays, at its place.
-        manifest: the manifest of a run directory, or of a version.
+        context: what the card shows.
         tables: what the files of each table hold; a table without rows has none, and is no config.
     """
-    rows = manifest["counts"]["rows"]["default"]
-    more = added(old)
+    rows = context.rows["default"]
+    more = additions(old)
     configs = more.pop("configs")
     if "default" in tables:  # two defaults would make load_dataset refuse them all
         configs = [{name: value for name, value in config.items() if name != "default"} for config in configs]
     foreign = {config.get("config_name") for config in configs}
-    target = text.display_name(str(manifest["models"].get("target", "a model")))
+    target = text.display_name(context.roles.get("target", "a model"))
     ours: dict[str, Any] = {
         "pretty_name": f"Instructions tailored to {target}",
-        "language": spoken(manifest.get("languages", {})) or None,
-        "source_datasets": sources(manifest),
+        "language": context.spoken or None,
+        "source_datasets": sources(context.seeds),
     }
     lists: dict[str, Any] = {
         name: [*(one for one in values if rows or one not in _TO_TRAIN_ON), *more[name]]
@@ -61,47 +62,45 @@ def front_matter(
     }
     data = DatasetCardData(
         **{
-            name: value if (written := _written(old, name)) is None else written
+            name: value if (override := _override(old, name)) is None else override
             for name, value in ours.items()
         },
         **lists,
         size_categories=[next((name for name, below in _SIZES if rows < below), "n>1M")],
         configs=[*map(_config, tables, tables.values()), *configs],
         dataset_info=[
-            *_infos(manifest, tables),
+            *_infos(context.rows, tables),
             *(info for info in _infos_of(old) if info["config_name"] in foreign),
         ],
         codeclm={
             **{name: deepcopy(value) for name, value in ours.items() if value},
-            **_for_machines(manifest),
+            **_for_programs(context),
         },
     )
     new: dict[str, Any] = data.to_dict()  # type: ignore[no-untyped-call]
     return {**{name: value for name, value in old.items() if name in new or name not in _OURS}, **new}
 
 
-def _config(name: str, table: Table) -> dict[str, Any]:
+def _config(name: str, table: TableFiles) -> dict[str, Any]:
     default = {"default": True} if name == "default" else {}
     return {"config_name": name, "data_files": [{"split": "train", "path": table.pattern}], **default}
 
 
-def _infos(manifest: Mapping[str, Any], tables: Mapping[str, Table]) -> list[dict[str, Any]]:
+def _infos(rows: Mapping[str, int], tables: Mapping[str, TableFiles]) -> list[dict[str, Any]]:
     """The features and sizes of our configs."""
-    told = DatasetCardData()
+    data = DatasetCardData()
     DatasetInfosDict(
         {
             name: DatasetInfo(
                 features=table.features,
-                splits=SplitDict(
-                    {"train": SplitInfo("train", table.nbytes, manifest["counts"]["rows"][name])}
-                ),
-                download_size=table.size,
-                dataset_size=table.nbytes,
+                splits=SplitDict({"train": SplitInfo("train", table.dataset_size, rows[name])}),
+                download_size=table.download_size,
+                dataset_size=table.dataset_size,
             )
             for name, table in tables.items()
         }
-    ).to_dataset_card_data(told)
-    infos = {info["config_name"]: info for info in _infos_of(vars(told))}
+    ).to_dataset_card_data(data)
+    infos = {info["config_name"]: info for info in _infos_of(vars(data))}
     return [infos[name] for name in tables]
 
 
@@ -111,46 +110,48 @@ def _infos_of(front: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {"config_name": info.get("config_name", "default"), **info}
 
 
-def sources(manifest: Mapping[str, Any]) -> list[str] | None:
+def sources(inputs: Sequence[SeedSources]) -> list[str] | None:
     """The data sets on the Hub that seeds came from, and `original` where some, or metadata, came from elsewhere.
 
-    None where the manifest does not tell.
+    None where nothing is known of them.
     """
-    inputs = [one["seeds"] for one in manifest.get("contributions") or [manifest] if "seeds" in one]
-    found = [_HUB_SOURCE.fullmatch(source) for seeds in inputs for source in seeds["sources"]]
-    elsewhere = any(seeds["given"] or not seeds["sources"] for seeds in inputs) or None in found
-    return [*(["original"] if elsewhere else []), *sorted({match[1] for match in found if match})] or None
+    matches = [_HUB_SOURCE.fullmatch(source) for seeds in inputs for source in seeds.sources]
+    elsewhere = any(seeds.given or not seeds.sources for seeds in inputs) or None in matches
+    return [*(["original"] if elsewhere else []), *sorted({match[1] for match in matches if match})] or None
 
 
-def _for_machines(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _for_programs(context: CardContext) -> dict[str, Any]:
     """What programs want to know of a data set before they load it; `codeclm.json` has it in full."""
-    told: dict[str, Any] = {
-        "version": manifest.get("version"),
-        "models": {str(role): str(model) for role, model in manifest["models"].items()},
-        "threshold": manifest["config"].get("threshold"),
-        "rows": dict(manifest["counts"]["rows"]),
+    entry: dict[str, Any] = {
+        "version": context.version,
+        "models": dict(context.roles),
+        "threshold": context.config.threshold,
+        "rows": dict(context.rows),
     }
-    if found := manifest.get("distributions"):
-        told["distributions"] = {
+    if distributions := context.distributions:
+        entry["distributions"] = {
             **{
-                name: [
-                    {**one, "name": text.display_name(one["name"])}
-                    for one in found[name]["top"][:_MOST_NAMES]
-                ]
-                for name in ("use_cases", "skills")
+                name: [{**to_json(one), "name": text.display_name(one.name)} for one in top[:_MOST_NAMES]]
+                for name, top in (
+                    ("use_cases", distributions.use_cases.top),
+                    ("skills", distributions.skills.top),
+                )
             },
-            "accepted_by_iteration": [one["accepted"] for one in found["iterations"]],
-            "winner": dict(found["winner"]),
-            "mean_gap": found["gap"]["mean"],
-            "mean_tokens": {name: found["lengths"][name]["mean"] for name in ("instruction", "response")},
+            "accepted_by_iteration": [iteration.accepted for iteration in distributions.iterations],
+            "winner": to_json(distributions.winner),
+            "mean_gap": distributions.gap.mean,
+            "mean_tokens": {
+                "instruction": distributions.lengths.instruction.mean,
+                "response": distributions.lengths.response.mean,
+            },
         }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in entry.items() if value is not None}
 
 
-def theirs(front: dict[str, Any]) -> list[dict[str, Any]]:
+def hand_written(front: dict[str, Any]) -> list[dict[str, Any]]:
     """What people wrote in a front matter: keys of their own, and what they added to lists of ours."""
-    ours = {*_LISTS, *_OURS, *(name for name in _UNLESS_WRITTEN if _written(front, name) is None)}
-    more = added(front)
+    ours = {*_LISTS, *_OURS, *(name for name in _UNLESS_WRITTEN if _override(front, name) is None)}
+    more = additions(front)
     for config in more["configs"]:
         config.pop("default", None)
     return [
@@ -159,7 +160,7 @@ def theirs(front: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def added(front: dict[str, Any]) -> dict[str, list[Any]]:
+def additions(front: dict[str, Any]) -> dict[str, list[Any]]:
     """What people added to the lists that are ours, and their own configs."""
     configs = [dict(config) for config in _list(front, "configs") if isinstance(config, dict)]
     return {
@@ -171,7 +172,7 @@ def added(front: dict[str, Any]) -> dict[str, list[Any]]:
     }
 
 
-def _written(front: Mapping[str, Any], name: str) -> Any:
+def _override(front: Mapping[str, Any], name: str) -> Any:
     """What somebody wrote instead of what we gave; None where nobody did."""
     ours = front.get("codeclm")
     return (

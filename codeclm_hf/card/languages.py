@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
 import polars as pl
+
+from codeclm_hf.card.shapes import Languages
 
 SAMPLE = 200
 """Most instructions that are looked at."""
@@ -21,32 +21,29 @@ _LEAST_BYTES = 20
 _NO_LANGUAGE = "zxx"
 
 
-def languages(default: pl.LazyFrame) -> dict[str, Any]:
-    """Which languages the instructions are written in.
+def languages(default: pl.LazyFrame) -> Languages:
+    """Detect the languages that the instructions are written in, in those of the first ids.
 
     The same rows in any order give the same result.
 
     Args:
         default: columns `id` and `instruction`.
-
-    Returns:
-        `sample`: how many instructions were looked at, those of the first ids, which are hashes; `found`: by ISO 639-1
-        code how many are surely in it, the most frequent first; `unclear`: how many are in none for sure.
     """
     known = default.select("id", pl.col("instruction").str.head(_CHARACTERS)).drop_nulls()
     texts = known.bottom_k(SAMPLE, by=["id", "instruction"]).collect(engine="streaming")["instruction"]
-    told = [_detected(text) for text in texts]
-    found = Counter(language for language in told if language)
-    return {
-        "sample": len(told),
-        "found": dict(sorted(found.items(), key=lambda one: (-one[1], one[0]))),
-        "unclear": len(told) - found.total(),
-    }
+    detected = Counter(language for text in texts if (language := _detected(text)))
+    return Languages(
+        sample=len(texts),
+        found=dict(sorted(detected.items(), key=lambda item: (-item[1], item[0]))),
+        unclear=len(texts) - detected.total(),
+    )
 
 
-def spoken(found: Mapping[str, Any]) -> list[str]:
-    """The languages of a data set, of what `languages` found: those of more than a twentieth of the sample."""
-    return [language for language, rows in found.get("found", {}).items() if rows >= LEAST * found["sample"]]
+def spoken(languages: Languages | None) -> list[str]:
+    """The languages of a data set: those of at least a twentieth of the sample."""
+    if languages is None:
+        return []
+    return [code for code, rows in languages.found.items() if rows >= LEAST * languages.sample]
 
 
 def _detected(text: str) -> str | None:

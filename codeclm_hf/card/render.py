@@ -15,16 +15,14 @@ import yaml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from codeclm_hf import settings
 from codeclm_hf.card import blocks, front_matter
-from codeclm_hf.card.captions import MOST_BARS, captions, gap_bins, ratio
-from codeclm_hf.card.languages import spoken
+from codeclm_hf.card.context import TITLE, CardContext, template_names
+from codeclm_hf.card.shapes import TableFiles
 from codeclm_hf.errors import BadInput
-from codeclm_hf.run import directory
-from codeclm_hf.run.directory import Table
 from codeclm_hf.text import display_name, shorten, visible_text
 
-TITLE = "# A data set tailored with CodecLM"
+NAME = "PATH_OR_REPO"
+"""What a card of a run directory tells people to load."""
 _SLIPS = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
 """What PyYAML lets through of values that are not what their tags say, and of depth."""
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -33,33 +31,33 @@ _FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.S 
 
 
 def render(
-    manifest: Mapping[str, Any],
-    tables: Mapping[str, Table],
-    onto: str = "",
+    context: CardContext,
+    tables: Mapping[str, TableFiles],
+    previous: str = "",
     *,
-    name: str = "PATH_OR_REPO",
+    template: str | None = None,
+    name: str = NAME,
     front: Mapping[str, Any] | None = None,
 ) -> str:
     """The card of a run directory or of a version.
 
     Args:
-        manifest: the manifest.
+        context: what the card shows.
         tables: what the files of each table hold; a table without rows has none, since `load_dataset` cannot load it.
-        onto: the card as it was; what people wrote there stays.
+        previous: the card as it was; what people wrote there stays.
+        template: the text of a Jinja template that is used instead of ours; see `CardContext` for what it may say.
         name: what `load_dataset` is to be called with.
         front: front matter that was asked for.
 
     Raises:
-        BadInput: the front matter of `onto` cannot be read, or the manifest's template cannot be rendered.
+        BadInput: the front matter of `previous` cannot be read, or the template cannot be rendered.
     """
-    old, body = parted(onto)
-    about_it = {**front_matter.front_matter(old, manifest, tables), **(front or {})}
-    fresh = blocks.signed(
-        _rendered(manifest.get(directory.TEMPLATE), {**_told(manifest), "front": about_it, "name": name})
-    )
+    old, body = split_card(previous)
+    about_it = {**front_matter.front_matter(old, context, tables), **(front or {})}
+    fresh = blocks.signed(_rendered(template, template_names(context, about_it, name)))
     known = {key: value for key, value in about_it.items() if value is not None}
     text = yaml.dump(known, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-    return f"---\n{text}---\n{blocks.put(fresh, body) if onto else chr(10) + fresh}"
+    return f"---\n{text}---\n{blocks.put(fresh, body) if previous else chr(10) + fresh}"
 
 
 class _Dumper(yaml.SafeDumper):
@@ -74,52 +72,12 @@ def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _quoted)
 
 
-def _told(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a template may speak of."""
-    made = [{"models": manifest["models"]}, *manifest.get("contributions", [])]
-    models = dict.fromkeys(
-        (role, str(model)) for each in made for role, model in each.get("models", {}).items()
-    )
-    roles = list(dict.fromkeys(role for role, _ in models))
-    brought = manifest.get("contributions") or [manifest]
-    config, found = manifest["config"], manifest.get("distributions")
-    return {
-        "title": Markup(TITLE),
-        "version": manifest.get("version"),
-        "before": manifest.get("parent", {}).get("version"),
-        "counts": manifest["counts"],
-        "config": config,
-        "rows": manifest["counts"]["rows"],
-        "models": sorted(models, key=lambda one: (roles.index(one[0]), one[1])),
-        "trained": manifest["models"].get("target", "the target"),
-        "unlike": [
-            (name, config[name], usual)
-            for name, usual in settings.PAPER.items()
-            if config.get(name, usual) != usual
-        ],
-        "prompts": manifest.get("prompts", {}),
-        "texts": manifest.get("prompt_texts", {}),
-        "changes": {name: one for name, one in manifest.get("changes", {}).items() if any(one.values())},
-        "incomplete": manifest.get("incomplete", False),
-        "found": found,
-        "most": MOST_BARS,
-        "gaps": gap_bins(found["gap"]) if found else [],
-        "pictures": captions(found, manifest.get("drift")) if found else {},
-        "evaluations": manifest.get("evaluations", {}),
-        "ratio": lambda one: Markup(ratio(one)),
-        "languages": manifest.get("languages"),
-        "spoken": spoken(manifest.get("languages", {})),
-        "seeds": [one["seeds"] for one in brought if "seeds" in one],
-        "scans": [(one.get("version"), one["scan"]) for one in brought if "scan" in one],
-    }
-
-
-def _rendered(template: str | None, told: Mapping[str, Any]) -> str:
+def _rendered(template: str | None, names: Mapping[str, Any]) -> str:
     """The body from our template, or from one that somebody gave; that is one block where it marks none."""
     if not template:
-        return templates.get_template("dataset_card.md.jinja").render(told)
+        return templates.get_template("dataset_card.md.jinja").render(names)
     try:
-        text = templates.from_string(template).render(told)
+        text = templates.from_string(template).render(names)
     except Exception as exc:  # whatever an expression raises
         line = _line(exc)
         raise BadInput(
@@ -140,7 +98,7 @@ def _line(exc: BaseException) -> int | None:
     return line
 
 
-def parted(card: str) -> tuple[dict[str, Any], str]:
+def split_card(card: str) -> tuple[dict[str, Any], str]:
     """A card's front matter and its body.
 
     Raises:
@@ -163,9 +121,9 @@ def parted(card: str) -> tuple[dict[str, Any], str]:
 
 def words(card: str) -> str:
     """What people wrote in a card: the same text for every card they did not touch."""
-    front, body = parted(card)
-    told = [*front_matter.theirs(front), blocks.around(body)]
-    return str(yaml.safe_dump([*told, *filter(None, [blocks.edits(body)])]))
+    front, body = split_card(card)
+    written = [*front_matter.hand_written(front), blocks.around(body)]
+    return str(yaml.safe_dump([*written, *filter(None, [blocks.edits(body)])]))
 
 
 def escape(text: object) -> str:

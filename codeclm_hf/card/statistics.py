@@ -1,4 +1,4 @@
-"""Counts and distributions of a run's tables, with polars."""
+"""Counts and distributions of the tables of a run or of a version, with polars."""
 
 from __future__ import annotations
 
@@ -10,6 +10,33 @@ from typing import Any
 import polars as pl
 
 from codeclm_hf.card.drift import DIGITS, drift
+from codeclm_hf.card.languages import languages
+from codeclm_hf.card.shapes import (
+    Acceptance,
+    Contents,
+    Counts,
+    Coverage,
+    Distributions,
+    Duplicates,
+    Failure,
+    Failures,
+    Gap,
+    Iteration,
+    LengthHistogram,
+    Lengths,
+    MetadataCounts,
+    NameShare,
+    OrderEffect,
+    Pair,
+    Pairs,
+    ScoreHistogram,
+    Scores,
+    Skills,
+    UseCaseAcceptance,
+    UseCases,
+    VerdictCounts,
+    Winners,
+)
 
 VERDICTS = ("accept_strong", "accept_target", "retry", "exhausted", "failed")
 """What can become of an instruction in one iteration."""
@@ -56,82 +83,89 @@ _UNEVEN = rf"{_WHITE}*[{_WHITE}--[ ]]{_WHITE}*|  +"
 """White space that is more than one space, or something else."""
 
 
-def counts(tables: Mapping[str, pl.LazyFrame]) -> dict[str, Any]:
-    """How many rows there are, by stage, iteration and verdict.
+def contents(tables: Mapping[str, pl.LazyFrame], *, threshold: float = 3.0) -> Contents:
+    """Describe the four tables of a run, or of a version: their counts, distributions and languages.
+
+    Args:
+        tables: the tables by name; the columns `READ` will do.
+        threshold: θ of the run.
+    """
+    return Contents(
+        counts=counts(tables),
+        distributions=distributions(tables, threshold=threshold),
+        languages=languages(tables["default"]),
+    )
+
+
+def counts(tables: Mapping[str, pl.LazyFrame]) -> Counts:
+    """Count the rows by stage, iteration and verdict.
 
     Args:
         tables: the four tables of a run, or of a version; the columns `READ` will do.
-
-    Returns:
-        `metadata` (by origin; `failed` have no use case), `instructions` (basic ones, failed ones included),
-        `iterations` (one entry an iteration, by verdict; they add up to the trace's rows), and the rows of each table.
     """
     metadata = tables["metadata"].select("origin", "use_case").collect()
     usable = metadata.filter(pl.col("use_case").is_not_null())
     trace = tables["trace"].select("iteration", "verdict").collect()
     by_verdict = {(i, v): n for i, v, n in trace.group_by("iteration", "verdict").len().iter_rows()}
-    return {
-        "metadata": {
-            "total": usable.height,
+    return Counts(
+        metadata=MetadataCounts(
+            total=usable.height,
             **{origin: usable.filter(pl.col("origin") == origin).height for origin in ORIGINS},
-            "failed": metadata.height - usable.height,
-        },
-        "instructions": trace.filter(pl.col("iteration") == 1).height,
-        "iterations": [
-            {"iteration": i, **{verdict: by_verdict.get((i, verdict), 0) for verdict in VERDICTS}}
+            failed=metadata.height - usable.height,
+        ),
+        instructions=trace.filter(pl.col("iteration") == 1).height,
+        iterations=tuple(
+            VerdictCounts(iteration=i, **{verdict: by_verdict.get((i, verdict), 0) for verdict in VERDICTS})
             for i in sorted({i for i, _ in by_verdict})
-        ],
-        "rows": {name: table.select(pl.len()).collect().item() for name, table in tables.items()},
-    }
+        ),
+        rows={name: table.select(pl.len()).collect().item() for name, table in tables.items()},
+    )
 
 
-def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = 3.0) -> dict[str, Any]:
-    """What a run's tables hold: names, lengths, scores, gaps, what was accepted and what failed.
+def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = 3.0) -> Distributions:
+    """Count the names, lengths, scores and gaps in a run's tables, and what was accepted and what failed.
 
-    The same rows in any order give the same result, which is plain JSON. Nulls, and numbers that are not finite, are
-    left out. Shares are of 1, fractions are rounded to 6 digits, and lists of names hold the `TOP` most frequent, equal
-    ones by name. Memory grows with the distinct values, and by a few numbers a row, not with the texts.
+    The same rows in any order give the same result. Nulls, and numbers that are not finite, are left out. Fractions are
+    rounded to 6 digits, lists of names hold the `TOP` most frequent, and reasons are cut to `REASON` characters. Memory
+    grows with the distinct values, and by a few numbers a row, not with the texts.
 
     Args:
         tables: `default`, `trace` and `metadata` of a run, or of a version; the columns `READ` will do.
-        threshold: θ of the run, on the 10-point scale; it is told beside the gaps.
-
-    Returns:
-        Of `default`: `use_cases`, `skills` (one mention, one count), `pairs` of both, `winner`, `lengths` in tokens
-        (estimated: UTF-8 bytes ÷ 4, rounded up) with percentiles that are lengths of rows, and `duplicates`: rows whose
-        instruction stood in an earlier row, but for case and white space.
-        Of `trace`: `iterations` and `acceptance`, where what has a verdict other than `failed` is judged; `gap`,
-        `scores`, and `order`: whether the winner depends on which answer was shown first.
-        Of both and `metadata`: `failures`, their reasons cut to `REASON` characters, and `coverage`: which of the
-        seeds' use cases have rows, and how far (Jensen–Shannon, base 2) the two distributions lie apart.
+        threshold: θ of the run, on the 10-point scale; it stands beside the gaps in the result.
     """
     default, trace, metadata = (tables[name] for name in ("default", "trace", "metadata"))
     queries = _of_default(default) | _of_trace(trace) | _of_metadata(metadata) | _of_both(trace, metadata)
-    found = dict(zip(queries, pl.collect_all(list(queries.values()), engine="streaming"), strict=True))
-    rows, verdicts, numbers, texts = (found[name] for name in ("rows", "verdicts", "numbers", "texts"))
+    results = dict(zip(queries, pl.collect_all(list(queries.values()), engine="streaming"), strict=True))
+    rows, verdicts, numbers, texts = (results[name] for name in ("rows", "verdicts", "numbers", "texts"))
     mentions = rows.explode("skills")
     use_cases, skills = _counted(rows, name="use_case"), _counted(mentions, name="skills")
     pairs = _counted(mentions, use_case="use_case", skill="skills")
     instructions = texts.drop_nulls("instruction")
-    return {
-        "use_cases": {"total": use_cases.height, "rows": _sum(use_cases), "top": _shares(use_cases)},
-        "skills": {"total": skills.height, "mentions": _sum(skills), "top": _shares(skills)},
-        "pairs": {"total": pairs.height, "top": _top(pairs)},
-        "iterations": _iterations(_counted(verdicts, iteration="iteration", verdict="verdict")),
-        "acceptance": _acceptance(found["acceptance"]),
-        "gap": {"threshold": float(threshold), **_gap(_counted(numbers, value="gap"))},
-        "winner": {name: _sum(rows.filter(pl.col("winner") == name)) for name in ("strong", "target")},
-        "scores": {name: _scores(_counted(numbers, value=f"{name}_score")) for name in ("strong", "target")},
-        "order": _order(_counted(numbers, shift="shift", disagree="disagree")),
-        "lengths": {name: _lengths(_counted(texts, tokens=name)) for name in ("instruction", "response")},
-        "duplicates": {"instructions": instructions.height - instructions["plain"].n_unique()},
-        "failures": {
-            "trace": _top(_counted(verdicts, reason="reason")),
-            "metadata": _top(_counted(found["errors"], reason="reason")),
-            "exhausted": _sum(verdicts.filter(pl.col("verdict") == "exhausted")),
-        },
-        "coverage": _coverage(found["seeds"], use_cases, default),
-    }
+    return Distributions(
+        use_cases=UseCases(total=use_cases.height, rows=_sum(use_cases), top=_shares(use_cases)),
+        skills=Skills(total=skills.height, mentions=_sum(skills), top=_shares(skills)),
+        pairs=Pairs(total=pairs.height, top=tuple(Pair(**row) for row in _top(pairs))),
+        iterations=_iterations(_counted(verdicts, iteration="iteration", verdict="verdict")),
+        acceptance=_acceptance(results["acceptance"]),
+        gap=_gap(_counted(numbers, value="gap"), float(threshold)),
+        winner=Winners(
+            **{name: _sum(rows.filter(pl.col("winner") == name)) for name in ("strong", "target")}
+        ),
+        scores=Scores(
+            **{name: _scores(_counted(numbers, value=f"{name}_score")) for name in ("strong", "target")}
+        ),
+        order=_order(_counted(numbers, shift="shift", disagree="disagree")),
+        lengths=Lengths(
+            **{name: _lengths(_counted(texts, tokens=name)) for name in ("instruction", "response")}
+        ),
+        duplicates=Duplicates(instructions=instructions.height - instructions["plain"].n_unique()),
+        failures=Failures(
+            trace=_reasons(_counted(verdicts, reason="reason")),
+            metadata=_reasons(_counted(results["errors"], reason="reason")),
+            exhausted=_sum(verdicts.filter(pl.col("verdict") == "exhausted")),
+        ),
+        coverage=_coverage(results["seeds"], use_cases, default),
+    )
 
 
 def _distinct(table: pl.LazyFrame, *values: pl.Expr | str) -> pl.LazyFrame:
@@ -226,9 +260,9 @@ def _mean(values: pl.DataFrame, of: str) -> float | None:
     return round(total / _sum(values), DIGITS) + 0.0 if values.height else None  # never -0.0
 
 
-def _histogram(values: pl.DataFrame, bin: pl.Expr, bins: int) -> list[int]:
-    found = dict(values.group_by(bin.clip(0, bins - 1).cast(pl.Int64)).agg(pl.col("rows").sum()).iter_rows())
-    return [found.get(n, 0) for n in range(bins)]
+def _histogram(values: pl.DataFrame, bin: pl.Expr, bins: int) -> tuple[int, ...]:
+    rows = dict(values.group_by(bin.clip(0, bins - 1).cast(pl.Int64)).agg(pl.col("rows").sum()).iter_rows())
+    return tuple(rows.get(number, 0) for number in range(bins))
 
 
 def _top(counted: pl.DataFrame, by: str = "rows") -> list[dict[str, Any]]:
@@ -237,73 +271,83 @@ def _top(counted: pl.DataFrame, by: str = "rows") -> list[dict[str, Any]]:
     return counted.sort(by, *names, descending=[True, *(False for _ in names)]).head(TOP).to_dicts()
 
 
-def _shares(counted: pl.DataFrame) -> list[dict[str, Any]]:
+def _shares(counted: pl.DataFrame) -> tuple[NameShare, ...]:
     total = _sum(counted)
-    return [{**one, "share": _share(one["rows"], total)} for one in _top(counted)]
+    return tuple(NameShare(**row, share=_share(row["rows"], total)) for row in _top(counted))
 
 
-def _iterations(counted: pl.DataFrame) -> list[dict[str, Any]]:
+def _reasons(counted: pl.DataFrame) -> tuple[Failure, ...]:
+    return tuple(Failure(**row) for row in _top(counted))
+
+
+def _iterations(counted: pl.DataFrame) -> tuple[Iteration, ...]:
     by_iteration = (
         counted.group_by("iteration")
         .agg(judged=pl.col("rows").filter(_JUDGED).sum(), accepted=pl.col("rows").filter(_ACCEPTED).sum())
         .sort("iteration")
         .to_dicts()
     )
-    total = sum(one["accepted"] for one in by_iteration)
-    return [{**one, "share": _share(one["accepted"], total)} for one in by_iteration]
+    total = sum(row["accepted"] for row in by_iteration)
+    return tuple(Iteration(**row, share=_share(row["accepted"], total)) for row in by_iteration)
 
 
-def _acceptance(by_name: pl.DataFrame) -> dict[str, Any]:
-    top = [{**one, "rate": _share(one["accepted"], one["judged"])} for one in _top(by_name, "judged")]
-    return {"total": by_name.height, "top": top}
+def _acceptance(by_name: pl.DataFrame) -> Acceptance:
+    top = (
+        UseCaseAcceptance(**row, rate=_share(row["accepted"], row["judged"]))
+        for row in _top(by_name, "judged")
+    )
+    return Acceptance(total=by_name.height, top=tuple(top))
 
 
-def _gap(gaps: pl.DataFrame) -> dict[str, Any]:
+def _gap(gaps: pl.DataFrame, threshold: float) -> Gap:
     halves = pl.col("value") * 2  # before anything is added: no digit of a small gap is lost
     bin = pl.when(halves > 0).then(halves.ceil() - 1).otherwise(halves.floor())
-    found = _histogram(gaps, bin - 2 * GAPS[0], len(GAPS) - 1)
-    return {"edges": [*GAPS], "counts": found, "judged": _sum(gaps), "mean": _mean(gaps, "value")}
+    return Gap(
+        threshold=threshold,
+        edges=tuple(GAPS),
+        counts=_histogram(gaps, bin - 2 * GAPS[0], len(GAPS) - 1),
+        judged=_sum(gaps),
+        mean=_mean(gaps, "value"),
+    )
 
 
-def _scores(scores: pl.DataFrame) -> dict[str, Any]:
-    return {
-        "mean": _mean(scores, "value"),
-        "counts": _histogram(scores, (pl.col("value") + 0.5).floor() - 1, 10),
-    }
+def _scores(scores: pl.DataFrame) -> ScoreHistogram:
+    bins = (pl.col("value") + 0.5).floor() - 1
+    return ScoreHistogram(mean=_mean(scores, "value"), counts=_histogram(scores, bins, 10))
 
 
-def _order(shifts: pl.DataFrame) -> dict[str, Any]:
-    return {
-        "judged": _sum(shifts),
-        "disagree": _sum(shifts.filter("disagree")),
-        "mean_shift": _mean(shifts, "shift"),
-    }
+def _order(shifts: pl.DataFrame) -> OrderEffect:
+    return OrderEffect(
+        judged=_sum(shifts), disagree=_sum(shifts.filter("disagree")), mean_shift=_mean(shifts, "shift")
+    )
 
 
-def _lengths(lengths: pl.DataFrame) -> dict[str, Any]:
+def _lengths(lengths: pl.DataFrame) -> LengthHistogram:
     tokens, rows = pl.col("tokens").cast(pl.Int64), _sum(lengths)
+    bins = pl.sum_horizontal(tokens >= edge for edge in TOKENS) - 1
+    return LengthHistogram(
+        mean=round(lengths.select(tokens.dot("rows")).item() / rows, DIGITS) if rows else None,
+        p50=_percentile(lengths, 50),
+        p95=_percentile(lengths, 95),
+        max=lengths["tokens"].max(),  # type: ignore[arg-type]  # a number, or None where there are no rows
+        edges=tuple(TOKENS),
+        counts=_histogram(lengths, bins, len(TOKENS)),
+    )
+
+
+def _percentile(lengths: pl.DataFrame, percent: int) -> int | None:
+    """The least length that `percent` % of the rows are at most as long as."""
     up_to = lengths.sort("tokens").with_columns(up_to=pl.col("rows").cum_sum())
-
-    def percentile(percent: int) -> int | None:
-        found = up_to.filter(pl.col("up_to") * 100 >= rows * percent)["tokens"]
-        return found[0] if rows else None
-
-    return {
-        "mean": round(lengths.select(tokens.dot("rows")).item() / rows, DIGITS) if rows else None,
-        "p50": percentile(50),
-        "p95": percentile(95),
-        "max": lengths["tokens"].max(),
-        "edges": [*TOKENS],
-        "counts": _histogram(lengths, pl.sum_horizontal(tokens >= edge for edge in TOKENS) - 1, len(TOKENS)),
-    }
+    enough = up_to.filter(pl.col("up_to") * 100 >= _sum(lengths) * percent)["tokens"]
+    return int(enough[0]) if lengths.height else None
 
 
-def _coverage(seeds: pl.DataFrame, use_cases: pl.DataFrame, default: pl.LazyFrame) -> dict[str, Any]:
+def _coverage(seeds: pl.DataFrame, use_cases: pl.DataFrame, default: pl.LazyFrame) -> Coverage:
     no_skills = pl.lit(None, pl.List(pl.String)).alias("skills")
     before = seeds.lazy().select(pl.col("name").repeat_by("rows").explode().alias("use_case"), no_skills)
     apart = drift(before, default.select("use_case", no_skills))["use_case"].divergence
-    return {
-        "seeds": seeds.height,
-        "covered": seeds.join(use_cases, on="name", how="semi").height,
-        "divergence": round(apart, DIGITS) if seeds.height and use_cases.height else None,
-    }
+    return Coverage(
+        seeds=seeds.height,
+        covered=seeds.join(use_cases, on="name", how="semi").height,
+        divergence=round(apart, DIGITS) if seeds.height and use_cases.height else None,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +14,12 @@ from rich.console import Console
 
 from codeclm_hf.card import check as front_matter
 from codeclm_hf.card import preview
-from codeclm_hf.card.render import render
 from codeclm_hf.errors import BadInput, CodecLMError
+from codeclm_hf.files import replace_file
 from codeclm_hf.hub.snapshot import held
 from codeclm_hf.run import directory as run_directory
+from codeclm_hf.run.card_context import render_card
+from codeclm_hf.run.manifest import Manifest
 
 app = typer.Typer()
 _out = Console(highlight=False)
@@ -70,9 +73,10 @@ def _template(folder: Path, file: str) -> None:
         ) from exc
     _read(folder)
     with held(folder) as here:
-        manifest = {**here.manifest, run_directory.TEMPLATE: text}
-        made = render(manifest, run_directory.described(here.files), here.card)
-        run_directory.put_template(folder, here.manifest, text, made)
+        assert here.manifest is not None, "a run directory has a manifest"
+        manifest = replace(here.manifest, card_template=text)
+        made = render_card(manifest, run_directory.table_files(here.files), here.card)
+        run_directory.put_template(folder, manifest, made)
 
 
 def _say(words: str) -> None:
@@ -81,7 +85,7 @@ def _say(words: str) -> None:
 
 def _read(directory: Path) -> str:
     """The card of a run directory."""
-    run_directory.read_manifest(directory)
+    Manifest.read(directory)
     path = directory / run_directory.CARD
     if not path.is_file():
         raise BadInput(
@@ -100,15 +104,7 @@ def _write(path: Path, text: str) -> None:
     if path.suffix.lower() not in (".html", ".htm"):  # a slip must not replace the card itself, or a table
         raise BadInput(f"needs a file that ends in .html; came {path}")
     try:
-        handle, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(scratch, 0o644)  # mkstemp makes files private; a page is to be shown
-            os.replace(scratch, path)
-        except BaseException:
-            os.unlink(scratch)
-            raise
+        replace_file(path, text)
     except OSError as exc:
         raise BadInput(f"needs a file that can be written; {path} cannot ({exc.strerror})") from exc
 

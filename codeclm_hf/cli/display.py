@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +23,11 @@ from codeclm_hf.card.statistics import VERDICTS
 from codeclm_hf.errors import BadInput
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import Requests
+from codeclm_hf.run.manifest import COMPLETE, Manifest, StageUsage
 from codeclm_hf.run.progress import Progress
 from codeclm_hf.text import percentage
 
 ROWS_SHOWN = 3
-_COUNTED = ("answers", "prompt_tokens", "completion_tokens")
 SHORT = 300
 """Characters of a long text that are shown."""
 
@@ -133,38 +133,41 @@ def plan(console: Console, requests: Sequence[Requests], models: dict[str, str],
     console.print(f"would write to {escape(str(directory))}; nothing was asked or written", soft_wrap=True)
 
 
-def summary(console: Console, manifest: dict[str, Any]) -> None:
+def summary(console: Console, manifest: Manifest) -> None:
     """Print a finished run's counts."""
-    counts = manifest["counts"]
-    metadata = counts["metadata"]
+    counts = manifest.counts
+    metadata = counts.metadata
     console.print(
-        f"metadata: {metadata['total']} ({metadata['seed']} from seeds, {metadata['given']} given, "
-        f"{metadata['augmented']} mixed and matched), {metadata['failed']} failed; "
-        f"instructions: {counts['instructions']}",
+        f"metadata: {metadata.total} ({metadata.seed} from seeds, {metadata.given} given, "
+        f"{metadata.augmented} mixed and matched), {metadata.failed} failed; "
+        f"instructions: {counts.instructions}",
         soft_wrap=True,
     )
     table = Table("iteration", title="Instructions by iteration and verdict")
     for verdict in VERDICTS:
         table.add_column(verdict, justify="right")
-    for row in counts["iterations"]:
-        table.add_row(str(row["iteration"]), *(str(row[verdict]) for verdict in VERDICTS))
+    for row in counts.iterations:
+        table.add_row(str(row.iteration), *(str(getattr(row, verdict)) for verdict in VERDICTS))
     console.print(table)
     console.print(
-        "rows: " + ", ".join(f"{name} {rows}" for name, rows in counts["rows"].items()), soft_wrap=True
+        "rows: " + ", ".join(f"{name} {rows}" for name, rows in counts.rows.items()), soft_wrap=True
     )
-    _usage(console, manifest)
+    _usage(console, manifest.usage or ())
+    if manifest.cost:
+        console.print(f"all answers in the journal cost {manifest.cost.all:.2f}")
 
 
-def _usage(console: Console, manifest: dict[str, Any]) -> None:
+def _usage(console: Console, usage: Sequence[StageUsage]) -> None:
     table = Table("stage", "model", title="What it is made of")
     for column in ("answers", "prompt tokens", "completion tokens"):
         table.add_column(column, justify="right")
-    for row in manifest["usage"]:
-        table.add_row(row["stage"], escape(row["model"]), *(str(row[name]) for name in _COUNTED))
-    table.add_row("all", "", *(str(sum(row[name] for row in manifest["usage"])) for name in _COUNTED))
+    totals = [0, 0, 0]
+    for row in usage:
+        numbers = (row.answers, row.prompt_tokens, row.completion_tokens)
+        table.add_row(row.stage, escape(row.model), *map(str, numbers))
+        totals = [total + number for total, number in zip(totals, numbers, strict=True)]
+    table.add_row("all", "", *map(str, totals))
     console.print(table)
-    if "cost" in manifest:
-        console.print(f"all answers in the journal cost {manifest['cost']['all']:.2f}")
 
 
 def seeds(console: Console, table: Dataset) -> None:
@@ -178,16 +181,16 @@ def inspect(console: Console, directory: Path) -> None:
     Raises:
         BadInput: it is no run directory.
     """
-    manifest = run_directory.read_manifest(directory)
-    _models(console, manifest["models"])
-    if manifest["status"] != "complete":
+    manifest = Manifest.read(directory)
+    _models(console, manifest.models)
+    if manifest.status != COMPLETE:
         console.print(
             "the run is not finished: the same codeclm-hf run command goes on with it", soft_wrap=True
         )
         return
     summary(console, manifest)
     tables = run_directory.read_tables(directory)
-    for name, rows in manifest["counts"]["rows"].items():
+    for name, rows in manifest.counts.rows.items():
         if len(tables[name]) != rows:
             raise BadInput(
                 f"needs {rows} rows of `{name}` in {directory}; there are {len(tables[name])}; run again"
@@ -207,7 +210,7 @@ def inspect(console: Console, directory: Path) -> None:
         console.print(f"… and {len(failures) - ROWS_SHOWN} more failed rows")
 
 
-def _models(console: Console, models: dict[str, str]) -> None:
+def _models(console: Console, models: Mapping[str, str]) -> None:
     for role, model in models.items():
         console.print(f"{role}: {escape(model)}", soft_wrap=True)
 

@@ -204,7 +204,7 @@ def pull(
     """Make a run directory of a version: a run in it adds to its rows."""
     name, _, revision = repo.partition("@")
     content = pulling.pull(name, directory, revision=revision or None)
-    version = content.manifest.get("version")
+    version = content.manifest and content.manifest.version
     what = f"version {version}" if version else "no version of codeclm-hf"
     _out.print(f"{name}, {what}, is in {directory}", soft_wrap=True, markup=False)
 

@@ -23,6 +23,7 @@ from codeclm_hf.endpoints.pool import GIVE_UP_AFTER
 from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.run import directory as run_directory
+from codeclm_hf.run.manifest import Manifest
 from codeclm_hf.run.pipeline import CodecLM
 from codeclm_hf.settings import (
     ITERATIONS,
@@ -272,16 +273,16 @@ def _inputs(seeds: str | None, metadata: str | None, **reading: Any) -> dict[str
 def _run(codec: CodecLM, out: Path, **arguments: Any) -> None:
     with display.running(_err, out) as live:
         codec.run(out=out, on_progress=live, **arguments)
-    manifest = run_directory.read_manifest(out)
+    manifest = Manifest.read(out)
     display.summary(_out, manifest)
     if not any(
-        row[verdict]
-        for row in manifest["counts"]["iterations"]
+        getattr(iteration, verdict)
+        for iteration in manifest.counts.iterations
         for verdict in VERDICTS
         if verdict != "failed"
     ):
         raise CodecLMError(f"every row failed; codeclm-hf inspect {out} shows why")
-    if not manifest["counts"]["rows"]["default"]:
+    if not manifest.counts.rows["default"]:
         _out.print(
             f"nothing was accepted: no gap lies beyond {codec.threshold:g}; the trace has every judgement",
             soft_wrap=True,

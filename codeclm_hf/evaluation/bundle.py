@@ -7,13 +7,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from codeclm_hf import files as parquet
 from codeclm_hf import schema
+from codeclm_hf.card.shapes import EvaluationSummary
 from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation.comparisons import COMPARISONS, comparison_files
 from codeclm_hf.evaluation.report import PICTURES, REPORT
@@ -23,7 +23,6 @@ from codeclm_hf.run import directory
 FOLDER = "evaluations"
 """Where they stand on the Hub, each in a folder of its own name."""
 _NAME = r"[A-Za-z0-9][\w.-]*"
-_NUMBERS = ("comparisons", "not_judged", "capacity_recovery_ratio", "wilson_low", "wilson_high")
 
 
 @dataclass(frozen=True)
@@ -50,23 +49,24 @@ class EvaluationBundle:
         return {f"{FOLDER}/{self.name}/{name}": content for name, content in named.items()}
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> EvaluationSummary:
         """What the manifest says of it: the models, the outcome, and a hash of all files."""
-        return {
-            "models": asdict(self.results.models),
-            "judge_fit": self.results.judge.fit,
-            **{name: getattr(self.results.overall, name) for name in _NUMBERS},
-            "digest": self._digest(),
-        }
+        overall = self.results.overall
+        return EvaluationSummary(
+            models=asdict(self.results.models),
+            judge_fit=self.results.judge.fit,
+            comparisons=overall.comparisons,
+            not_judged=overall.not_judged,
+            capacity_recovery_ratio=overall.capacity_recovery_ratio,
+            wilson_low=overall.wilson_low,
+            wilson_high=overall.wilson_high,
+            digest=self._digest(),
+        )
 
     def _digest(self) -> str:
         digest = hashlib.sha256()
         for name, content in sorted(self.files.items()):
-            if isinstance(content, Path):
-                sha256 = parquet.sha256(content)
-            else:
-                sha256 = hashlib.sha256(content).hexdigest()
-            digest.update(f"{name} {sha256}\n".encode())
+            digest.update(f"{name} {parquet.sha256(content)}\n".encode())
         return digest.hexdigest()[:16]
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -110,19 +110,12 @@ def _read_bundle(folder: Path) -> EvaluationBundle:
     return EvaluationBundle(folder.name, results, texts, pictures, comparisons)
 
 
-def of_a_version(known: Any, files: Collection[str]) -> dict[str, Any]:
-    """What a manifest, which may be a stranger's, says of the evaluations that stand among the files of its commit."""
-    if not isinstance(known, dict):
-        return {}
-    there = {name: told for name, told in known.items() if f"{FOLDER}/{name}/{REPORT}" in files}
-    return {name: told for name, told in there.items() if re.fullmatch(_NAME, name, re.A) and _is_told(told)}
-
-
-def _is_told(told: Any) -> bool:
-    if not isinstance(told, dict) or not isinstance(told.get("models"), dict):
-        return False
-    roles, numbers = (
-        set(told["models"]) >= {"candidate", "reference", "judge"},
-        [told.get(name) for name in _NUMBERS],
-    )
-    return roles and "judge_fit" in told and all(isinstance(one, int | float | None) for one in numbers)
+def of_a_version(
+    evaluations: Mapping[str, EvaluationSummary], files: Collection[str]
+) -> dict[str, EvaluationSummary]:
+    """The evaluations of a manifest, which may be a stranger's, that stand among the files of its commit."""
+    return {
+        name: summary
+        for name, summary in evaluations.items()
+        if re.fullmatch(_NAME, name, re.A) and f"{FOLDER}/{name}/{REPORT}" in files
+    }

@@ -15,7 +15,9 @@ from codeclm_hf import schema
 from codeclm_hf.evaluation.outcomes import outcome
 from codeclm_hf.run import directory
 
-COMPARISONS = f"{directory.DATA}/comparisons"
+TABLE = "comparisons"
+"""The name of the one table of an evaluation."""
+COMPARISONS = f"{directory.DATA}/{TABLE}"
 """Where an evaluation's folder keeps the table."""
 GROUPINGS = ("use_case", "skill", "source")
 """What results can be grouped by."""

@@ -141,9 +141,9 @@ def _by_instruction(role: str, table: Dataset) -> dict[str, str]:
 def _source(benchmark: Dataset, repeated: int) -> BenchmarkSource:
     provenance = inputs.provenance(benchmark, None)
     return BenchmarkSource(
-        rows=provenance["rows"],
-        sources=tuple(provenance["sources"]),
-        license=provenance.get("license"),
+        rows=provenance.rows,
+        sources=provenance.sources,
+        license=provenance.license,
         repeated=repeated,
     )
 

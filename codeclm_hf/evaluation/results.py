@@ -10,6 +10,8 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation.judge_check import JudgeReport
+from codeclm_hf.json_types import from_json
+from codeclm_hf.run.manifest import StageUsage
 
 T = TypeVar("T")
 RESULTS = "results.json"
@@ -149,7 +151,7 @@ class EvaluationResults:
     """By role whose responses were brought: instructions to which there is none."""
     to_other_instructions: Mapping[str, int]
     """By role whose responses were brought: responses to other instructions."""
-    usage: tuple[Mapping[str, Any], ...]
+    usage: tuple[StageUsage, ...]
     """Answers and tokens by stage and model."""
 
 
@@ -180,7 +182,7 @@ def parse_results(text: str) -> EvaluationResults:
         not_judged=_fields(NotJudged, document["not_judged"]),
         without_a_response=dict(document["without_a_response"]),
         to_other_instructions=dict(document["to_other_instructions"]),
-        usage=tuple(document["usage"]),
+        usage=tuple(from_json(StageUsage, entry) for entry in document["usage"]),
     )
 
 

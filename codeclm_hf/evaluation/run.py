@@ -11,9 +11,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,16 +18,15 @@ from typing import Any
 
 from datasets import Dataset
 
-from codeclm_hf import files as parquet
 from codeclm_hf import package, prompts, settings
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.endpoints.protocol import Endpoint
-from codeclm_hf.errors import BadInput, CodecLMError
+from codeclm_hf.errors import CodecLMError
 from codeclm_hf.evaluation import report
 from codeclm_hf.evaluation.charts import pictures
-from codeclm_hf.evaluation.comparisons import COMPARISONS, Comparison, comparisons, with_outcomes
+from codeclm_hf.evaluation.comparisons import TABLE, Comparison, comparisons, with_outcomes
 from codeclm_hf.evaluation.groups import group_results, overall_result
 from codeclm_hf.evaluation.join import Benchmark, join_responses
 from codeclm_hf.evaluation.judge_check import JudgeReport, check_judge, judge_pairs, require_fit
@@ -42,6 +38,7 @@ from codeclm_hf.evaluation.results import (
     Settings,
     results_text,
 )
+from codeclm_hf.files import replace_file
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import TRIES, Requests
 from codeclm_hf.run.progress import OnProgress, Report
@@ -184,7 +181,7 @@ class Evaluation:
         if isinstance(benchmark, Dataset):
             benchmark = self.join(benchmark, column=column)
         grouping = benchmark.grouping(by)
-        directory = _claim(out)
+        directory = run_directory.make(check_folder(out))
         journal = Journal(directory / run_directory.JOURNAL, budget)
         try:
             endpoints: dict[str, Any] = {
@@ -261,29 +258,12 @@ def check_folder(out: str | Path) -> Path:
     Raises:
         BadInput: it holds something else.
     """
-    directory = Path(out).expanduser()
-    if directory.exists() and not directory.is_dir():
-        raise BadInput(f"needs a folder to write to; {directory} is a file; name another --out")
-    try:
-        is_used = directory.is_dir() and any(directory.iterdir())
-    except OSError as exc:
-        raise BadInput(f"needs a folder that can be used; {directory} cannot ({exc.strerror})") from exc
+    return run_directory.usable(out, maker="an evaluation", is_own=_holds_an_evaluation)
+
+
+def _holds_an_evaluation(directory: Path) -> bool:
     is_run = (directory / run_directory.MANIFEST).exists()
-    if is_used and (is_run or not (directory / run_directory.JOURNAL).exists()):
-        raise BadInput(
-            f"needs a new folder, or one that an evaluation made; {directory} holds something else; "
-            "name another --out"
-        )
-    return directory
-
-
-def _claim(out: str | Path) -> Path:
-    directory = check_folder(out)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise BadInput(f"needs a folder that can be written; {directory} cannot ({exc.strerror})") from exc
-    return directory
+    return (directory / run_directory.JOURNAL).exists() and not is_run
 
 
 def _write(directory: Path, table: Dataset, rows: Sequence[Comparison], results: EvaluationResults) -> None:
@@ -300,31 +280,10 @@ def _write(directory: Path, table: Dataset, rows: Sequence[Comparison], results:
     """
     try:
         with run_directory.locked(directory):
-            pattern = _write_comparisons(directory, table)
+            files = run_directory.replace_tables(directory, {TABLE: table})
+            pattern = run_directory.table_files(files)[TABLE].pattern
             text = report.render(results, rows, pattern=pattern)
             run_directory.put_card(directory, text, pictures(results))
-            run_directory.put(directory / RESULTS, results_text(results))
+            replace_file(directory / RESULTS, results_text(results))
     except OSError as exc:
-        raise CodecLMError(
-            f"the results cannot be written to {directory} ({exc.strerror or exc})",
-            hint="every answer is kept; free the disk and run the same command again",
-        ) from exc
-
-
-def _write_comparisons(directory: Path, table: Dataset) -> str:
-    """Put the table in place of the one that was there, and return the pattern of its files."""
-    for scratch in directory.glob(f"{run_directory.SCRATCH}*"):  # of an evaluation that was killed here
-        shutil.rmtree(scratch)
-    folder = directory / COMPARISONS
-    scratch = Path(tempfile.mkdtemp(prefix=run_directory.SCRATCH, dir=directory))
-    try:
-        batches = (batch for part in table.with_format("arrow").iter(1000) for batch in part.to_batches())
-        names = parquet.write(scratch / "comparisons", batches, table.features.arrow_schema)
-        folder.parent.mkdir(exist_ok=True)
-        if folder.exists():
-            os.rename(folder, scratch / "old")
-        os.rename(scratch / "comparisons", folder)
-    finally:
-        shutil.rmtree(scratch)
-    content_hash = next(iter(names)).rsplit("-", 1)[1]
-    return f"{COMPARISONS}/train-*-{content_hash}"
+        raise run_directory.unwritten("the results", directory, exc) from exc

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from codeclm_hf.hub.repository import Head, Operation, Repository, Stale, Taken
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.hub.version import Version
 from codeclm_hf.run import directory
+from codeclm_hf.run.manifest import Manifest
 
 TRIES = 50
 """How often others may commit first, before we give up."""
@@ -161,9 +161,8 @@ def fetch(
                 "add to it; they stay as they are"
             )
         return Snapshot(card=text or "", commit=head.commit)
-    manifest = _manifest(hub.read(directory.MANIFEST, head.commit) or "", hub.id)
-    if FOLDER in manifest:
-        manifest[FOLDER] = of_a_version(manifest[FOLDER], head.files)
+    manifest = Manifest.from_json(hub.read(directory.MANIFEST, head.commit) or "", source=hub.id)
+    manifest = replace(manifest, evaluations=of_a_version(manifest.evaluations, head.files))
     if known is not None and known.whole and known.commit == head.commit:
         return Snapshot(manifest=manifest, card=text or "", commit=head.commit, known=lambda: known.digests)
     tables_of = {
@@ -180,23 +179,9 @@ def fetch(
     return Snapshot(files, manifest, text or "", head.commit, figures=figures)
 
 
-def _manifest(text: str, repo: str) -> dict[str, Any]:
-    try:
-        manifest = json.loads(text)
-        if not isinstance(manifest, dict) or not {"codeclm_hf", "models", "config", "counts"} <= set(
-            manifest
-        ):
-            raise ValueError("it is no manifest of a version")
-    except ValueError as exc:
-        raise BadInput(
-            f"needs a {directory.MANIFEST} that codeclm-hf wrote; that of {repo} is none ({exc})"
-        ) from exc
-    return manifest
-
-
 def _tag(hub: Repository, branch: str, theirs: Snapshot, tags: dict[Version, str]) -> None:
     """Tag the version that stands there, if whoever committed it could not any more."""
-    version = Version.of_tag(theirs.manifest.get("version") or "")
+    version = Version.of_tag((theirs.manifest and theirs.manifest.version) or "")
     if version is None or version in tags:
         return
     for commit in hub.commits(branch):
@@ -233,9 +218,15 @@ def stands(hub: Repository, revision: str, ours: Draft) -> bool:
     head = hub.needed(revision)
     return (
         {name for name in head.files if _OURS.fullmatch(name)} == set(tables(ours))
-        and hub.read(directory.MANIFEST, head.commit) == directory.manifest_text(ours.content.manifest)
+        and hub.read(directory.MANIFEST, head.commit) == manifest_text(ours)
         and hub.read(directory.CARD, head.commit) == ours.content.card
     )
+
+
+def manifest_text(ours: Draft) -> str:
+    """The manifest of a draft, as it stands on the Hub."""
+    assert ours.content.manifest is not None, "a draft has a manifest"
+    return ours.content.manifest.to_text()
 
 
 def tables(ours: Draft) -> dict[str, Path]:
@@ -258,7 +249,7 @@ def operations(ours: Draft, head: Head) -> list[Operation]:
     anew = tuple(f"{FOLDER}/{name}/" for name in ours.content.evaluations)
     return [
         CommitOperationAdd(directory.CARD, ours.content.card.encode()),
-        CommitOperationAdd(directory.MANIFEST, directory.manifest_text(ours.content.manifest).encode()),
+        CommitOperationAdd(directory.MANIFEST, manifest_text(ours).encode()),
         *(CommitOperationAdd(name, content) for name, content in files.items()),
         *(
             CommitOperationDelete(name)

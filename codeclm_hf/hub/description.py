@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from codeclm_hf.card import render
-from codeclm_hf.card.drift import Drift
+from codeclm_hf.card.shapes import Drift
 from codeclm_hf.hub.diff import KINDS, Diff
 from codeclm_hf.text import display_name, percentage
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from codeclm_hf.card.drift import Drift, drift
+from codeclm_hf.card.drift import drift
+from codeclm_hf.card.shapes import Drift
 from codeclm_hf.hub.snapshot import DIGESTS, Snapshot
 
 KINDS = ("added", "removed", "changed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +18,9 @@ from codeclm_hf.hub.publish import Published, onto, published, verify
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import Snapshot, key
 from codeclm_hf.hub.version import Version
+from codeclm_hf.json_types import to_json
 from codeclm_hf.run import directory
+from codeclm_hf.run.manifest import Manifest
 
 AT_ONCE = 8
 """Manifests that are read at a time."""
@@ -93,9 +94,9 @@ def log(repo: str, *, token: str | None = None) -> list[LogEntry]:
             commit.created_at,
             ", ".join(commit.authors),
             commit.title.removeprefix(f"{version.tag}: "),
-            manifest.get("counts", {}).get("rows", {}),
-            manifest.get("changes", {}),
-            manifest.get("models", {}),
+            dict(manifest.counts.rows) if manifest else {},
+            to_json(manifest.changes) if manifest else {},
+            dict(manifest.models) if manifest else {},
         )
         for (version, commit), manifest in zip(versions.items(), manifests, strict=True)
     ]
@@ -113,12 +114,12 @@ def _versions(hub: Repository) -> dict[Version, GitCommitInfo]:
     return {version: commits[tags[version]] for version in sorted(tags, reverse=True)}
 
 
-def _manifest(hub: Repository, commit: str) -> dict[str, Any]:
+def _manifest(hub: Repository, commit: str) -> Manifest | None:
+    """The manifest of a version; None where the tag is not ours, but on something else."""
     try:
-        found = json.loads(hub.read(directory.MANIFEST, commit) or "{}")
-    except ValueError:
-        return {}  # a tag that is not ours, on something else
-    return found if isinstance(found, dict) else {}
+        return Manifest.from_json(hub.read(directory.MANIFEST, commit) or "", source=hub.id)
+    except BadInput:
+        return None
 
 
 def blame(repo: str, id: str, *, token: str | None = None) -> Blame:
@@ -149,7 +150,8 @@ def blame(repo: str, id: str, *, token: str | None = None) -> Blame:
         raise BadInput(f"needs the id of a row; no version of {hub.id} has {id!r}")
     version, commit, content, config, row = found
     made = content.manifest
-    seeds = {**(made.get("seeds") or {}), "ids": row.get("seed_ids") or []}
+    assert made is not None, "only versions with a manifest were looked at"
+    seeds = {**(to_json(made.seeds) or {}), "ids": row.get("seed_ids") or []}
     return Blame(
         id,
         config,
@@ -159,8 +161,8 @@ def blame(repo: str, id: str, *, token: str | None = None) -> Blame:
         ", ".join(commit.authors),
         str(first),
         row,
-        made["models"],
-        made.get("prompts", {}),
+        dict(made.models),
+        dict(made.prompts),
         seeds,
     )
 

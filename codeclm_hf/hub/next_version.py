@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,18 @@ from codeclm_hf import schema
 from codeclm_hf.card import blocks, render
 from codeclm_hf.card.captions import DRIFT
 from codeclm_hf.card.charts import pictures
-from codeclm_hf.card.contents import contents
-from codeclm_hf.card.drift import NAMES, moved
-from codeclm_hf.card.statistics import READ
+from codeclm_hf.card.drift import NAMES, version_drift
+from codeclm_hf.card.shapes import EvaluationSummary, RowChanges
+from codeclm_hf.card.statistics import READ, contents
 from codeclm_hf.errors import BadInput, MergeConflict
-from codeclm_hf.evaluation.bundle import FOLDER as EVALUATIONS
 from codeclm_hf.hub import merge
 from codeclm_hf.hub.merge import Conflict, Counts, Merged
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.hub.version import FIRST, Version
 from codeclm_hf.run import directory
+from codeclm_hf.run.card_context import render_card
+from codeclm_hf.run.manifest import Manifest, Parent
 
-MADE = ("codeclm_hf", "models", "config", "prompts", "seeds", "scan", "versions")
-"""What a manifest says of the making of rows; `contributions` keeps it of every version that brought some."""
-_OF_A_VERSION = ("version", "parent", "changes", "contributions", "incomplete", "drift", EVALUATIONS)
 SHOWN = 5
 
 
@@ -123,36 +121,46 @@ def draft(
     onto = _onto(sides, wish.take)
     changes = {name: one.changes for name, one in merged.items()}
     whole = all(one.ours_whole for one in merged.values())
-    evaluated = _evaluated(sides)
+    evaluations = _evaluations(sides)
     if theirs.manifest and not any(changes.values()):
-        maker = {**theirs.manifest, **_template(sides), **evaluated}
+        maker = replace(theirs.manifest, evaluations=evaluations, card_template=_template(sides))
         tables = (
             theirs.files or sides.ours.files
         )  # the same rows; theirs are not here where they are known to be ours
-        text = render.render(maker, directory.described(tables), onto, name=repo, front=wish.front)
-        if text == theirs.card and evaluated == _known(theirs):
+        text = render_card(maker, directory.table_files(tables), onto, name=repo, front=wish.front)
+        if text == theirs.card and evaluations == theirs.manifest.evaluations:
             there = Snapshot(tables, theirs.manifest, theirs.card, known=lambda: theirs.digests)
-            return Draft(Version.of_tag(maker.get("version") or ""), there, new=False, whole=whole)
+            return Draft(Version.of_tag(maker.version or ""), there, new=False, whole=whole)
     else:
-        tables, maker = _tables(merged, sides, scratch), {**sides.ours.manifest, **_template(sides)}
+        assert sides.ours.manifest is not None, "what comes in has a manifest"
+        tables = _tables(merged, sides, scratch)
+        maker = replace(sides.ours.manifest, card_template=_template(sides))
     content = Snapshot(tables)
-    manifest = {name: value for name, value in maker.items() if name not in _OF_A_VERSION}
-    manifest["status"] = "complete"
+    columns = {name: tuple(f"{f.name}: {f.type}" for f in content.schema(name)) for name in tables}
     frames = {name: content.frame(name, columns) for name, columns in READ.items()}
-    manifest |= contents(frames, threshold=manifest["config"]["threshold"])
-    manifest["columns"] = {name: [f"{f.name}: {f.type}" for f in content.schema(name)] for name in tables}
-    manifest["changes"] = {name: one.as_json() for name, one in changes.items()}
-    if not manifest["counts"]["rows"]["default"]:
-        manifest["incomplete"] = True
-    version = _next(wish, _level(theirs.manifest, manifest), latest) if wish.numbered else None
-    manifest["version"] = str(version) if version else None
-    manifest["parent"] = {"commit": theirs.commit, "version": theirs.manifest.get("version")}
-    manifest["contributions"] = _contributions(theirs.manifest, maker, manifest)
-    manifest |= evaluated
-    if any(manifest["changes"].get("default", {}).values()) and theirs.manifest.get("version"):
-        manifest["drift"] = _drift(theirs if theirs.files or before is None else before(), content)
+    version = None
+    if wish.numbered:
+        level = _level(theirs.manifest, maker, columns, any(changes.values()))
+        version = _next(wish, level, latest)
+    before_this = theirs.manifest.version if theirs.manifest else None
+    drift = None
+    if changes.get("default") and before_this:
+        earlier = theirs if theirs.files or before is None else before()
+        drift = version_drift(
+            earlier.frame("default", NAMES), content.frame("default", NAMES), since=before_this
+        )
+    manifest = maker.next_version(
+        contents(frames, threshold=maker.config.threshold),
+        version=str(version) if version else None,
+        parent=Parent(commit=theirs.commit, version=before_this),
+        before=theirs.manifest,
+        columns=columns,
+        changes={name: RowChanges(**one.as_json()) for name, one in changes.items()},
+        evaluations=evaluations,
+        drift=drift,
+    )
     figures = _figures(sides.ours, manifest)
-    text = render.render(manifest, directory.described(tables), onto, name=repo, front=wish.front)
+    text = render_card(manifest, directory.table_files(tables), onto, name=repo, front=wish.front)
     known = (lambda: sides.ours.digests) if tables == sides.ours.files else None
     edited = tuple(blocks.edits(onto))
     content = Snapshot(
@@ -193,36 +201,26 @@ def _columns(config: str, sides: Sides) -> pa.Schema:
     return Features.from_arrow_schema(pa.schema([*ours, *more])).arrow_schema if more else ours
 
 
-def _drift(before: Snapshot, content: Snapshot) -> dict[str, Any]:
-    """How far the names moved, and since which version."""
-    told = moved(before.frame("default", NAMES), content.frame("default", NAMES))
-    return {**told, "since": before.manifest["version"]}
-
-
-def _template(sides: Sides) -> dict[str, Any]:
+def _template(sides: Sides) -> str | None:
     """The card's template that somebody gave: ours, if we were given one or told to do without."""
-    name = directory.TEMPLATE
-    given = [one.manifest[name] for one in (sides.ours, sides.theirs) if name in one.manifest]
-    return {name: given[0]} if given else {}
+    manifests = [one.manifest for one in (sides.ours, sides.theirs) if one.manifest is not None]
+    templates = (manifest.card_template for manifest in manifests)
+    return next((template for template in templates if template is not None), None)
 
 
-def _known(theirs: Snapshot) -> dict[str, Any]:
-    """What the manifest says of evaluations, if it says anything."""
-    return {EVALUATIONS: theirs.manifest[EVALUATIONS]} if theirs.manifest.get(EVALUATIONS) else {}
+def _evaluations(sides: Sides) -> dict[str, EvaluationSummary]:
+    """The evaluations of the next version: those that stand there, and ours."""
+    there = theirs.evaluations if (theirs := sides.theirs.manifest) else {}
+    ours = {name: one.summary for name, one in sides.ours.evaluations.items()}
+    return dict(sorted({**there, **ours}.items()))
 
 
-def _evaluated(sides: Sides) -> dict[str, Any]:
-    """The same of the next version: those that stand there, and ours."""
-    told = {name: one.summary for name, one in sides.ours.evaluations.items()}
-    both = {**_known(sides.theirs).get(EVALUATIONS, {}), **told}
-    return {EVALUATIONS: dict(sorted(both.items()))} if both else {}
-
-
-def _figures(ours: Snapshot, manifest: Mapping[str, Any]) -> dict[str, bytes]:
+def _figures(ours: Snapshot, manifest: Manifest) -> dict[str, bytes]:
     """The card's pictures: ours, where they show the same numbers."""
-    same = ours.manifest.get("distributions") == manifest["distributions"]
+    assert manifest.distributions is not None, "a version has distributions"
+    same = ours.manifest is not None and ours.manifest.distributions == manifest.distributions
     kept = {name: png for name, png in ours.figures.items() if same and name != DRIFT}
-    return pictures(manifest["distributions"], manifest.get("drift"), there=kept)
+    return pictures(manifest.distributions, manifest.drift, there=kept)
 
 
 def _onto(sides: Sides, take: Any) -> str:
@@ -243,14 +241,15 @@ def _onto(sides: Sides, take: Any) -> str:
     )
 
 
-def _level(theirs: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+def _level(
+    theirs: Manifest | None, maker: Manifest, columns: Mapping[str, tuple[str, ...]], rows: bool
+) -> str:
     """What the version changes: columns or what scores mean, rows, or words alone."""
-    if not theirs:
+    if theirs is None:
         return "major"
-    both = theirs.get("columns", {}).keys() & manifest["columns"].keys()
-    rows = any(any(one.values()) for one in manifest["changes"].values())
-    meaning = rows and theirs["config"].get("scoring") != manifest["config"].get("scoring")
-    if meaning or any(set(theirs["columns"][name]) != set(manifest["columns"][name]) for name in both):
+    both = theirs.columns.keys() & columns.keys()
+    meaning = rows and theirs.config.scoring != maker.config.scoring
+    if meaning or any(set(theirs.columns[name]) != set(columns[name]) for name in both):
         return "major"
     return "minor" if rows else "patch"
 
@@ -268,24 +267,3 @@ def _next(wish: Wish, level: str, latest: Version | None) -> Version:
             f"needs a version above {latest}; {wish.version} {what}; leave --version out to have the next one"
         )
     return wish.version
-
-
-def _contributions(
-    theirs: Mapping[str, Any], ours: Mapping[str, Any], manifest: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """What made the rows, version by version; what comes in may itself be made of several."""
-    all_of_them = list(theirs.get("contributions", []))
-    own = {"version": manifest["version"], **{name: manifest[name] for name in MADE if name in manifest}}
-    brought = any(one["added"] or one["changed"] for one in manifest["changes"].values())
-    for new in [*ours.get("contributions", []), own] if brought else []:
-        same = next((at for at, one in enumerate(all_of_them) if _making(one) == _making(new)), None)
-        if same is None:
-            all_of_them.append({**new, "version": new.get("version") or manifest["version"]})
-        elif "scan" in new:
-            all_of_them[same] = {**all_of_them[same], "scan": new["scan"]}
-    return all_of_them
-
-
-def _making(contribution: Mapping[str, Any]) -> dict[str, Any]:
-    """What made the rows of a contribution, whenever it was published."""
-    return {name: value for name, value in contribution.items() if name not in ("version", "scan")}

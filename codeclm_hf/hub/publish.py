@@ -29,6 +29,8 @@ from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import Snapshot, digests, held, key
 from codeclm_hf.hub.version import LEVELS, Version
 from codeclm_hf.run import directory as run_directory
+from codeclm_hf.run.card_context import render_card
+from codeclm_hf.run.manifest import COMPLETE
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,14 @@ def publish(
 
 def _caught_up(folder: Path, here: Snapshot, there: str) -> str:
     """Bring what people wrote on the Hub into the folder's card, so that both go on from the same words."""
-    text = render.render(here.manifest, run_directory.described(here.files), there)
+    manifest = here.manifest
+    assert manifest is not None, "a run directory has a manifest"
+    text = render_card(manifest, run_directory.table_files(here.files), there)
     if text != here.card:
-        found = here.manifest.get("distributions")
-        run_directory.put_card(folder, text, pictures(found, there=here.figures) if found else here.figures)
+        figures = here.figures
+        if manifest.distributions:
+            figures = pictures(manifest.distributions, there=figures)
+        run_directory.put_card(folder, text, figures)
     return text
 
 
@@ -213,7 +219,7 @@ def complete(ours: Snapshot, folder: Path, *, allow_incomplete: bool) -> None:
     Raises:
         BadInput: its run is not finished, or accepted nothing.
     """
-    if ours.manifest["status"] != "complete" or not ours.files:
+    if ours.manifest is None or ours.manifest.status != COMPLETE or not ours.files:
         raise BadInput(
             f"needs a finished run; that in {folder} has no tables yet; the same codeclm-hf run finishes it"
         )

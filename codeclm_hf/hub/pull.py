@@ -54,7 +54,7 @@ def pull(
             _fill(fresh, content)
             if content.manifest:
                 branch = revision if revision and revision in hub.branches() else "main"
-                version, said = str(content.manifest.get("version")), render.words(content.card)
+                version, said = str(content.manifest.version), render.words(content.card)
                 bases.save(fresh, Base(hub.id, branch, head.commit, version, True, said, content.digests))
             if folder.exists():
                 folder.rmdir()
@@ -82,8 +82,7 @@ def _fill(folder: Path, content: Snapshot) -> None:
     if content.card:
         (folder / run_directory.CARD).write_text(content.card, encoding="utf-8")
     if content.manifest:
-        text = run_directory.manifest_text(content.manifest)
-        (folder / run_directory.MANIFEST).write_text(text, encoding="utf-8")
+        (folder / run_directory.MANIFEST).write_text(content.manifest.to_text(), encoding="utf-8")
 
 
 def named(revision: str) -> str:
@@ -166,4 +165,4 @@ def read(hub: Repository, head: Head, scratch: Path) -> Snapshot:
     except (datasets.exceptions.DatasetsError, ValueError) as exc:
         words = " ".join(str(exc).split())
         raise BadInput(f"needs a data set that `datasets` can load; {hub.id} is none ({words})") from exc
-    return Snapshot(files, {}, text or "", head.commit)
+    return Snapshot(files, None, text or "", head.commit)

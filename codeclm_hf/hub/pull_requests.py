@@ -69,7 +69,8 @@ def contribute(
 
 def _open(hub: Repository, made: Draft, head: Head, theirs: Snapshot, title: str) -> int:
     """Open the pull request, unless it is open already: the answer to an earlier try may have got lost."""
-    before = f"v{theirs.manifest['version']}" if theirs.manifest.get("version") else head.commit[:7]
+    version = theirs.manifest and theirs.manifest.version
+    before = f"v{version}" if version else head.commit[:7]
     changed = diff.compare(theirs, made.content, (before, "this pull request"), limit=0)
     lost: HubError | None = None
     for _ in range(LOST):

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from codeclm_hf import files as parquet
+from codeclm_hf.card.shapes import ScanResult
 from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation.bundle import FOLDER, EvaluationBundle
 from codeclm_hf.evaluation.results import RESULTS, parse_results
@@ -44,7 +45,10 @@ def checked(
     Raises:
         BadInput: there are secrets; their values are not in the message.
     """
-    report = scan.scan_text(ours.card) + scan.scan_text(json.dumps(ours.manifest, ensure_ascii=False))
+    assert ours.manifest is not None, "what is released has a manifest"
+    report = scan.scan_text(ours.card) + scan.scan_text(
+        json.dumps(ours.manifest.to_json(), ensure_ascii=False)
+    )
     for part in _in_turn(_scans(ours)):
         report += part
     if report.secrets_found and not allow_secrets:
@@ -58,8 +62,10 @@ def checked(
             "out, or pass --allow-secrets if they are none"
         )
     replaced = redact and any(report.personal.values())
-    told = {"personal": report.personal, "redacted": replaced, "secrets": report.secrets_found}
-    ours = replace(_redacted(ours, scratch) if replaced else ours, manifest={**ours.manifest, "scan": told})
+    result = ScanResult(personal=report.personal, redacted=replaced, secrets=report.secrets_found)
+    ours = replace(
+        _redacted(ours, scratch) if replaced else ours, manifest=replace(ours.manifest, scan=result)
+    )
     return ours, {kind: 0 for kind in report.personal} if replaced else report.personal
 
 

@@ -23,6 +23,7 @@ from codeclm_hf.card.captions import PICTURES
 from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation.bundle import EvaluationBundle
 from codeclm_hf.run import directory as run_directory
+from codeclm_hf.run.manifest import Manifest
 
 DIGESTS = {"id": pl.String, "digest": pl.String}
 
@@ -33,8 +34,8 @@ class Snapshot:
 
     files: Mapping[str, list[Path]] = field(default_factory=dict)
     """The Parquet files of each config that has rows."""
-    manifest: Mapping[str, Any] = field(default_factory=dict)
-    """Empty where codeclm-hf did not make it."""
+    manifest: Manifest | None = None
+    """None where codeclm-hf did not make it."""
     card: str = ""
     commit: str | None = None
     known: Callable[[], Mapping[str, pl.DataFrame]] | None = None
@@ -120,7 +121,7 @@ def held(directory: Path) -> Iterator[Snapshot]:
     Raises:
         BadInput: as `local`.
     """
-    run_directory.read_manifest(directory)
+    Manifest.read(directory)
     with run_directory.locked(directory):
         yield local(directory)
 
@@ -131,7 +132,7 @@ def local(directory: Path) -> Snapshot:
     Raises:
         BadInput: it is none, or a table of it cannot be read.
     """
-    manifest = run_directory.read_manifest(directory)
+    manifest = Manifest.read(directory)
     files = {}
     for config in schema.TABLES:
         if found := sorted((directory / run_directory.DATA / config).glob("*.parquet")):

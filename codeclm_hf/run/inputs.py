@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from datasets import Dataset
 
 from codeclm_hf import ids, schema
+from codeclm_hf.card.shapes import SeedSources
 from codeclm_hf.errors import BadInput
 from codeclm_hf.stages.encode import instruction_fault, metadata_row
 from codeclm_hf.stages.stage import Row
@@ -65,24 +66,19 @@ def drawn(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
     return schema.table([*(_seed(ids.row_id("seed", text), text, None) for text in kept), *bad], schema.SEEDS)
 
 
-def provenance(seeds: Dataset | None, given: Sequence[Any] | Dataset | None) -> dict[str, Any]:
-    """Where a run's inputs come from, for the manifest.
-
-    Returns:
-        `rows` seeds from these `sources` (files, or `org/name@commit`; the first twenty by name), and how many metadata
-        were `given`; the `license` of the seeds, where `Dataset.info` has it.
-    """
+def provenance(seeds: Dataset | None, given: Sequence[Any] | Dataset | None) -> SeedSources:
+    """Where a run's inputs come from, for the manifest; the license is that of the seeds' `Dataset.info`."""
     sources: set[str] = set()
     if seeds is not None and set(schema.SEEDS) <= set(seeds.column_names):
         for batch in seeds.select_columns("source").iter(_AT_ONCE):
             sources |= {source.rpartition(":")[0] for source in batch["source"] if source}
     license = seeds.info.license if seeds is not None else ""
-    return {
-        "rows": len(seeds) if seeds is not None else 0,
-        "sources": sorted(sources)[:MOST_SOURCES],
-        "given": len(given) if given is not None else 0,
-        **({"license": license} if license else {}),
-    }
+    return SeedSources(
+        rows=len(seeds) if seeds is not None else 0,
+        sources=tuple(sorted(sources)[:MOST_SOURCES]),
+        given=len(given) if given is not None else 0,
+        license=license or None,
+    )
 
 
 def shared_out(metadata: Dataset, total: int) -> Dataset:

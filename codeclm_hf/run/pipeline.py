@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import polars as pl
 from datasets import Dataset, DatasetDict
 
 from codeclm_hf import package, prompts, schema, settings
-from codeclm_hf.card import render
 from codeclm_hf.card.charts import pictures
-from codeclm_hf.card.contents import contents
+from codeclm_hf.card.shapes import RunConfig
+from codeclm_hf.card.statistics import contents
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import Journal
 from codeclm_hf.endpoints.protocol import Endpoint
@@ -22,6 +22,7 @@ from codeclm_hf.prompts import Prompt
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run import inputs
 from codeclm_hf.run.estimate import Requests, plan
+from codeclm_hf.run.manifest import RUNNING, Cost, Manifest
 from codeclm_hf.run.progress import OnProgress
 from codeclm_hf.run.recipe import Recipe
 from codeclm_hf.stages.chain import Chain
@@ -178,8 +179,10 @@ class CodecLM:
             num_metadata=num_metadata,
             metadata_fraction=metadata_fraction,
         )
-        manifest = self._manifest(num_instructions, num_metadata, metadata_fraction)
-        manifest["seeds"] = inputs.provenance(seeds, metadata)
+        manifest = replace(
+            self._manifest(num_instructions, num_metadata, metadata_fraction),
+            seeds=inputs.provenance(seeds, metadata),
+        )
         directory = run_directory.claim(out, manifest)
         budget = budget or Budget()
         journal = Journal(directory / run_directory.JOURNAL, budget)
@@ -192,14 +195,12 @@ class CodecLM:
         frames = {
             name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in tables.items()
         }
-        manifest |= {**contents(frames, threshold=self.threshold), "usage": usage}
+        described = contents(frames, threshold=self.threshold)
+        cost = None
         if budget.cost is not None:
-            manifest["cost"] = {
-                "price_in": budget.price_in,
-                "price_out": budget.price_out,
-                "all": budget.cost,
-            }
-        run_directory.write(directory, tables, manifest, render.render, pictures(manifest["distributions"]))
+            cost = Cost(price_in=budget.price_in, price_out=budget.price_out, all=budget.cost)
+        manifest = manifest.finished(described, usage=usage, cost=cost)
+        run_directory.write(directory, tables, manifest, pictures(described.distributions))
         return DatasetDict(tables)
 
     def plan(
@@ -267,17 +268,19 @@ class CodecLM:
             metadata_fraction=float(metadata_fraction),
         )
 
-    def _manifest(self, num_instructions: int, num_metadata: int, metadata_fraction: float) -> dict[str, Any]:
-        return {
-            "codeclm_hf": package.VERSION,
-            "models": self.models,
-            "config": {
-                "num_instructions": num_instructions,
-                "num_metadata": num_metadata,
-                "metadata_fraction": metadata_fraction,
+    def _manifest(self, num_instructions: int, num_metadata: int, metadata_fraction: float) -> Manifest:
+        """The manifest of a run that has no tables yet."""
+        return Manifest(
+            codeclm_hf=package.VERSION,
+            models=self.models,
+            config=RunConfig(
+                num_instructions=num_instructions,
+                num_metadata=num_metadata,
+                metadata_fraction=metadata_fraction,
                 **self._settings(),
-            },
-            "prompts": {name: self._prompt(name).hash for name in prompts.RUN_PROMPTS},
-            "prompt_texts": {name: self._prompt(name).text for name in prompts.RUN_PROMPTS},
-            "versions": package.versions(),
-        }
+            ),
+            prompts={name: self._prompt(name).hash for name in prompts.RUN_PROMPTS},
+            prompt_texts={name: self._prompt(name).text for name in prompts.RUN_PROMPTS},
+            versions=package.versions(),
+            status=RUNNING,
+        )

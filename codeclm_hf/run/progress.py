@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from datasets import Dataset
 
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import JournaledEndpoint
+from codeclm_hf.run.manifest import StageUsage
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.chain import Chain
 from codeclm_hf.stages.stage import Row, Stage
@@ -123,17 +123,17 @@ class Report:
                 made_of += price * max(1.0, expected.get(name, 0) / max(answers[name], 1))
         return max(cost, made_of)
 
-    def usage(self) -> list[dict[str, Any]]:
+    def usage(self) -> list[StageUsage]:
         """Answers and tokens that the data set is made of, by stage and model: asked now or replayed, the same."""
         return [
-            {
-                "stage": stage,
-                "role": role,
-                "model": endpoint.identity,
-                "answers": usage.requests + usage.replayed,
-                "prompt_tokens": usage.prompt_tokens,
-                "completion_tokens": usage.completion_tokens,
-            }
+            StageUsage(
+                stage=stage,
+                role=role,
+                model=endpoint.identity,
+                answers=usage.requests + usage.replayed,
+                prompt_tokens=usage.prompt_tokens,
+                completion_tokens=usage.completion_tokens,
+            )
             for stage in STAGES
             for role, endpoint in self._endpoints.items()
             if (usage := endpoint.usage.get(stage)) is not None

@@ -9,6 +9,7 @@ from datasets import Dataset, concatenate_datasets
 
 from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.run import inputs
+from codeclm_hf.run.manifest import StageUsage
 from codeclm_hf.run.progress import OnProgress, Report
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.augment import augment, subsample
@@ -43,7 +44,7 @@ class Recipe:
 
     def make(
         self, journal: Journal, on_progress: OnProgress | None = None
-    ) -> tuple[dict[str, Dataset], list[dict[str, Any]]]:
+    ) -> tuple[dict[str, Dataset], list[StageUsage]]:
         """Make the tables of the answers that a journal holds, and of new ones that it then holds.
 
         Returns:

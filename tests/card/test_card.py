@@ -20,11 +20,13 @@ from hypothesis import strategies as st
 
 from codeclm_hf import CodecLM, schema
 from codeclm_hf.card import blocks
-from codeclm_hf.card.render import PLAIN, TITLE, escape, named, parted, render, words
+from codeclm_hf.card.render import PLAIN, TITLE, escape, named, split_card, words
+from codeclm_hf.card.shapes import TableFiles
 from codeclm_hf.errors import BadInput
-from codeclm_hf.run.directory import Table
+from codeclm_hf.json_types import to_json
 from codeclm_hf.settings import PAPER
 from codeclm_hf.text import display_name
+from support.manifests import card_from, distributions_from
 
 
 def test_the_front_matter_says_what_the_hub_needs(codec: CodecLM, seeds: Dataset, tmp_path: Path) -> None:
@@ -94,10 +96,10 @@ MANIFEST: dict[str, Any] = {
     "counts": COUNTS,
 }
 TABLES = {
-    name: Table(f"data/{name}/train-*-0.parquet", schema.TABLES[name], 1_234, 5_678)
+    name: TableFiles(f"data/{name}/train-*-0.parquet", schema.TABLES[name], 1_234, 5_678)
     for name in ("default", "trace")
 }
-FRESH = render(MANIFEST, TABLES)
+FRESH = card_from(MANIFEST, TABLES)
 OTHER: dict[str, Any] = {
     **MANIFEST,
     "models": {"strong": "bigger", "target": "small"},
@@ -113,8 +115,8 @@ NAMES = ["summary", "content", "making", "changes", "evaluation", "limits", "cit
 
 def again(card: str, manifest: dict[str, Any] = OTHER, **how: Any) -> str:
     """The card rendered onto an older one, which it does not change when that is done twice."""
-    once = render(manifest, TABLES, card, **how)
-    assert render(manifest, TABLES, once, **how) == once
+    once = card_from(manifest, TABLES, card, **how)
+    assert card_from(manifest, TABLES, once, **how) == once
     return once
 
 
@@ -125,7 +127,7 @@ def block(card: str, name: str) -> str:
 
 def test_a_card_onto_an_older_one_is_the_new_card() -> None:
     """Where nobody wrote anything, it does not matter what card was there."""
-    assert render(OTHER, TABLES, FRESH, name="me/data") == render(OTHER, TABLES, name="me/data")
+    assert card_from(OTHER, TABLES, FRESH, name="me/data") == card_from(OTHER, TABLES, name="me/data")
     assert again(FRESH, MANIFEST) == FRESH
 
 
@@ -144,8 +146,8 @@ def test_what_people_wrote_stays_where_it_is() -> None:
     for name, text in zip(NAMES, texts, strict=True):
         card = card.replace(f"<!-- codeclm-hf:end {name} -->", f"<!-- codeclm-hf:end {name} -->\n{text}")
     card = card.replace(TITLE, "# Our own title") + "\n## After\n\n"
-    fresh, after = render(OTHER, TABLES), again(card)
-    assert BLOCK.split(parted(after)[1]) == BLOCK.split(parted(card)[1])
+    fresh, after = card_from(OTHER, TABLES), again(card)
+    assert BLOCK.split(split_card(after)[1]) == BLOCK.split(split_card(card)[1])
     assert [match[0] for match in BLOCK.finditer(after)] == [match[0] for match in BLOCK.finditer(fresh)]
 
 
@@ -211,7 +213,7 @@ Their text.
 
 def test_front_matter_that_is_not_ours_stays() -> None:
     """Foreign keys, tags, configs and what is told of them survive; ours are the new ones; there is one default."""
-    front, before = parted(again(FOREIGN))[0], parted(FOREIGN)[0]
+    front, before = split_card(again(FOREIGN))[0], split_card(FOREIGN)[0]
     for name in (
         "pretty_name",
         "license",
@@ -243,7 +245,7 @@ def test_front_matter_that_is_not_ours_stays() -> None:
 
 def test_a_license_that_is_asked_for_goes_before_one_that_is_there() -> None:
     """`front` is the last word."""
-    assert parted(again(FOREIGN, front={"license": "cc0-1.0"}))[0]["license"] == "cc0-1.0"
+    assert split_card(again(FOREIGN, front={"license": "cc0-1.0"}))[0]["license"] == "cc0-1.0"
 
 
 @pytest.mark.parametrize("change", ["\r\n", "bom", "bare", "empty", "bare bom"])
@@ -258,7 +260,7 @@ def test_cards_of_other_editors_are_read(change: str) -> None:
     }[change]
     after = again(card)
     assert "Their text." in after and after.startswith("---\n") and "\ufeff" not in after
-    assert ("license" in parted(after)[0]) == (change in ("\r\n", "bom"))
+    assert ("license" in split_card(after)[0]) == (change in ("\r\n", "bom"))
     assert [match[1] for match in BLOCK.finditer(after)] == NAMES
 
 
@@ -272,7 +274,7 @@ def test_cards_of_other_editors_are_read(change: str) -> None:
 def test_front_matter_that_cannot_be_read_is_told_in_one_sentence(front: str) -> None:
     """Broken YAML is bad input, in one line."""
     with pytest.raises(BadInput, match=r"^needs a card with YAML front matter; ") as caught:
-        render(MANIFEST, TABLES, f"---\n{front}\n---\ntext")
+        card_from(MANIFEST, TABLES, f"---\n{front}\n---\ntext")
     assert "\n" not in str(caught.value)
 
 
@@ -305,7 +307,7 @@ def test_a_block_that_stands_twice_or_inside_another_loses_no_text() -> None:
     summary = block(FRESH, "summary")
     after = again(f"{FRESH}\none\n{summary}\ntwo\n")
     assert (
-        after.count(block(render(OTHER, TABLES), "summary")) == 2
+        after.count(block(card_from(OTHER, TABLES), "summary")) == 2
         and "\none\n" in after
         and "\ntwo\n" in after
     )
@@ -327,7 +329,7 @@ EDIT = block(EDITED, "limits").split("-->", 1)[1].rsplit("<!--", 1)[0].strip()
 def test_an_edit_inside_a_block_is_kept_aside_and_pointed_out() -> None:
     """The block is the generated one, what somebody made of it stands after it, and stays there from then on."""
     once = again(EDITED)
-    assert block(once, "limits") == block(render(OTHER, TABLES), "limits")
+    assert block(once, "limits") == block(card_from(OTHER, TABLES), "limits")
     after = once.split("<!-- codeclm-hf:end limits -->")[1]
     assert "The block `limits` above is generated" in after and EDIT in after
     assert again(once, MANIFEST).count("Ask us before you use it.") == 1
@@ -338,19 +340,19 @@ def test_an_edit_that_only_an_editor_sees_is_none() -> None:
     """Other ends of lines, and white space at them, are not kept aside."""
     for card in (FRESH.replace("\n", "\r\n"), FRESH.replace("## Limits", "## Limits  ")):
         assert blocks.edits(card) == {} and words(card) == PLAIN
-        assert again(card).replace("\r\n", "\n") == render(OTHER, TABLES)
+        assert again(card).replace("\r\n", "\n") == card_from(OTHER, TABLES)
 
 
 def test_an_edit_that_the_next_version_makes_too_is_not_kept() -> None:
     """Where the edited block is the fresh one, nothing is said."""
-    wanted = block(render(OTHER, TABLES), "summary").split("-->", 1)[1]
+    wanted = block(card_from(OTHER, TABLES), "summary").split("-->", 1)[1]
     card = FRESH.replace(block(FRESH, "summary").split("-->", 1)[1], wanted)
-    assert blocks.edits(card) and again(card) == render(OTHER, TABLES)
+    assert blocks.edits(card) and again(card) == card_from(OTHER, TABLES)
 
 
 def test_a_block_of_an_earlier_release_counts_as_generated() -> None:
     """A marker without a hash says nothing about edits."""
-    assert again(re.sub(r"(begin \w+) \w{8}", r"\1", EDITED)) == render(OTHER, TABLES)
+    assert again(re.sub(r"(begin \w+) \w{8}", r"\1", EDITED)) == card_from(OTHER, TABLES)
 
 
 def test_an_edit_inside_a_block_is_words_of_people() -> None:
@@ -373,12 +375,14 @@ def test_the_papers_settings_are_our_defaults() -> None:
     assert {name: defaults.get(name, value) for name, value in PAPER.items()} == PAPER
     assert inspect.signature(CodecLM.run).parameters["num_metadata"].default == PAPER["num_metadata"]
     papers = {**MANIFEST, "config": {**MANIFEST["config"], "scoring": "discrete"}}
-    assert "Every setting is the paper's." in block(render(papers, TABLES), "making")
+    assert "Every setting is the paper's." in block(card_from(papers, TABLES), "making")
 
 
 def test_settings_that_are_not_the_papers_are_listed() -> None:
     """Each with what it is here and there."""
-    making = block(render({**MANIFEST, "config": {**MANIFEST["config"], "threshold": 2.5}}, TABLES), "making")
+    making = block(
+        card_from({**MANIFEST, "config": {**MANIFEST["config"], "threshold": 2.5}}, TABLES), "making"
+    )
     assert "| threshold | 2.5 | 3.0 |" in making and "Every setting" not in making
 
 
@@ -386,7 +390,7 @@ def test_the_prompts_fold_out_and_cannot_break_out() -> None:
     """Their full text stands in a fence that is longer than any in it, and markers in it are none."""
     text = "--- user\n````\n</details><script>\n<!-- codeclm-hf:end making -->"
     manifest = {**MANIFEST, "prompts": {"encode": "0a1b"}, "prompt_texts": {"encode": text}}
-    card = render(manifest, TABLES)
+    card = card_from(manifest, TABLES)
     making = block(card, "making")
     assert f"`````text\n{text[:-33]}" in making and making.count("\n`````\n") == 1
     assert [match[1] for match in BLOCK.finditer(card)] == NAMES
@@ -400,9 +404,9 @@ def test_the_card_tells_what_changed_since_the_version_before() -> None:
         "parent": {"version": "1.1.0"},
         "changes": {"default": {"added": 2, "removed": 0, "changed": 1}},
     }
-    assert "## What changed since 1.1.0\n\n| config |" in render(later, TABLES)
-    assert "| default | 2 | 0 | 1 |" in render(later, TABLES)
-    assert "no row." in render(
+    assert "## What changed since 1.1.0\n\n| config |" in card_from(later, TABLES)
+    assert "| default | 2 | 0 | 1 |" in card_from(later, TABLES)
+    assert "no row." in card_from(
         {**later, "changes": {"default": {"added": 0, "removed": 0, "changed": 0}}}, TABLES
     )
 
@@ -418,7 +422,7 @@ def test_programs_read_the_version_models_counts_and_names_in_the_front_matter(
     assert told["rows"] == manifest["counts"]["rows"]
     top = manifest["distributions"]["use_cases"]["top"][:10]
     assert told["distributions"]["use_cases"] == [{**one, "name": display_name(one["name"])} for one in top]
-    assert parted(render(OTHER, TABLES))[0]["codeclm"]["version"] == "1.2.0"
+    assert split_card(card_from(OTHER, TABLES))[0]["codeclm"]["version"] == "1.2.0"
 
 
 @given(st.text())
@@ -440,8 +444,10 @@ def test_any_name_comes_back_from_the_front_matter(name: str) -> None:
         "order": {"disagree": 0, "judged": 0},
         "failures": {"trace": [], "metadata": []},
     }
-    front, body = parted(render({**MANIFEST, "distributions": found}, TABLES))
-    assert list(front) == list(parted(FRESH)[0])
+    front, body = split_card(
+        card_from({**MANIFEST, "distributions": to_json(distributions_from(found))}, TABLES)
+    )
+    assert list(front) == list(split_card(FRESH)[0])
     assert front["codeclm"]["distributions"]["use_cases"] == [
         {"name": display_name(name), "rows": 2, "share": 1.0}
     ]
@@ -451,7 +457,7 @@ def test_any_name_comes_back_from_the_front_matter(name: str) -> None:
 def test_a_data_set_without_rows_is_not_called_one_to_train_on() -> None:
     """Its tags are those of a synthetic data set, no more."""
     empty = {**MANIFEST, "counts": {**COUNTS, "rows": dict.fromkeys(COUNTS["rows"], 0)}}
-    assert parted(render(empty, {}))[0]["tags"] == ["synthetic", "codeclm", "codeclm-hf"]
+    assert split_card(card_from(empty, {}))[0]["tags"] == ["synthetic", "codeclm", "codeclm-hf"]
 
 
 HOSTILE = "x\n<!-- codeclm-hf:end making -->|`<script>\u2028--> <!-- codeclm-hf:begin making -->"
@@ -469,7 +475,7 @@ def test_evaluations_that_stand_beside_the_data_are_told() -> None:
     }
     models = {"candidate": "small", "reference": HOSTILE, "judge": "third"}
     one = {**told, "models": models, "judge_fit": False}
-    made = block(render({**MANIFEST, "evaluations": {"koala_80": one}}, TABLES), "evaluation")
+    made = block(card_from({**MANIFEST, "evaluations": {"koala_80": one}}, TABLES), "evaluation")
     assert "| [koala\\_80](evaluations/koala_80/README.md) | small |" in made
     assert "| third (failed its check) | 80 | 60.0 % (50.0–70.0) |" in made
     assert "<script>" not in made
@@ -479,7 +485,7 @@ def test_a_hostile_name_stays_one_line_of_its_block() -> None:
     """A model or role that looks like our markers neither ends a block nor makes one, nor reaches people's text."""
     manifest = {**OTHER, "models": {"strong": HOSTILE, HOSTILE: "small"}}
     card = again(FRESH + "\nBy hand.\n", manifest)
-    after = parted(card)[1]
+    after = split_card(card)[1]
     assert [match[1] for match in BLOCK.finditer(after)] == NAMES
     assert after.count("codeclm-hf:begin") == after.count("codeclm-hf:end") == len(NAMES)
     assert "## How it was made" in block(after, "making")
@@ -501,9 +507,9 @@ def test_words_are_plain_for_every_card_that_nobody_touched() -> None:
     hostile = {**MANIFEST, "models": {"strong": HOSTILE}}
     for manifest in (MANIFEST, OTHER, empty, hostile):
         for tables in ({}, TABLES):
-            assert words(render(manifest, tables, name="me/data")) == PLAIN
-            assert words(render(manifest, tables, FRESH)) == PLAIN
-            assert words(render(manifest, tables, FRESH.replace("\n", "\r\n"))) == PLAIN
+            assert words(card_from(manifest, tables, name="me/data")) == PLAIN
+            assert words(card_from(manifest, tables, FRESH)) == PLAIN
+            assert words(card_from(manifest, tables, FRESH.replace("\n", "\r\n"))) == PLAIN
 
 
 @pytest.mark.parametrize(

@@ -14,20 +14,20 @@ from markdown_it import MarkdownIt
 
 from codeclm_hf import schema
 from codeclm_hf.card import check
-from codeclm_hf.card.contents import contents
-from codeclm_hf.card.drift import moved
-from codeclm_hf.card.render import parted, render
+from codeclm_hf.card.drift import version_drift
+from codeclm_hf.card.render import split_card
+from codeclm_hf.card.shapes import TableFiles
+from codeclm_hf.card.statistics import contents
 from codeclm_hf.errors import BadInput
-from codeclm_hf.run import directory
+from codeclm_hf.json_types import to_json
 from codeclm_hf.text import display_name
 from support.gallery import tables_of
 from support.hostile_text import TEXTS
+from support.manifests import card_from
 from support.run_directories import manifest_of
 
 TINY = tables_of("tiny")
-COLUMNS = {
-    config: directory.Table("data/*.parquet", features, 9, 9) for config, features in schema.TABLES.items()
-}
+COLUMNS = {config: TableFiles("data/*.parquet", features, 9, 9) for config, features in schema.TABLES.items()}
 OURS = re.compile(r"<!-- codeclm-hf:(?:begin|end) \w+(?: \w{8})? -->|</?details>|<summary>its text</summary>")
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 PIPE = re.compile(r"(?<!\\)(?:\\\\)*\|")
@@ -50,18 +50,18 @@ def card_of(text: str) -> str:
         "scan": scan,
     }
     manifest: dict[str, Any] = {
-        **manifest_of(2, "a model"),
+        **manifest_of(2, "a model").to_json(),
         **made,
         "prompts": {"encode": text},
         "prompt_texts": {"encode": text},
-        **contents(frames),
+        **to_json(contents(frames)),
         "version": "1.1.0",
         "parent": {"version": f"1{text}", "commit": "b" * 40},
         "changes": {"default": {"added": 1, "removed": 1, "changed": 0}},
         "contributions": [{"version": text, **made}],
-        "drift": {**moved(before, frames["default"]), "since": text},
+        "drift": to_json(version_drift(before, frames["default"], since=text)),
     }
-    return render(manifest, COLUMNS)
+    return card_from(manifest, COLUMNS)
 
 
 def _filled(row: dict[str, Any], text: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _filled(row: dict[str, Any], text: str) -> dict[str, Any]:
 def test_any_text_in_every_field_leaves_the_card_whole(text: str) -> None:
     """The front matter is what was put in, tables keep their columns, and no HTML or picture is there but ours."""
     card = card_of(text)
-    front, body = parted(card)
+    front, body = split_card(card)
     assert check.check(card) == [] and yaml.safe_load(re.split("^---\n", card, flags=re.M)[1]) == front
     assert DatasetCard(card).data.to_dict() == front
     assert front["codeclm"]["models"] == dict.fromkeys(("strong", "target", "judge"), text)
@@ -116,20 +116,22 @@ def _nothing_foreign(body: str) -> None:
 def test_a_template_of_ones_own_is_one_block() -> None:
     """Its expressions are escaped, and what people wrote around the block of an older card stays."""
     manifest = {**MANIFEST, "card_template": "## {{ models[0][1] }}\n{{ rows.default }} rows"}
-    card = render({**manifest, "models": {"strong": "a|b<i>", "target": "t"}}, COLUMNS)
+    card = card_from({**manifest, "models": {"strong": "a|b<i>", "target": "t"}}, COLUMNS)
     assert "-->\n## a\\|b\\<i\\>\n2 rows\n<!-- codeclm-hf:end card -->" in card
-    older = render(MANIFEST, COLUMNS) + "\nBy hand.\n"
-    assert "By hand." in render(manifest, COLUMNS, older) and "## Limits" not in render(
+    older = card_from(MANIFEST, COLUMNS) + "\nBy hand.\n"
+    assert "By hand." in card_from(manifest, COLUMNS, older) and "## Limits" not in card_from(
         manifest, COLUMNS, older
     )
-    back = render(MANIFEST, COLUMNS, render(manifest, COLUMNS, older))
+    back = card_from(MANIFEST, COLUMNS, card_from(manifest, COLUMNS, older))
     assert "By hand." in back and "## Limits" in back and "2 rows" not in back
 
 
 def test_a_template_may_take_in_ours() -> None:
     """And then its own words stand around our blocks."""
     told = {**MANIFEST, "card_template": 'Before.\n\n{% include "dataset_card.md.jinja" %}'}
-    assert render(told, COLUMNS) == render(MANIFEST, COLUMNS).replace("---\n\n# A", "---\n\nBefore.\n\n# A")
+    assert card_from(told, COLUMNS) == card_from(MANIFEST, COLUMNS).replace(
+        "---\n\n# A", "---\n\nBefore.\n\n# A"
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,12 +149,12 @@ def test_a_template_may_take_in_ours() -> None:
 def test_a_template_that_cannot_be_rendered_is_told_with_its_line(template: str, words: str) -> None:
     """One sentence; nothing of this machine can be reached from a template."""
     with pytest.raises(BadInput, match=f"needs a card template that can be rendered.*{words}") as told:
-        render({**MANIFEST, "card_template": template}, COLUMNS)
+        card_from({**MANIFEST, "card_template": template}, COLUMNS)
     assert "\n" not in str(told.value)
 
 
 MANIFEST: dict[str, Any] = {
-    **manifest_of(2, "a model"),
+    **manifest_of(2, "a model").to_json(),
     "counts": {
         "metadata": {"total": 1, "seed": 1, "given": 0, "augmented": 0, "failed": 0},
         "instructions": 2,

@@ -23,10 +23,15 @@ from PIL import Image
 
 from codeclm_hf.card import charts as module
 from codeclm_hf.card import lettering
-from codeclm_hf.card.captions import MOST_BARS, MOST_TOLD, captions
-from codeclm_hf.card.charts import drawn, pictures
+from codeclm_hf.card.captions import MOST_BARS, MOST_IN_CAPTION
+from codeclm_hf.card.captions import captions as captions_of
+from codeclm_hf.card.charts import drawn
+from codeclm_hf.card.charts import pictures as pictures_of
+from codeclm_hf.card.shapes import VersionDrift
+from codeclm_hf.json_types import from_json
 from codeclm_hf.text import percentage
 from support.hostile_text import HOSTILE
+from support.manifests import distributions_from
 
 pytestmark = pytest.mark.pictures
 CARD = 720
@@ -79,8 +84,23 @@ def moved(names: list[str], *, more: int = 0) -> dict[str, Any]:
     }
 
 
+def drift_from(drift: dict[str, Any] | None) -> VersionDrift | None:
+    return from_json(VersionDrift, drift) if drift else None
+
+
+def captions(distributions: dict[str, Any], drift: dict[str, Any] | None = None) -> dict[str, str]:
+    return captions_of(distributions_from(distributions), drift_from(drift))
+
+
+def pictures(
+    distributions: dict[str, Any], drift: dict[str, Any] | None = None, **how: Any
+) -> dict[str, bytes]:
+    return pictures_of(distributions_from(distributions), drift_from(drift), **how)
+
+
 def figures(distributions: dict[str, Any], drift: dict[str, Any] | None = None) -> dict[str, Figure]:
-    return dict(drawn(distributions, drift, captions(distributions, drift)))
+    wanted = captions(distributions, drift)
+    return dict(drawn(distributions_from(distributions), drift_from(drift), wanted))
 
 
 def texts(figure: Figure) -> list[Text]:
@@ -179,7 +199,9 @@ def test_matplotlib_comes_late_and_without_pyplot(tmp_path: Path) -> None:
     """Importing the module loads no matplotlib; drawing loads no pyplot, and so no window."""
     code = (
         "import sys, codeclm_hf.card.charts as p; assert 'matplotlib' not in sys.modules\n"
-        f"assert p.pictures({found(['a'])!r}, {moved(['a'])!r}); print('matplotlib.pyplot' in sys.modules)"
+        f"from codeclm_hf.card.shapes import *\n"
+        f"assert p.pictures({distributions_from(found(['a']))!r}, {drift_from(moved(['a']))!r})\n"
+        "print('matplotlib.pyplot' in sys.modules)"
     )
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(
@@ -218,7 +240,7 @@ def test_the_captions_hold_the_numbers() -> None:
     alt = captions(found(names), moved(names, more=5))
     assert "7 use cases in 28 rows: “name 0” 25.0 %, “name 1” 21.4 %" in alt["use-cases.png"]
     assert "7 skills in 28 mentions" in alt["skills.png"]
-    assert [f"name {n}" in alt["skills.png"] for n in (MOST_TOLD - 1, MOST_TOLD)] == [True, False]
+    assert [f"name {n}" in alt["skills.png"] for n in (MOST_IN_CAPTION - 1, MOST_IN_CAPTION)] == [True, False]
     assert "2,000 judged, threshold ±3, 1,600 accepted (80.0 %); the mean gap is -1.25" in alt["gap.png"]
     assert "1: 1,200 of 1,500 (75.0 %), 2: 400 of 500 (25.0 %)" in alt["iterations.png"]
     for said in (

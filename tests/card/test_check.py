@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from codeclm_hf.card.check import check, front_matter_text, front_matter_values
 from codeclm_hf.card.front_matter_rules import front_matter_schema
-from codeclm_hf.card.render import parted
+from codeclm_hf.card.render import split_card
 from codeclm_hf.errors import BadInput
 from support.run_directories import run_directory_of
 
@@ -386,7 +386,7 @@ def test_any_text_is_checked(text: str) -> None:
         if found:
             front_matter_values(card)
         else:
-            assert front_matter_values(card) == parted(card)[0]
+            assert front_matter_values(card) == split_card(card)[0]
             assert isinstance(yaml.safe_load(front_matter_text(card)[0] or ""), dict)
 
 
@@ -408,5 +408,5 @@ def test_tags_that_do_not_fit_are_told(value: str) -> None:
     """What PyYAML finds only when it makes the values is a problem too, at its line."""
     front = f"a: 1\nb: {value}\n"
     with pytest.raises(BadInput):
-        parted(card_of(front))
+        split_card(card_of(front))
     assert only(front)[0] == 3

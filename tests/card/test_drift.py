@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeclm_hf.card.drift import MOST_SHOWN, Drift, Share, drift
+from codeclm_hf.card.drift import MOST_SHOWN, drift
+from codeclm_hf.card.shapes import Drift, Share
 
 Rows = list[tuple[str | None, list[str | None] | None]]
 """(use_case, skills), one a row."""

@@ -19,10 +19,13 @@ from py3langid import rank
 
 from codeclm_hf import schema
 from codeclm_hf.card import check
-from codeclm_hf.card.render import parted, render
+from codeclm_hf.card.render import split_card
+from codeclm_hf.card.shapes import RunConfig, SeedSources
 from codeclm_hf.hub.publish import publish
 from codeclm_hf.hub.pull import pull
 from codeclm_hf.run import directory
+from codeclm_hf.run.card_context import render_card
+from codeclm_hf.run.manifest import Manifest
 from codeclm_hf.settings import PAPER
 from support import run_directories
 from support.gallery import GOLDEN, KINDS, SEEDS, golden, run_directory_of
@@ -62,9 +65,9 @@ def test_the_card_is_the_one_that_was_reviewed(run: Path) -> None:
 def test_made_anew_it_changes_no_byte(run: Path) -> None:
     """Onto itself, and from nothing."""
     files = {path.name: sorted(path.glob("*.parquet")) for path in (run / "data").iterdir()}
-    manifest, told = directory.read_manifest(run), directory.described(files)
+    manifest, told = Manifest.read(run), directory.table_files(files)
     told = {name: told[name] for name in ("default", "preference", "trace", "metadata") if name in told}
-    assert render(manifest, told, card(run)) == render(manifest, told) == card(run)
+    assert render_card(manifest, told, card(run)) == render_card(manifest, told) == card(run)
 
 
 def test_the_hub_and_datasets_read_its_front_matter(run: Path) -> None:
@@ -87,26 +90,26 @@ def test_the_hub_and_datasets_read_its_front_matter(run: Path) -> None:
 def test_its_language_is_told_as_it_was_detected(run: Path) -> None:
     """In the front matter those that are spoken; nothing where nothing is."""
     spoken = {"non-english": {"de", "zh", "ar", "hi"}, "all-failed": set()}.get(run.name, {"en"})
-    assert set(parted(card(run))[0].get("language", [])) == spoken
+    assert set(split_card(card(run))[0].get("language", [])) == spoken
 
 
 def test_its_sources_are_told(run: Path) -> None:
     """Data sets on the Hub by name, anything else as original."""
     wanted = ["org/seeds"] if run.name == "rows-5k" else ["original"]
-    assert parted(card(run))[0]["source_datasets"] == wanted
+    assert split_card(card(run))[0]["source_datasets"] == wanted
 
 
 def test_every_number_on_it_is_right(run: Path) -> None:
     """Each line's numbers, in order, are those that plain Python counts in the Parquet; there is no other number."""
-    manifest = directory.read_manifest(run)
+    manifest = Manifest.read(run)
     assert _numbers(card(run)) == [
-        [*line] for line in _lines(tables(run), manifest["config"], SEEDS[run.name]) if line
+        [*line] for line in _lines(tables(run), manifest.config, SEEDS[run.name]) if line
     ]
 
 
 def test_every_number_in_its_front_matter_is_right(run: Path) -> None:
     """Rows, names, winner, gap and lengths, counted in plain Python."""
-    rows, front = tables(run), parted(card(run))[0]
+    rows, front = tables(run), split_card(card(run))[0]
     found, told = recount(rows), front["codeclm"]["distributions"]
     assert front["codeclm"]["rows"] == {
         **{name: len(part) for name, part in rows.items()},
@@ -134,8 +137,8 @@ def test_every_number_of_a_version_is_right(hub: Hub, tmp_path: Path) -> None:
     publish(other, run_directories.REPO)
     pull(run_directories.REPO, tmp_path / "both")
     seen = _numbers(run_directories.repo(hub).files()["README.md"].decode())
-    manifest = directory.read_manifest(tmp_path / "both")
-    lines = [[*line] for line in _lines(tables(tmp_path / "both"), manifest["config"], None) if line]
+    manifest = Manifest.read(tmp_path / "both")
+    lines = [[*line] for line in _lines(tables(tmp_path / "both"), manifest.config, None) if line]
     whole, (quarters, fourth) = math.log2(1 / 0.875), (math.log2(0.75 / 0.875), math.log2(0.25 / 0.125))
     apart = (whole + 0.75 * quarters + 0.25 * fourth) / 2
     drift = ["1.0", "0", f"{apart:.3f}", "0.000", "100.0", "75.0", "1", "25.0"]
@@ -148,21 +151,19 @@ def test_every_number_of_a_version_is_right(hub: Hub, tmp_path: Path) -> None:
 def _numbers(card: str) -> list[Numbers]:
     """The numbers of each line that has some; those of the prompts' texts are left out."""
     body = re.sub(
-        r"<!--.*?-->|^The prompt [^\n]*|^(`{3,})text$.*?^\1$", "", parted(card)[1], flags=re.S | re.M
+        r"<!--.*?-->|^The prompt [^\n]*|^(`{3,})text$.*?^\1$", "", split_card(card)[1], flags=re.S | re.M
     )
     return [numbers for line in body.splitlines() if (numbers := _NUMBER.findall(line))]
 
 
 def _lines(
-    tables: Mapping[str, Any], config: Mapping[str, Any], seeds: Mapping[str, Any] | None
+    tables: Mapping[str, Any], config: RunConfig, seeds: SeedSources | None
 ) -> Iterator[Sequence[str]]:
     """The numbers of each line of a card that has some, in order; a line may be empty."""
     default, trace, metadata = (tables[name] for name in ("default", "trace", "metadata"))
     found = recount(tables)
     yield (
-        _texts(len(default), found["use_cases"]["total"], f"{config['threshold']:g}", 1, 10)
-        if default
-        else []
+        _texts(len(default), found["use_cases"]["total"], f"{config.threshold:g}", 1, 10) if default else []
     )
     for rows in (default, default, trace, metadata):
         yield [str(len(rows))]
@@ -170,7 +171,7 @@ def _lines(
         yield from _content(found, default)
     yield from _making(found, tables, config)
     if seeds:
-        more, given = len(seeds["sources"]) - 10, seeds["given"]
+        more, given = len(seeds.sources) - 10, seeds.given
         yield from ([str(more)] if more > 0 else [], [str(given)] if given else [])
     yield ["2024", "2404.05875", "2404.05875"]
 
@@ -204,7 +205,7 @@ def _content(found: Mapping[str, Any], default: Sequence[Mapping[str, Any]]) -> 
 
 
 def _making(
-    found: Mapping[str, Any], tables: Mapping[str, Any], config: Mapping[str, Any]
+    found: Mapping[str, Any], tables: Mapping[str, Any], config: RunConfig
 ) -> Iterator[Sequence[str]]:
     trace, usable = tables["trace"], [row for row in tables["metadata"] if row["use_case"]]
     origins = Counter(row["origin"] for row in usable)
@@ -240,7 +241,7 @@ def _making(
             yield _texts(f"{one['mean']:.2f}", *one["counts"])
     yield from (_texts(one["rows"]) for one in found["failures"]["trace"] + found["failures"]["metadata"])
     for name, usual in PAPER.items():
-        yield _NUMBER.findall(f"{config[name]} {usual}") if config[name] != usual else []
+        yield _NUMBER.findall(f"{getattr(config, name)} {usual}") if getattr(config, name) != usual else []
 
 
 def _texts(*numbers: object) -> Numbers:

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from codeclm_hf.card.languages import languages, spoken
+from codeclm_hf.card.shapes import Languages
 
 ENGLISH = "Write a short poem about the rain in autumn"
 GERMAN = "Schreibe ein kurzes Gedicht über den Regen im Herbst"
@@ -23,7 +24,7 @@ SCHEMA = {"id": pl.String, "instruction": pl.String}
 def test_languages_are_counted_the_most_frequent_first() -> None:
     """A text that is in none for sure is unclear, one that is not there is not looked at."""
     found = languages(table([GERMAN, ENGLISH, ENGLISH, "x", "3 + 4 = 7, 7 - 4 = 3, 3 * 4 = 12", None, ""]))
-    assert found == {"sample": 6, "found": {"en": 2, "de": 1}, "unclear": 3}
+    assert found == Languages(sample=6, found={"en": 2, "de": 1}, unclear=3)
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
@@ -31,14 +32,14 @@ def test_the_order_of_rows_does_not_matter() -> None:
     texts: list[str | None] = [(ENGLISH, GERMAN)[Random(n).random() < 0.3] for n in range(1_000)]
     told = table(texts).collect()
     found = languages(told.lazy())
-    assert found["sample"] == 200 and set(found["found"]) == {"en", "de"}
+    assert found.sample == 200 and set(found.found) == {"en", "de"}
     assert languages(told.sample(fraction=1, shuffle=True, seed=1).lazy()) == found
 
 
 def test_no_row_is_no_language() -> None:
     """Nothing is guessed."""
-    assert languages(table([])) == {"sample": 0, "found": {}, "unclear": 0}
-    assert spoken(languages(table([]))) == spoken({}) == []
+    assert languages(table([])) == Languages(sample=0, found={}, unclear=0)
+    assert spoken(languages(table([]))) == spoken(None) == []
 
 
 @pytest.mark.parametrize(("german", "wanted"), [(9, ["en"]), (10, ["en", "de"])])

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from codeclm_hf import files, schema
 from codeclm_hf.card.languages import languages
 from codeclm_hf.card.statistics import READ, TOP, counts, distributions
+from codeclm_hf.json_types import to_json
 from support.recount import recount
 
 Rows = Sequence[Mapping[str, Any]]
@@ -93,11 +94,11 @@ def frames(made: Mapping[str, pa.Table]) -> dict[str, pl.LazyFrame]:
 
 
 def found(**rows: Rows) -> dict[str, Any]:
-    return distributions(frames(tables(**rows)))
+    return dict(to_json(distributions(frames(tables(**rows)))))
 
 
 def assert_recounted(made: Mapping[str, pa.Table], threshold: float = 3.0) -> None:
-    ours = distributions(frames(made), threshold=threshold)
+    ours = to_json(distributions(frames(made), threshold=threshold))
     other = recount({name: one.to_pylist() for name, one in made.items()}, threshold)
     apart = ours["coverage"].pop("divergence"), other["coverage"].pop("divergence")
     assert ours == other

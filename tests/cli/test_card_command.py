@@ -8,7 +8,7 @@ from urllib.request import url2pathname
 
 import pytest
 
-from codeclm_hf.card.render import parted
+from codeclm_hf.card.render import split_card
 from codeclm_hf.hub.publish import publish
 from support.command_line import Cli, refused, said
 from support.hub_server import Hub
@@ -119,7 +119,7 @@ def test_a_template_stays_through_runs_until_it_is_taken_back(cli: Cli, run: Pat
     assert "3 rows, and no more words." in (run / "README.md").read_text()
     run_directory_of(run, ["one", "two"])
     said(cli("card", run, "--template", "default"))
-    assert parted((run / "README.md").read_text())[1].split() == parted(before)[1].split()
+    assert split_card((run / "README.md").read_text())[1].split() == split_card(before)[1].split()
 
 
 def test_a_template_that_fails_changes_nothing(cli: Cli, run: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from codeclm_hf import text as words
-from codeclm_hf.card.drift import Drift, Share
+from codeclm_hf.card.shapes import Drift, Share
 from codeclm_hf.cli import hub_display
 from codeclm_hf.hub import description
 from codeclm_hf.hub.diff import Diff, RowChange, TableDiff

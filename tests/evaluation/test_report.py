@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from codeclm_hf.card.captions import MOST_BARS, ratio
-from codeclm_hf.card.render import parted
+from codeclm_hf.card.render import split_card
 from codeclm_hf.evaluation.charts import pictures
 from codeclm_hf.evaluation.comparisons import Comparison
 from codeclm_hf.evaluation.outcomes import OUTCOMES
@@ -53,7 +53,7 @@ def test_the_report_says_what_the_rows_hold() -> None:
     )
     assert "| 90% | obviously better answers found |\n| -0.2 | points for being shown first |" in text
     assert "| not known | longer, worse answers rated no lower |" in text
-    assert parted(text)[0]["configs"][0]["data_files"] == "data/comparisons/train-*-0a.parquet"
+    assert split_card(text)[0]["configs"][0]["data_files"] == "data/comparisons/train-*-0a.parquet"
 
 
 def test_the_captions_have_the_numbers_of_the_pictures() -> None:
@@ -92,11 +92,11 @@ def test_any_text_leaves_the_report_whole(text: str) -> None:
     rows = [comparison("win", text), comparison("loss", "code"), comparison(None, text, text)]
     made = report_of(rows, text)
     plain = report_of([comparison("win", "x"), comparison("loss", "code"), comparison(None, "x", "x")], "x")
-    kinds, expected = ([token.type for token in MARKDOWN.parse(parted(one)[1])] for one in (made, plain))
+    kinds, expected = ([token.type for token in MARKDOWN.parse(split_card(one)[1])] for one in (made, plain))
     named = " ".join(text.split())
     assert "html_block" not in kinds
     assert kinds == expected or not named or rows[0].use_case == "code"
-    inline = [child.type for token in MARKDOWN.parse(parted(made)[1]) for child in token.children or []]
+    inline = [child.type for token in MARKDOWN.parse(split_card(made)[1]) for child in token.children or []]
     assert "html_inline" not in inline and inline.count("link_open") == 1 and inline.count("image") == 2
     assert yaml.safe_load(made.split("---\n")[1])
 

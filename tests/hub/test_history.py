@@ -18,6 +18,7 @@ from codeclm_hf.hub.pull import named, pull, read
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.run import directory
+from codeclm_hf.run.manifest import Manifest
 from support.hub_server import Hub, Repo
 from support.run_directories import REPO, kept, repo, run_directory_of
 
@@ -116,9 +117,9 @@ def test_data_without_ids_is_compared_by_content(hub: Hub, tmp_path: Path) -> No
 def test_a_run_directory_is_pulled(hub: Hub, run: Path, tmp_path: Path) -> None:
     """A pulled version is a run directory: tables, card and manifest; publishing it untouched changes nothing."""
     folder = tmp_path / "pulled"
-    assert pull(REPO, folder, revision="1.0.0").manifest["version"] == "1.0.0"
+    assert pull(REPO, folder, revision="1.0.0").manifest.version == "1.0.0"
     assert sorted(directory.read_tables(folder)["default"]["instruction"]) == ["one", "three", "two"]
-    assert directory.read_manifest(folder)["version"] == "1.0.0"
+    assert Manifest.read(folder).version == "1.0.0"
     assert (folder / "README.md").read_bytes() == repo(hub).files("v1.0.0")["README.md"]
     pull(REPO, tmp_path / "newest")
     assert publish(tmp_path / "newest", REPO).new is False
@@ -138,7 +139,7 @@ def test_a_run_in_a_pulled_folder_adds_to_it(hub: Hub, run: Path, tmp_path: Path
     run_directory_of(folder, ["five", "six"])
     run_directory_of(folder, ["five", "one"])
     assert sorted(directory.read_tables(folder)["default"]["instruction"]) == ["five", "four", "one", "two"]
-    assert directory.read_manifest(folder)["counts"]["rows"]["default"] == 4
+    assert Manifest.read(folder).counts.rows["default"] == 4
     assert publish(folder, REPO).version == "1.2.0"
     assert texts("v1.2.0") == ["five", "four", "one", "two"]
 
@@ -160,7 +161,7 @@ def test_a_folder_that_holds_something(hub: Hub, run: Path) -> None:
 def test_somebody_elses_data_set_is_pulled_as_parquet(hub: Hub, tmp_path: Path) -> None:
     """Without a manifest it becomes a folder of Parquet files, one folder a config."""
     hub.add(REPO, {"train.jsonl": b'{"a": "x"}\n{"a": "y"}\n'})
-    assert pull(REPO, tmp_path / "pulled").manifest == {}
+    assert pull(REPO, tmp_path / "pulled").manifest is None
     (file,) = (tmp_path / "pulled" / "data").rglob("*.parquet")
     assert Dataset.from_parquet(str(file), cache_dir=str(tmp_path))["a"][:] == ["x", "y"]
 

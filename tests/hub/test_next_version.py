@@ -17,13 +17,17 @@ from hypothesis import strategies as st
 
 from codeclm_hf import schema
 from codeclm_hf.card import render
+from codeclm_hf.card.context import TITLE
 from codeclm_hf.card.statistics import READ, counts
 from codeclm_hf.errors import BadInput, MergeConflict
 from codeclm_hf.hub.merge import Counts
 from codeclm_hf.hub.next_version import Draft, Sides, Wish, draft
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.hub.version import FIRST, Version
-from codeclm_hf.run.directory import described
+from codeclm_hf.json_types import to_json
+from codeclm_hf.run.card_context import render_card
+from codeclm_hf.run.directory import table_files
+from support.manifests import card_from, manifest_from
 from support.tables import MANIFEST, VERSIONS, Row, default_row, metadata_row, snapshot, table, written
 
 REPO = "me/data"
@@ -40,15 +44,9 @@ def folder() -> Iterator[Path]:
 def run(folder: Path, tables: Tables, words: str = "", **about: Any) -> Snapshot:
     """A run directory's content, with a card that says these words after the title."""
     made = snapshot(folder, tables)
-    manifest = {
-        **MANIFEST,
-        "usage": [],
-        "counts": counts({name: made.frame(name, columns) for name, columns in READ.items()}),
-        **about,
-    }
-    text = render.render(manifest, described(made.files)).replace(
-        render.TITLE, f"{render.TITLE}\n\n{words}".rstrip()
-    )
+    found = counts({name: made.frame(name, columns) for name, columns in READ.items()})
+    manifest = manifest_from({**MANIFEST, "counts": to_json(found), **about})
+    text = render_card(manifest, table_files(made.files)).replace(TITLE, f"{TITLE}\n\n{words}".rstrip())
     return Snapshot(made.files, manifest, text)
 
 
@@ -61,7 +59,7 @@ def following(
     )
     theirs = theirs or Snapshot()
     if latest is None and theirs.manifest:
-        latest = Version.of_tag(theirs.manifest["version"])
+        latest = Version.of_tag(theirs.manifest.version or "")
     return draft(Sides(ours=ours, theirs=theirs, **how), wish, latest=latest, repo=REPO, scratch=folder)
 
 
@@ -70,6 +68,12 @@ def first(folder: Path, tables: Tables, words: str = "", **about: Any) -> Snapsh
     return dataclasses.replace(
         following(folder, run(folder, tables, words, **about)).content, commit="c0ffee"
     )
+
+
+def said(of: Snapshot) -> dict[str, Any]:
+    """What the manifest says."""
+    assert of.manifest is not None
+    return of.manifest.to_json()
 
 
 def rows(of: Snapshot, config: str = "default") -> list[Row]:
@@ -83,7 +87,7 @@ def test_the_first_version_is_1_0_0_and_holds_the_run(tmp_path: Path) -> None:
     assert made.version == FIRST and made.new
     assert made.content.files == ours.files
     assert made.changes == {"default": Counts(added=2), "metadata": Counts(added=1)}
-    manifest = made.content.manifest
+    manifest = said(made.content)
     assert manifest["version"] == "1.0.0" and manifest["parent"] == {"commit": None, "version": None}
     assert manifest["columns"]["metadata"][0] == "metadata_id: string"
     assert [one["version"] for one in manifest["contributions"]] == ["1.0.0"]
@@ -118,7 +122,7 @@ def test_manifest_and_card_tell_of_the_merged_rows(folder: Path, version: Any) -
     there = first(folder, {config: theirs})
     before = snapshot(folder, {config: base}).digests
     made = following(folder, run(folder, {config: ours}), there, base=before, take="theirs")
-    content, manifest = made.content, made.content.manifest
+    content, manifest = made.content, said(made.content)
     merged = {name: rows(content, name) for name in schema.TABLES}
     assert manifest["counts"]["rows"] == {name: len(found) for name, found in merged.items()}
     origins = Counter(row["origin"] for row in merged["metadata"] if row["use_case"] is not None)
@@ -132,9 +136,9 @@ def test_manifest_and_card_tell_of_the_merged_rows(folder: Path, version: Any) -
     fresh = snapshot(folder, merged)
     about = {
         **manifest,
-        "counts": counts({name: fresh.frame(name, columns) for name, columns in READ.items()}),
+        "counts": to_json(counts({name: fresh.frame(name, columns) for name, columns in READ.items()})),
     }
-    assert content.card == render.render(about, described(content.files), name=REPO)
+    assert content.card == card_from(about, table_files(content.files), name=REPO)
     data = DatasetCard(content.card).data
     assert [one["config_name"] for one in data.configs] == [name for name, found in merged.items() if found]
     for one in data.configs:
@@ -149,14 +153,14 @@ def test_a_new_row_is_a_minor_version_and_credits_both_runs(tmp_path: Path) -> N
     made = following(tmp_path, ours, theirs)
     assert made.version == Version(1, 1, 0)
     assert rows(made.content) == [A, B]
-    assert [one["models"]["strong"] for one in made.content.manifest["contributions"]] == [
+    assert [one["models"]["strong"] for one in said(made.content)["contributions"]] == [
         "big|model",
         "other",
     ]
-    assert made.content.manifest["parent"] == {"commit": "c0ffee", "version": "1.0.0"}
+    assert said(made.content)["parent"] == {"commit": "c0ffee", "version": "1.0.0"}
     last = following(tmp_path, run(tmp_path, {"default": [C]}), made.content)
     assert last.version == Version(1, 2, 0)
-    assert [one["version"] for one in last.content.manifest["contributions"]] == ["1.0.0", "1.1.0"]
+    assert [one["version"] for one in said(last.content)["contributions"]] == ["1.0.0", "1.1.0"]
     assert all(f"| {name} |" in last.content.card for name in ("big\\|model", "other", "small", "third"))
 
 
@@ -167,7 +171,7 @@ def test_what_comes_in_brings_all_that_made_it(tmp_path: Path) -> None:
     branch = following(tmp_path, run(tmp_path, {"default": [C]}, prompts={"encode": "three"}), branch).content
     made = following(tmp_path, branch, theirs, base=theirs.digests)
     assert rows(made.content) == [A, B, C]
-    assert [one["prompts"]["encode"] for one in made.content.manifest["contributions"]] == [
+    assert [one["prompts"]["encode"] for one in said(made.content)["contributions"]] == [
         "abc",
         "two",
         "three",
@@ -180,9 +184,9 @@ def test_what_a_pull_request_brings_gets_the_number_of_its_merge(tmp_path: Path)
     asked = following(
         tmp_path, run(tmp_path, {"default": [B]}, prompts={"encode": "two"}), theirs, numbered=False
     )
-    assert [one["version"] for one in asked.content.manifest["contributions"]] == ["1.0.0", None]
+    assert [one["version"] for one in said(asked.content)["contributions"]] == ["1.0.0", None]
     made = following(tmp_path, asked.content, theirs, base=theirs.digests)
-    assert [one["version"] for one in made.content.manifest["contributions"]] == ["1.0.0", "1.1.0"]
+    assert [one["version"] for one in said(made.content)["contributions"]] == ["1.0.0", "1.1.0"]
 
 
 def test_a_removal_credits_nobody(tmp_path: Path) -> None:
@@ -190,7 +194,7 @@ def test_a_removal_credits_nobody(tmp_path: Path) -> None:
     theirs = first(tmp_path, {"default": [A, B]})
     made = following(tmp_path, run(tmp_path, {"default": [A]}, prompts={}), theirs, base=theirs.digests)
     assert made.version == Version(1, 1, 0) and made.changes == {"default": Counts(removed=1)}
-    assert made.content.manifest["contributions"] == theirs.manifest["contributions"]
+    assert said(made.content)["contributions"] == said(theirs)["contributions"]
 
 
 def test_scores_that_mean_something_else_are_a_major_version(tmp_path: Path) -> None:
@@ -216,7 +220,7 @@ def test_new_columns_are_a_major_version_and_none_is_lost(tmp_path: Path) -> Non
     theirs = first(tmp_path, {"default": [A]})
     ours = widened(tmp_path, run(tmp_path, {"default": [A]}), [german], more)
     there = dataclasses.replace(following(tmp_path, ours, theirs, base=theirs.digests).content, commit="1")
-    assert there.manifest["version"] == "2.0.0" and rows(there) == [german]
+    assert said(there)["version"] == "2.0.0" and rows(there) == [german]
     made = following(tmp_path, run(tmp_path, {"default": [A, B]}), there, base=theirs.digests)
     assert rows(made.content) == [german, {**B, "language": None}]
     assert made.version == Version(2, 1, 0)
@@ -241,7 +245,7 @@ def test_a_card_alone_is_a_patch(tmp_path: Path) -> None:
     made = following(tmp_path, run(tmp_path, {"default": [A]}, "By hand.", prompts={}), theirs)
     assert made.version == Version(1, 0, 1) and rows(made.content) == [A, B]
     assert "By hand." in made.content.card
-    assert made.content.manifest["prompts"] == MANIFEST["prompts"]
+    assert said(made.content)["prompts"] == MANIFEST["prompts"]
     licensed = following(tmp_path, run(tmp_path, {"default": [A]}), theirs, front={"license": "mit"})
     assert licensed.version == Version(1, 0, 1)
     assert DatasetCard(licensed.content.card).data.license == "mit"
@@ -334,16 +338,16 @@ def test_the_number_follows_the_latest_of_any_branch(folder: Path, latest: Versi
 def test_a_pull_request_has_no_number(tmp_path: Path) -> None:
     """Nor does its card name one."""
     made = following(tmp_path, run(tmp_path, {"default": [A]}), numbered=False)
-    assert made.version is None and made.content.manifest["version"] is None
+    assert made.version is None and said(made.content)["version"] is None
     assert "revision=" not in made.content.card
 
 
 def test_a_version_of_which_nothing_was_accepted_says_so(tmp_path: Path) -> None:
     """The card warns, until there are rows."""
     theirs = first(tmp_path, {"metadata": [metadata_row("m")]})
-    assert theirs.manifest["incomplete"] and "[!WARNING]" in theirs.card
+    assert said(theirs)["incomplete"] and "[!WARNING]" in theirs.card
     there = first(tmp_path, {"default": [A]})
     for ours, onto in ((run(tmp_path, {"default": [A]}), theirs), (theirs, there)):
         made = following(tmp_path, ours, onto)
         assert made.new and rows(made.content) == [A]
-        assert "incomplete" not in made.content.manifest and "[!WARNING]" not in made.content.card
+        assert "incomplete" not in said(made.content) and "[!WARNING]" not in made.content.card

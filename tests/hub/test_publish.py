@@ -18,7 +18,7 @@ from codeclm_hf.hub.repository import Repository
 from codeclm_hf.run import directory
 from support.hub_http import Reply
 from support.hub_server import Hub, Seen, User
-from support.run_directories import REPO, repo, run_directory_of
+from support.run_directories import REPO, manifest_of, repo, run_directory_of
 
 pytestmark = pytest.mark.usefixtures("token")
 
@@ -281,7 +281,7 @@ def test_not_a_run_directory(hub: Hub, tmp_path: Path) -> None:
 
 def test_an_unfinished_run(hub: Hub, tmp_path: Path) -> None:
     """A folder that a run has only claimed has nothing to publish, allowed or not."""
-    directory.claim(tmp_path / "run", {"codeclm_hf": "0", "models": {}})
+    directory.claim(tmp_path / "run", manifest_of(1, "a model"))
     assert "needs a finished run" in refused(hub, tmp_path / "run", allow_incomplete=True)
 
 

@@ -15,9 +15,11 @@ from huggingface_hub import HfApi
 from codeclm_hf import BadInput, Evaluation, contribute, endpoint, publish, pull
 from codeclm_hf.evaluation.bundle import of_a_version, read_bundles
 from codeclm_hf.hub.pull_requests import merge
+from codeclm_hf.json_types import to_json
 from support.command_line import Cli, refused, said
 from support.hub_server import Hub
 from support.judges import good, judging
+from support.manifests import manifest_from
 from support.model_server import StandIn
 from support.run_directories import REPO, repo, run_directory_of
 
@@ -183,5 +185,7 @@ def test_what_a_stranger_wrote_into_the_manifest_is_left_out() -> None:
         "text": {**whole, "comparisons": "many"},
     }
     files = {f"evaluations/{name}/README.md" for name in known if name != "gone"}
-    assert of_a_version(known, files) == {"fine": whole}
-    assert of_a_version(["fine"], files) == {}
+    minimal = {"models": {}, "config": {"threshold": 3.0, "contrastive_filter": True}, "counts": {}}
+    listed = manifest_from({**minimal, "evaluations": known}).evaluations
+    assert to_json(of_a_version(listed, files)) == {"fine": whole}
+    assert manifest_from({**minimal, "evaluations": ["fine"]}).evaluations == {}

@@ -247,7 +247,7 @@ def test_a_run_directory_is_a_snapshot(tmp_path: Path) -> None:
     assert list(side.files) == ["default"]
     assert table(side.batches("default")) == [default_row("a")]
     assert side.card == "# é"
-    assert side.manifest["models"] == MANIFEST["models"]
+    assert side.manifest.models == MANIFEST["models"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 no PAR1", None])

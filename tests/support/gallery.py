@@ -9,6 +9,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -17,8 +18,9 @@ from typing import Any
 import polars as pl
 
 from codeclm_hf import ids, schema
-from codeclm_hf.card import charts, render
-from codeclm_hf.card.contents import contents
+from codeclm_hf.card import charts
+from codeclm_hf.card.shapes import SeedSources
+from codeclm_hf.card.statistics import contents
 from codeclm_hf.run import directory
 from support.run_directories import manifest_of
 from support.shortcuts import one_pixel_pictures
@@ -65,30 +67,25 @@ def run_directory_of(folder: Path, kind: str, tables: Tables | None = None) -> P
     """A run directory of a kind."""
     rows = tables or tables_of(kind)
     made = {name: schema.table(rows[name], features) for name, features in schema.TABLES.items()}
-    manifest = {
-        **manifest_of(len(rows["trace"]), "model-a"),
-        "prompts": {},
-        "prompt_texts": {},
-        "seeds": SEEDS[kind],
-    }
+    manifest = replace(
+        manifest_of(len(rows["trace"]), "model-a"), prompts={}, prompt_texts={}, seeds=SEEDS[kind]
+    )
     frames = {name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in made.items()}
-    manifest |= {**contents(frames), "usage": []}
     directory.claim(folder, manifest)
-    directory.write(folder, made, manifest, render.render, charts.pictures(manifest["distributions"]))
+    found = contents(frames)
+    directory.write(folder, made, manifest.finished(found, usage=[]), charts.pictures(found.distributions))
     return folder
 
 
-SEEDS: dict[str, dict[str, Any]] = {
-    "tiny": {"rows": 2, "sources": ["seeds.jsonl"], "given": 0},
-    "rows-5k": {"rows": 900, "sources": [f"org/seeds@{'a' * 40}"], "given": 0, "license": "mit"},
-    "one-use-case": {"rows": 0, "sources": [], "given": 1},
-    "use-cases-400": {
-        "rows": 400,
-        "sources": [f"part-{letter}.csv" for letter in "abcdefghijklmn"],
-        "given": 3,
-    },
-    "non-english": {"rows": 4, "sources": [], "given": 0},
-    "all-failed": {"rows": 4, "sources": ["seeds.jsonl"], "given": 0},
+SEEDS: dict[str, SeedSources] = {
+    "tiny": SeedSources(rows=2, sources=("seeds.jsonl",)),
+    "rows-5k": SeedSources(rows=900, sources=(f"org/seeds@{'a' * 40}",), license="mit"),
+    "one-use-case": SeedSources(given=1),
+    "use-cases-400": SeedSources(
+        rows=400, sources=tuple(f"part-{letter}.csv" for letter in "abcdefghijklmn"), given=3
+    ),
+    "non-english": SeedSources(rows=4),
+    "all-failed": SeedSources(rows=4, sources=("seeds.jsonl",)),
 }
 
 

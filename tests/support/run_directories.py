@@ -10,9 +10,11 @@ import polars as pl
 from datasets import Dataset
 
 from codeclm_hf import ids, package, prompts, schema
-from codeclm_hf.card import charts, render
-from codeclm_hf.card.contents import contents
+from codeclm_hf.card import charts
+from codeclm_hf.card.shapes import RunConfig
+from codeclm_hf.card.statistics import contents
 from codeclm_hf.run import directory
+from codeclm_hf.run.manifest import RUNNING, Manifest, StageUsage
 from codeclm_hf.run.pipeline import CodecLM
 from support.hub_server import Hub, Repo
 from support.world import number
@@ -65,8 +67,9 @@ def run_directory_of(
     manifest = manifest_of(len(texts), model)
     tables = directory.with_pulled(directory.claim(folder, manifest), tables_of(texts, responses, use_case))
     frames = {name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in tables.items()}
-    manifest |= {**contents(frames), "usage": _usage(len(texts), model)}
-    directory.write(folder, tables, manifest, render.render, charts.pictures(manifest["distributions"]))
+    found = contents(frames)
+    manifest = manifest.finished(found, usage=_usage(len(texts), model))
+    directory.write(folder, tables, manifest, charts.pictures(found.distributions))
     return folder
 
 
@@ -142,21 +145,23 @@ def _pair(trace: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def manifest_of(size: int, model: str) -> dict[str, Any]:
+def manifest_of(size: int, model: str) -> Manifest:
+    """The manifest of a run that has no tables yet."""
     settings = {name: CodecLM.__dataclass_fields__[name].default for name in _SETTINGS}
-    return {
-        "codeclm_hf": package.VERSION,
-        "models": {"strong": model, "target": f"{model}-small", "judge": model},
-        "config": {"num_instructions": size, "num_metadata": 1, "metadata_fraction": 1.0, **settings},
-        "prompts": {name: prompts.load(name, None).hash for name in prompts.VARIABLES},
-        "prompt_texts": {name: prompts.load(name, None).text for name in prompts.VARIABLES},
-        "versions": package.versions(),
-    }
+    return Manifest(
+        codeclm_hf=package.VERSION,
+        models={"strong": model, "target": f"{model}-small", "judge": model},
+        config=RunConfig(num_instructions=size, num_metadata=1, metadata_fraction=1.0, **settings),
+        prompts={name: prompts.load(name, None).hash for name in prompts.RUN_PROMPTS},
+        prompt_texts={name: prompts.load(name, None).text for name in prompts.RUN_PROMPTS},
+        versions=package.versions(),
+        status=RUNNING,
+    )
 
 
-def _usage(size: int, model: str) -> list[dict[str, Any]]:
+def _usage(size: int, model: str) -> list[StageUsage]:
     asked = {"answers": size, "prompt_tokens": 100 * size, "completion_tokens": 200 * size}
     return [
-        {"stage": stage, "role": "strong", "model": model, **asked}
+        StageUsage(stage=stage, role="strong", model=model, **asked)
         for stage in ("decode", "respond", "judge")
     ]

@@ -1,0 +1,145 @@
+"""What a card speaks of: the names that a template may use, and what each of them holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from codeclm_hf import settings
+from codeclm_hf.card.captions import MOST_BARS, captions, gap_bins, ratio
+from codeclm_hf.card.languages import spoken
+from codeclm_hf.card.shapes import (
+    Counts,
+    Distributions,
+    EvaluationSummary,
+    Languages,
+    RowChanges,
+    RunConfig,
+    ScanResult,
+    SeedSources,
+    VersionDrift,
+)
+from codeclm_hf.json_types import to_json
+
+TITLE = "# A data set tailored with CodecLM"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardContext:
+    """What a card shows of one run directory or version.
+
+    It is the contract of `codeclm-hf card --template`: a template may use the name of every field and property below.
+    What stands behind a name has the fields that its class in `codeclm_hf.card.shapes` documents, so that a template
+    can say `counts.metadata.total`, or `distributions.lengths.response.p95`; what may be missing is None. A template
+    has these names besides:
+
+    * `front`: the card's front matter, by key;
+    * `name`: what `load_dataset` is to be called with;
+    * `most`: how many lines a table of the card has at most;
+    * `ratio(evaluation)`: the Capacity Recovery Ratio of one of the `evaluations`, with its interval;
+    * `found`, `texts`, `unlike`, `trained` and `before`: `distributions`, `prompt_texts`, `unusual_settings`, `target`
+      and `previous_version`, for templates that know them by these names;
+    * the filters `named`, `fenced` and `quoted`, which make a name, a long text or a text in code harmless. Every
+      expression without one of them is escaped.
+    """
+
+    roles: Mapping[str, str]
+    """Which model plays which role in this version: `strong`, `target` and `judge`."""
+    config: RunConfig
+    """What the run was asked for."""
+    counts: Counts
+    """How many rows there are, by stage, iteration and verdict."""
+    models: tuple[tuple[str, str], ...] = ()
+    """(role, model) of every model that made rows, also in earlier versions; this version's roles first."""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    """The hashes of the prompts, by name."""
+    prompt_texts: Mapping[str, str] = field(default_factory=dict)
+    """Their full texts."""
+    distributions: Distributions | None = None
+    """What the rows hold; None in manifests that say nothing of it."""
+    languages: Languages | None = None
+    """The languages of the instructions."""
+    drift: VersionDrift | None = None
+    """How far the names moved since the version before; None where no row of `default` changed."""
+    seeds: tuple[SeedSources, ...] = ()
+    """Where the inputs come from, contribution by contribution."""
+    scans: tuple[tuple[str | None, ScanResult], ...] = ()
+    """(version, result) of the searches for secrets and personal data, one before each release."""
+    version: str | None = None
+    """The number of this version, such as 1.2.0; None before it is published, and in a pull request."""
+    previous_version: str | None = None
+    """The number of the version before."""
+    changes: Mapping[str, RowChanges] = field(default_factory=dict)
+    """Rows added, removed and changed since then, by table; tables without a change are left out."""
+    incomplete: bool = False
+    """Whether the version holds no row to train on."""
+    evaluations: Mapping[str, EvaluationSummary] = field(default_factory=dict)
+    """The evaluations that are published beside the data, by name."""
+
+    @property
+    def title(self) -> Markup:
+        """The card's first line, a heading."""
+        return Markup(TITLE)
+
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """The rows of each table."""
+        return self.counts.rows
+
+    @property
+    def target(self) -> str:
+        """The model that the data set is for."""
+        return self.roles.get("target", "the target")
+
+    @property
+    def unusual_settings(self) -> list[tuple[str, Any, Any]]:
+        """(name, value here, value in the paper) of the settings that are not the paper's."""
+        here = to_json(self.config)
+        return [
+            (name, here[name], usual)
+            for name, usual in settings.PAPER.items()
+            if here.get(name, usual) != usual
+        ]
+
+    @property
+    def gaps(self) -> list[tuple[str, int]]:
+        """(interval, judgements) of the gaps that were judged most often."""
+        return gap_bins(self.distributions.gap) if self.distributions else []
+
+    @property
+    def pictures(self) -> dict[str, str]:
+        """What each picture beside the card shows, by file name."""
+        return captions(self.distributions, self.drift) if self.distributions else {}
+
+    @property
+    def spoken(self) -> list[str]:
+        """The ISO 639-1 codes of the languages of at least a twentieth of the instructions."""
+        return spoken(self.languages)
+
+
+_FIELDS = tuple(CardContext.__dataclass_fields__)
+_PROPERTIES = ("title", "rows", "target", "unusual_settings", "gaps", "pictures", "spoken")
+_OTHER_NAMES = {
+    "found": "distributions",
+    "texts": "prompt_texts",
+    "unlike": "unusual_settings",
+    "trained": "target",
+    "before": "previous_version",
+}
+"""Names that a template may use instead of some others."""
+
+
+def template_names(context: CardContext, front: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Everything that a template may speak of, by name, as plain values.
+
+    Args:
+        context: what the card shows.
+        front: the card's front matter.
+        name: what `load_dataset` is to be called with.
+    """
+    names = {each: to_json(getattr(context, each)) for each in (*_FIELDS, *_PROPERTIES)}
+    names |= {other: names[each] for other, each in _OTHER_NAMES.items()}
+    return {**names, "front": front, "name": name, "most": MOST_BARS, "ratio": lambda one: Markup(ratio(one))}

@@ -1,0 +1,66 @@
+"""What a card shows of a manifest, and the card of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from codeclm_hf.card.context import CardContext
+from codeclm_hf.card.render import NAME, render
+from codeclm_hf.card.shapes import TableFiles
+from codeclm_hf.run.manifest import Contribution, Manifest
+
+
+def render_card(
+    manifest: Manifest,
+    tables: Mapping[str, TableFiles],
+    previous: str = "",
+    *,
+    name: str = NAME,
+    front: Mapping[str, Any] | None = None,
+) -> str:
+    """The card of a run directory or of a version, with the template that its manifest keeps.
+
+    Args:
+        manifest: what made it, and what it holds.
+        tables: what the files of each table hold.
+        previous: the card as it was; what people wrote there stays.
+        name: what `load_dataset` is to be called with.
+        front: front matter that was asked for.
+
+    Raises:
+        BadInput: the front matter of `previous` cannot be read, or the template cannot be rendered.
+    """
+    template = manifest.card_template
+    return render(card_context(manifest), tables, previous, template=template, name=name, front=front)
+
+
+def card_context(manifest: Manifest) -> CardContext:
+    """The context of the card of a run directory or of a version."""
+    contributions = manifest.contributions or (manifest.contribution(),)
+    return CardContext(
+        roles=manifest.models,
+        config=manifest.config,
+        counts=manifest.counts,
+        models=_models(manifest.models, manifest.contributions),
+        prompts=manifest.prompts,
+        prompt_texts=manifest.prompt_texts,
+        distributions=manifest.distributions,
+        languages=manifest.languages,
+        drift=manifest.drift,
+        seeds=tuple(one.seeds for one in contributions if one.seeds is not None),
+        scans=tuple((one.version, one.scan) for one in contributions if one.scan is not None),
+        version=manifest.version,
+        previous_version=manifest.parent.version if manifest.parent else None,
+        changes={table: changes for table, changes in manifest.changes.items() if changes},
+        incomplete=manifest.incomplete,
+        evaluations=manifest.evaluations,
+    )
+
+
+def _models(roles: Mapping[str, str], contributions: tuple[Contribution, ...]) -> tuple[tuple[str, str], ...]:
+    """(role, model) of every model that made rows, this version's roles first."""
+    makers: list[Mapping[str, str | None]] = [roles, *(one.models for one in contributions)]
+    models = dict.fromkeys((role, str(model)) for each in makers for role, model in each.items())
+    order = list(dict.fromkeys(role for role, _ in models))
+    return tuple(sorted(models, key=lambda pair: (order.index(pair[0]), pair[1])))
