@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -53,7 +52,8 @@ def tests(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """Build the wheel into `dist/`, and use it where nothing of the source is in reach."""
     session.chdir(ROOT)
-    shutil.rmtree(DIST, ignore_errors=True)
+    for folder in (DIST, ROOT / "build"):  # setuptools packs what an older build left
+        shutil.rmtree(folder, ignore_errors=True)
     session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(DIST), external=True)
     session.install(str(_built(session)))
     session.chdir(session.create_tmp())
@@ -66,7 +66,7 @@ def stack(session: nox.Session) -> None:
     """The tests of what other libraries do, with the newest of them, without text-generation, on the built wheel."""
     session.chdir(ROOT)
     session.install(f"{_built(session)}[local,test]")
-    _list_versions(session, "datasets", "huggingface-hub", "transformers", "evaluate")
+    _show_versions(session, "datasets", "huggingface-hub", "transformers", "evaluate")
     session.run(*TESTS, "-m", "stack", *session.posargs)
 
 
@@ -76,10 +76,10 @@ def train(session: nox.Session) -> None:
     session.chdir(ROOT)
     # torch at the version that these tests were written with, so that how long this takes is known
     session.install(f"{_built(session)}[test,train]", "torch==2.13.0")
-    _list_versions(session, "trl", "torch", "accelerate", "datasets", "transformers")
-    report = Path(session.create_tmp(), "report.xml").resolve()
-    session.run("pytest", "-q", "-m", "train", f"--junit-xml={report}", "tests/exports", *session.posargs)
-    if "<skipped" in report.read_text(encoding="utf-8"):
+    _show_versions(session, "trl", "torch", "accelerate", "datasets", "transformers")
+    output = session.run("pytest", "-q", "-m", "train", "tests/exports", *session.posargs, silent=True)
+    print(output)
+    if "skipped" in str(output):
         session.error("a test with TRL was skipped")
 
 
@@ -88,7 +88,7 @@ def docs(session: nox.Session) -> None:
     """Build the manual as a site."""
     session.chdir(ROOT)
     session.install("-e", ".[docs]")
-    session.run("mkdocs", "build", "--strict", "--quiet")
+    session.run("zensical", "build", "--clean")
 
 
 @nox.session
@@ -139,8 +139,6 @@ def _built(session: nox.Session) -> Path:
     return wheels[0]
 
 
-def _list_versions(session: nox.Session, *names: str) -> None:
-    shown = session.run("uv", "pip", "list", "--format", "json", silent=True, external=True)
-    session.log(
-        ", ".join(f"{row['name']} {row['version']}" for row in json.loads(str(shown)) if row["name"] in names)
-    )
+def _show_versions(session: nox.Session, *names: str) -> None:
+    code = f"from importlib.metadata import version\nfor name in {names}: print(name, version(name))"
+    session.run("python", "-c", code)

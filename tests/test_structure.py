@@ -89,14 +89,19 @@ def test_the_top_level_is_the_users() -> None:
 
 def test_no_test_file_imports_another() -> None:
     """What tests share lies in `tests/support/`."""
-    for path in sorted((ROOT / "tests").rglob("*.py")):
+    tests = ROOT / "tests"
+    for path in [
+        tests / "conftest.py",
+        *sorted(tests.rglob("test_*.py")),
+        *sorted((tests / "support").glob("*.py")),
+    ]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom):
                 names = [f"{node.module}.{alias.name}" for alias in node.names]
             else:
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            tests = [name for name in names if any(part.startswith("test_") for part in name.split("."))]
-            assert not tests, f"{path.relative_to(ROOT)} imports {tests}"
+            wrong = [name for name in names if any(part.startswith("test_") for part in name.split("."))]
+            assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
 def test_a_newcomer_reads_the_method_from_the_file_list() -> None:
