@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 from codeclm_hf import text
 from codeclm_hf.card.shapes import Distributions, Drift, Gap, NameShare, Share, VersionDrift
@@ -138,12 +138,23 @@ def moving(kind: str, share: Share, to: str) -> str:
     return f" {to} ".join(map(text.percentage, sides))
 
 
-def ratio(one: Mapping[str, Any]) -> str:
+class Recovered(Protocol):
+    """What has a Capacity Recovery Ratio, in [0, 1], with its interval; None where there are no numbers."""
+
+    @property
+    def capacity_recovery_ratio(self) -> float | None: ...  # noqa: D102
+    @property
+    def wilson_low(self) -> float | None: ...  # noqa: D102
+    @property
+    def wilson_high(self) -> float | None: ...  # noqa: D102
+
+
+def ratio(result: Recovered) -> str:
     """A Capacity Recovery Ratio with its interval, as people read it."""
-    if one["capacity_recovery_ratio"] is None:
+    share, low, high = result.capacity_recovery_ratio, result.wilson_low, result.wilson_high
+    if share is None or low is None or high is None:
         return "not known"
-    low, high = (f"{100 * one[end]:.1f}" for end in ("wilson_low", "wilson_high"))
-    return f"{text.percentage(one['capacity_recovery_ratio'])} ({low}–{high})"
+    return f"{text.percentage(share)} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def counted(count: int, noun: str) -> str:

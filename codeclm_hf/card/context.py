@@ -22,7 +22,7 @@ from codeclm_hf.card.shapes import (
     SeedSources,
     VersionDrift,
 )
-from codeclm_hf.json_types import to_json
+from codeclm_hf.json_types import from_json, to_json
 
 TITLE = "# A data set tailored with CodecLM"
 
@@ -142,4 +142,9 @@ def template_names(context: CardContext, front: Mapping[str, Any], name: str) ->
     """
     names = {each: to_json(getattr(context, each)) for each in (*_FIELDS, *_PROPERTIES)}
     names |= {other: names[each] for other, each in _OTHER_NAMES.items()}
-    return {**names, "front": front, "name": name, "most": MOST_BARS, "ratio": lambda one: Markup(ratio(one))}
+    return {**names, "front": front, "name": name, "most": MOST_BARS, "ratio": _ratio}
+
+
+def _ratio(evaluation: Mapping[str, Any]) -> Markup:
+    """The Capacity Recovery Ratio of an `EvaluationSummary` that is plain values, with its interval."""
+    return Markup(ratio(from_json(EvaluationSummary, evaluation)))

@@ -28,6 +28,7 @@ from codeclm_hf.evaluation.report import group_label, judge_findings
 from codeclm_hf.evaluation.results import EvaluationResults, Result
 from codeclm_hf.evaluation.run import Evaluation, check_folder
 from codeclm_hf.settings import check_settings
+from codeclm_hf.stages.compare import ROLES
 
 app = typer.Typer()
 _out = Console(highlight=False)
@@ -219,7 +220,7 @@ def compare(
 
 def _print_missing_responses(benchmark: Benchmark) -> None:
     """Print which instructions lack a response, before anything is asked."""
-    usable = len(benchmark.instructions)
+    usable = benchmark.count_complete(asked=ROLES)
     for role, missing in benchmark.without_response.items():
         if missing:
             some = "; ".join(text.shorten(instruction, 60) for instruction in missing[:LISTED])
@@ -249,4 +250,4 @@ def _print_results(results: EvaluationResults) -> None:
 
 def _cells(result: Result) -> list[str]:
     counts = (result.comparisons, result.wins, result.ties, result.losses)
-    return [*map(str, counts), ratio(vars(result)), str(result.not_judged)]
+    return [*map(str, counts), ratio(result), str(result.not_judged)]

@@ -50,7 +50,7 @@ def _recovery(pen: Pen, rows: list[tuple[str, Result]], note: bool) -> Figure:
     )
     lines = [pen.lines(name, MOST_LABEL) for name, _ in rows]
     left = MARGIN + max(pen.width(line) for label in lines for line in label) + 2 * GAP
-    values = [ratio(vars(result)) for _, result in rows]
+    values = [ratio(result) for _, result in rows]
     right = WIDTH - MARGIN - max(map(pen.width, values)) - 2 * GAP
     bottom = y + sum(len(label) * LINE + GAP for label in lines)
     for share in (0, 0.25, 0.5, 0.75, 1):

@@ -5,16 +5,32 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 from codeclm_hf.evaluation.comparisons import Comparison
 from codeclm_hf.evaluation.outcomes import recovery
 from codeclm_hf.evaluation.results import Group, Result
 
 
-def overall_result(comparisons: Sequence[Comparison]) -> Result:
+def result_of(comparisons: Sequence[Comparison]) -> Result:
     """The result of all comparisons together."""
-    return Result(**_numbers(comparisons))
+    recovered = recovery(
+        [comparison.candidate_scores for comparison in comparisons],
+        [comparison.reference_scores for comparison in comparisons],
+    )
+    return Result(
+        instructions=len(comparisons),
+        not_judged=recovered.unreadable,
+        wins=recovered.wins,
+        ties=recovered.ties,
+        losses=recovered.losses,
+        comparisons=recovered.comparisons,
+        capacity_recovery_ratio=_number(recovered.capacity_recovery_ratio),
+        wilson_low=_number(recovered.wilson_low),
+        wilson_high=_number(recovered.wilson_high),
+        bootstrap_low=_number(recovered.bootstrap_low),
+        bootstrap_high=_number(recovered.bootstrap_high),
+        order_disagreement=_number(recovered.order_disagreement),
+    )
 
 
 def group_results(comparisons: Sequence[Comparison], grouping: str) -> tuple[Group, ...]:
@@ -30,18 +46,13 @@ def group_results(comparisons: Sequence[Comparison], grouping: str) -> tuple[Gro
     for comparison in comparisons:
         for name in dict.fromkeys(comparison.names(grouping)) or (None,):
             members[name].append(comparison)
-    groups = [Group(name=name, **_numbers(group)) for name, group in members.items()]
+    groups = [Group(name=name, **vars(result_of(group))) for name, group in members.items()]
     return tuple(sorted(groups, key=_rank))
 
 
-def _numbers(comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """The fields of `Result`."""
-    recovered = recovery(
-        [comparison.candidate_scores for comparison in comparisons],
-        [comparison.reference_scores for comparison in comparisons],
-    )._asdict()
-    numbers = {name: None if math.isnan(number) else number for name, number in recovered.items()}
-    return {"instructions": len(comparisons), "not_judged": numbers.pop("unreadable"), **numbers}
+def _number(value: float) -> float | None:
+    """The value; None where it is not a number."""
+    return None if math.isnan(value) else value
 
 
 def _rank(group: Group) -> tuple[float, bool, str]:

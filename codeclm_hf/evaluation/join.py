@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation.comparisons import GROUPINGS, comparisons
 from codeclm_hf.evaluation.results import BenchmarkSource
 from codeclm_hf.run import inputs
+from codeclm_hf.stages.compare import ROLES
 from codeclm_hf.stages.encode import instruction_fault
 from codeclm_hf.stages.stage import Row
 
@@ -39,10 +40,11 @@ class Benchmark:
     other_responses: Mapping[str, int]
     """By role whose responses the caller brought: how many of them are to other instructions."""
 
-    @property
-    def instructions(self) -> list[Row]:
-        """The rows that have an instruction which can be used."""
-        return [row for row in self.rows if row["instruction"] is not None]
+    def count_complete(self, asked: Collection[str] = ()) -> int:
+        """How many instructions have both responses, if these roles are asked for theirs."""
+        columns = ["instruction", *(f"{role}_response" for role in ROLES if role not in asked)]
+        texts = (self.rows[column] for column in columns)
+        return sum(None not in row for row in zip(*texts, strict=True))
 
     def grouping(self, name: str | None) -> str | None:
         """The grouping of the results: `name`, or else the first of `GROUPINGS` in which instructions differ.

@@ -42,7 +42,7 @@ def render(results: EvaluationResults, comparisons: Sequence[Comparison], *, pat
         findings=judge_findings(results.judge),
         listed=not_judged[:MOST_LISTED],
         not_listed=max(0, len(not_judged) - MOST_LISTED),
-        ratio=lambda result: Markup(ratio(vars(result))),
+        ratio=lambda result: Markup(ratio(result)),
         percent=lambda share: Markup(text.percentage(share)),
     )
     return f"---\n{yaml.safe_dump(front_matter, sort_keys=False)}---\n\n{body}"
@@ -71,7 +71,7 @@ def captions(results: EvaluationResults) -> dict[str, str]:
         ("all", results.overall),
         *((f"“{group_label(group)}”", group) for group in shown_groups(results)),
     ]
-    ratios = ", ".join(f"{label} {ratio(vars(result))}" for label, result in rows)
+    ratios = ", ".join(f"{label} {ratio(result)}" for label, result in rows)
     outcomes = ", ".join(f"{label} {result.wins}, {result.ties}, {result.losses}" for label, result in rows)
     comparisons = counted(results.overall.comparisons, "comparison")
     return {

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
 
 from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation.judge_check import JudgeReport
-from codeclm_hf.json_types import from_json
+from codeclm_hf.json_types import ABSENT, from_json, to_json
 from codeclm_hf.run.manifest import StageUsage
 
-T = TypeVar("T")
 RESULTS = "results.json"
 """What the file is called in an evaluation's folder."""
 
@@ -52,7 +50,7 @@ class BenchmarkSource:
     """Rows of the benchmark."""
     sources: tuple[str, ...]
     """Names of files, or `org/name@commit`; the first twenty."""
-    license: str | None
+    license: str | None = field(default=None, metadata=ABSENT)
     """The benchmark's license, where it says one."""
     repeated: int
     """Rows that were left out, because their instruction came before."""
@@ -157,33 +155,16 @@ class EvaluationResults:
 
 def results_text(results: EvaluationResults) -> str:
     """The text of `results.json`."""
-    document = asdict(results)
-    if results.benchmark.license is None:
-        del document["benchmark"]["license"]
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(to_json(results), indent=2, ensure_ascii=False) + "\n"
 
 
 def parse_results(text: str) -> EvaluationResults:
     """The results in the text of a `results.json`.
 
     Raises:
-        LookupError, TypeError, ValueError: it is not what `results_text` writes.
+        ValueError: it is not what `results_text` writes.
     """
-    document = json.loads(text)
-    return EvaluationResults(
-        models=_fields(Models, document["models"]),
-        codeclm_hf=_typed("codeclm_hf", document["codeclm_hf"], str),
-        settings=_fields(Settings, document["settings"]),
-        benchmark=_fields(BenchmarkSource, {"license": None, **document["benchmark"]}),
-        judge=_fields(JudgeReport, document["judge"]),
-        overall=_fields(Result, document["overall"]),
-        by=_typed("by", document["by"], str | None),
-        groups=tuple(_fields(Group, group) for group in document["groups"]),
-        not_judged=_fields(NotJudged, document["not_judged"]),
-        without_a_response=dict(document["without_a_response"]),
-        to_other_instructions=dict(document["to_other_instructions"]),
-        usage=tuple(from_json(StageUsage, entry) for entry in document["usage"]),
-    )
+    return from_json(EvaluationResults, json.loads(text))
 
 
 def read_results(folder: Path) -> EvaluationResults:
@@ -194,7 +175,7 @@ def read_results(folder: Path) -> EvaluationResults:
     """
     try:
         return parse_results((folder / RESULTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError, LookupError, TypeError) as exc:
+    except (OSError, ValueError) as exc:
         raise no_evaluation(folder, exc) from exc
 
 
@@ -202,18 +183,3 @@ def no_evaluation(folder: Path, reason: object) -> BadInput:
     """The error that a folder is not one of an evaluation."""
     words = " ".join(str(reason).split())
     return BadInput(f"needs a folder that codeclm-hf evaluate made; {folder} is none ({words})")
-
-
-def _fields(kind: type[T], value: Mapping[str, Any]) -> T:
-    """An instance of a class from the values of its fields."""
-    return kind(**{name: _typed(name, value[name], hint) for name, hint in get_type_hints(kind).items()})
-
-
-def _typed(name: str, value: Any, hint: Any) -> Any:
-    """A value of JSON as a field's type has it."""
-    if hint == tuple[str, ...]:
-        return tuple(_typed(name, item, str) for item in value)
-    allowed = hint | int if float in (hint, *get_args(hint)) else hint
-    if not isinstance(value, allowed):
-        raise TypeError(f"its `{name}` is {value!r}")
-    return value

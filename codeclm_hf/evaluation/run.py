@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from datasets import Dataset
 
@@ -27,7 +26,7 @@ from codeclm_hf.errors import CodecLMError
 from codeclm_hf.evaluation import report
 from codeclm_hf.evaluation.charts import pictures
 from codeclm_hf.evaluation.comparisons import TABLE, Comparison, comparisons, with_outcomes
-from codeclm_hf.evaluation.groups import group_results, overall_result
+from codeclm_hf.evaluation.groups import group_results, result_of
 from codeclm_hf.evaluation.join import Benchmark, join_responses
 from codeclm_hf.evaluation.judge_check import JudgeReport, check_judge, judge_pairs, require_fit
 from codeclm_hf.evaluation.results import (
@@ -78,16 +77,14 @@ class Evaluation:
     @property
     def compare(self) -> Compare:
         """The stage that makes judgements of instructions."""
-        models: dict[str, Any] = {
-            role: endpoint for role, endpoint in self._endpoints().items() if role in ROLES
-        }
         return Compare(
             judge=self.judge,
+            candidate=self.candidate if isinstance(self.candidate, Endpoint) else None,
+            reference=self.reference if isinstance(self.reference, Endpoint) else None,
             prompt=prompts.load("compare", self.prompts),
             temperature=self.temperature,
             max_new_tokens=self.max_new_tokens,
             seed=self.seed,
-            **models,
         )
 
     @property
@@ -132,10 +129,7 @@ class Evaluation:
         if isinstance(benchmark, Dataset):
             benchmark = self.join(benchmark, column=column)
         asked = [role for role in ROLES if role in self._endpoints()]
-        complete = sum(
-            all(role in asked or row[f"{role}_response"] is not None for role in ROLES)
-            for row in benchmark.instructions
-        )
+        complete = benchmark.count_complete(asked)
         check = 2 * len(judge_pairs())
         return [
             Requests("judge's check", check, check * TRIES),
@@ -184,19 +178,25 @@ class Evaluation:
         directory = run_directory.make(check_folder(out))
         journal = Journal(directory / run_directory.JOURNAL, budget)
         try:
-            endpoints: dict[str, Any] = {
+            endpoints = {
                 role: JournaledEndpoint(endpoint, journal) for role, endpoint in self._endpoints().items()
             }
             judge = check_judge(endpoints["judge"], prompts=self.prompts, explained=True)
             _require_fit(judge, anyway=anyway)
             progress = Report(endpoints, journal.budget, on_progress)
-            judgements = progress.map(replace(self, **endpoints).compare, benchmark.rows)
+            evaluation = replace(
+                self,
+                candidate=endpoints.get("candidate", self.candidate),
+                reference=endpoints.get("reference", self.reference),
+                judge=endpoints["judge"],
+            )
+            judgements = progress.map(evaluation.compare, benchmark.rows)
             usage = progress.usage()
             journal.complete()
         finally:
             journal.close()
         rows = comparisons(judgements)
-        overall = overall_result(rows)
+        overall = result_of(rows)
         results = EvaluationResults(
             codeclm_hf=package.VERSION,
             models=self.models,

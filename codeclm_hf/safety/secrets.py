@@ -209,7 +209,7 @@ def _leads_nowhere(host: str) -> bool:
         return bool(_NOWHERE.search(host))
 
 
-class _Scanner(NamedTuple):
+class Scanner(NamedTuple):
     """Kingfisher with its rules and ours."""
 
     scanner: kingfisher_sdk.Scanner
@@ -220,14 +220,14 @@ class _Scanner(NamedTuple):
 _loading = threading.Lock()
 
 
-def load_scanner() -> _Scanner:
+def load_scanner() -> Scanner:
     """The scanner, loaded once a process, by one thread."""
     with _loading:
         return _compile_rules()
 
 
 @functools.cache
-def _compile_rules() -> _Scanner:
+def _compile_rules() -> Scanner:
     """The scanner; its compiled rules are kept in the user's cache."""
     import kingfisher_sdk
 
@@ -244,7 +244,7 @@ def _compile_rules() -> _Scanner:
         for rule in rules.metadata()
         if rule["visible"] and not _HARMLESS.search(rule["id"]) and _is_precise(rules, rule["id"])
     )
-    return _Scanner(kingfisher_sdk.Scanner(rules, base64=False), precise_rules)
+    return Scanner(kingfisher_sdk.Scanner(rules, base64=False), precise_rules)
 
 
 def _is_precise(rules: kingfisher_sdk.Rules, rule_id: str) -> bool:

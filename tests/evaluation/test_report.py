@@ -69,7 +69,7 @@ def test_nothing_judged_is_said() -> None:
     rows = [comparison(None), comparison(None, "code")]
     text = report_of(rows)
     assert "Nothing could be judged" in text and "figures/" not in text
-    assert ratio(vars(results(rows).overall)) == "not known"
+    assert ratio(results(rows).overall) == "not known"
     assert captions(results(rows)) == pictures(results(rows)) == {}
 
 

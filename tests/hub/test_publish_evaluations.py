@@ -142,7 +142,7 @@ def test_its_texts_are_searched_before_they_are_sent(
     [
         (lambda folder: shutil.rmtree(folder), "is none .*No such file"),
         (lambda folder: (folder / "results.json").write_text("{"), "is none .*line 1 column 2"),
-        (lambda folder: (folder / "results.json").write_text('{"overall": {}}'), "'models'"),
+        (lambda folder: (folder / "results.json").write_text('{"overall": {}}'), "it lacks `codeclm_hf`"),
         (lambda folder: shutil.rmtree(folder / "data"), "it has no table of comparisons"),
         (lambda folder: folder.rename(folder.with_name("a b")), "needs a folder called with letters"),
     ],

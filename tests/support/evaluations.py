@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from codeclm_hf.evaluation.comparisons import Comparison
-from codeclm_hf.evaluation.groups import group_results, overall_result
+from codeclm_hf.evaluation.groups import group_results, result_of
 from codeclm_hf.evaluation.judge_check import JudgeReport
 from codeclm_hf.evaluation.results import BenchmarkSource, EvaluationResults, Models, NotJudged, Settings
 
@@ -64,7 +64,7 @@ def results_of(
         "settings": Settings(temperature=0.7, max_new_tokens=2048, seed=0, prompt=prompt),
         "benchmark": BenchmarkSource(rows=len(rows), sources=(), license=None, repeated=0),
         "judge": JUDGE,
-        "overall": overall_result(rows),
+        "overall": result_of(rows),
         "by": "use_case",
         "groups": group_results(rows, "use_case"),
         "not_judged": NotJudged(
