@@ -20,7 +20,7 @@ such) or a public IP address. What is reserved for documentation is none: `user@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -125,6 +125,22 @@ class _Leaf(NamedTuple):
         return "".join(f"[{next(rest)}]" if name is None else f".{name}" for name in self.path)[1:]
 
 
+class _RowNames(NamedTuple):
+    """What findings call the rows of a batch."""
+
+    ids: pl.Series | None
+    """The rows' ids; None where they have none."""
+    first_row: int
+    """The number of the batch's first row in its table."""
+
+    def name(self, row: int) -> str:
+        """The row's id; its number where it has none, or where the id itself holds a secret."""
+        id = None if self.ids is None else self.ids[row]
+        if id is None or any(True for _ in find_secrets(pl.Series([str(id)]))):
+            return f"row {self.first_row + row}"
+        return str(id)
+
+
 def scan(
     config: str, batch: pl.DataFrame, key: str | None, *, first_row: int = 0, clean: CleanTexts | None = None
 ) -> ScanReport:
@@ -147,15 +163,13 @@ def scan(
     prose = texts.filter(~pl.col("leaf").is_in(identifiers))
     suspects = prose[personal_data.candidates(prose["text"])]
     secrets = list(find_secrets(texts["text"]))
-    not_clean = {*suspects["index"], *(found.position for found in secrets)}
+    not_clean = {*suspects["index"], *(text.position for text in secrets)}
     clean.remember(prose.filter(~pl.col("index").is_in(not_clean))["hash"])
-
-    def row_name(row: int) -> str:
-        return _row_name(None if key is None else batch[key][row], first_row + row)
-
+    row_names = _RowNames(None if key is None else batch[key], first_row)
+    findings = _findings(config, texts, leaves, secrets, row_names)
     return ScanReport(
-        tuple(islice(_findings(config, texts, leaves, secrets, row_name), MOST_SHOWN)),
-        sum(len(found.secrets) for found in secrets),
+        tuple(islice(findings, MOST_SHOWN)),
+        sum(len(text.secrets) for text in secrets),
         personal_data.count(suspects["text"]),
     )
 
@@ -177,15 +191,15 @@ def _findings(
     texts: pl.DataFrame,
     leaves: Sequence[_Leaf],
     secrets: Sequence[TextSecrets],
-    row_name: Callable[[int], str],
+    row_names: _RowNames,
 ) -> Iterator[Finding]:
     """What a report says of each secret."""
-    for found in secrets:
-        leaf = leaves[texts["leaf"][found.position]]
-        row, _, *places = leaf.texts.row(texts["at"][found.position])
-        for secret in found.secrets:
+    for text in secrets:
+        leaf = leaves[texts["leaf"][text.position]]
+        row, _, *places = leaf.texts.row(texts["at"][text.position])
+        for secret in text.secrets:
             hint = _hint(secret.characters)
-            yield Finding(secret.kind, config, row_name(row), leaf.column(places), hint)
+            yield Finding(secret.kind, config, row_names.name(row), leaf.column(places), hint)
 
 
 def scan_text(text: str) -> ScanReport:
@@ -217,9 +231,9 @@ def _redacted(text: pl.Expr, dtype: object) -> pl.Expr:
     if isinstance(dtype, pl.Array):
         return text.arr.eval(_redacted(pl.element(), dtype.inner))
     if isinstance(dtype, pl.Struct):
-        inner = {name: one for name, one in dtype.to_schema().items() if name not in IDENTIFIERS}
+        inner = {name: kind for name, kind in dtype.to_schema().items() if name not in IDENTIFIERS}
         return text.struct.with_fields(
-            *(_redacted(pl.field(name), one).alias(name) for name, one in inner.items())
+            *(_redacted(pl.field(name), kind).alias(name) for name, kind in inner.items())
         )
     return text
 
@@ -253,12 +267,6 @@ def _leaves_of(values: pl.DataFrame, path: tuple[str | None, ...]) -> Iterator[_
         for name in dtype.to_schema():
             field_values = values.with_columns(value.struct.field(name).alias("text"))
             yield from _leaves_of(field_values, (*path, name))
-
-
-def _row_name(key: object, number: int) -> str:
-    """The row's id, or its number where it has none, or where the id itself holds a secret."""
-    holds_a_secret = any(True for _ in find_secrets(pl.Series([str(key)])))
-    return f"row {number}" if key is None or holds_a_secret else str(key)
 
 
 def _hint(secret: str) -> str:

@@ -9,6 +9,7 @@ from codeclm_hf import (
     Decode,
     Encode,
     Endpoint,
+    Evaluation,
     Progress,
     Published,
     Rubrics,
@@ -45,3 +46,8 @@ default: Dataset = tables(trace, metadata)["default"]
 published: Published = publish("my-set", "org/my-set", bump="auto", message="first round", redact=True)
 pull("org/my-set", "their-set", revision=published.version)
 number: int | None = contribute("their-set", "org/my-set").pull_request
+
+evaluation = Evaluation(candidate=codec.target, reference=seeds, judge=strong)
+for group in evaluation.run(seeds, out="before", by="use_case").groups:
+    name: str | None = group.name
+    recovered: float | None = group.capacity_recovery_ratio
