@@ -26,7 +26,8 @@ from codeclm_hf.card.captions import (
     shares_of,
 )
 from codeclm_hf.card.captions import GAP as GAPS
-from codeclm_hf.card.lettering import DPI, GAP, INK, LINE, MARGIN, PANEL, QUIET, SMALL, WIDTH, Pen
+from codeclm_hf.card.labels import DPI, FALLBACKS, SMALL, Fonts
+from codeclm_hf.card.panel import GAP, INK, LINE, MARGIN, PANEL, QUIET, WIDTH, Panel
 from codeclm_hf.card.shapes import Distributions, Gap, Iteration, VersionDrift
 from codeclm_hf.text import percentage
 
@@ -67,7 +68,7 @@ def pictures(
     if not wanted:
         return dict(there)
     with styled():
-        return {**there} | {file: png(figure) for file, figure in drawn(distributions, drift, wanted)}
+        return {**there} | {file: png(figure) for file, figure in figures(distributions, drift, wanted)}
 
 
 @contextmanager
@@ -79,46 +80,47 @@ def styled() -> Iterator[None]:
         yield
 
 
-def drawn(
-    distributions: Distributions, drift: VersionDrift | None, wanted: Collection[str]
+def figures(
+    distributions: Distributions,
+    drift: VersionDrift | None,
+    wanted: Collection[str],
+    *,
+    fallbacks: tuple[str, ...] = FALLBACKS,
 ) -> Iterator[tuple[str, Figure]]:
-    """(file name, figure) of the pictures that are wanted."""
+    """Yield the wanted pictures before they are rendered, each with its file name; see `labels.Fonts` for fallbacks."""
     ranked = rankings(distributions)
     names = [entry.name for ranking in ranked for entry in ranking.top[:MOST_BARS]]
     if drift:
         names += [share.name for kind in KINDS for share in shares_of(drift.use_case, kind)]
-    pen = Pen("".join(names))
+    fonts = Fonts(names, fallbacks)
     for ranking in ranked:
         if ranking.file in wanted:
-            yield ranking.file, _ranking(pen, ranking)
+            yield ranking.file, _ranking(fonts, ranking)
     if GAPS in wanted:
         accepted = sum(iteration.accepted for iteration in distributions.iterations)
-        yield GAPS, _gap(pen, distributions.gap, accepted)
+        yield GAPS, _gap(fonts, distributions.gap, accepted)
     if ITERATIONS in wanted:
-        yield ITERATIONS, _iterations(pen, distributions.iterations)
+        yield ITERATIONS, _iterations(fonts, distributions.iterations)
     if drift and DRIFT in wanted:
-        yield DRIFT, _drift(pen, drift)
+        yield DRIFT, _drift(fonts, drift)
 
 
-def _label(pen: Pen, name: str, number: int) -> str:
-    return pen.spelled(name) or f"No. {number}"
-
-
-def _ranking(pen: Pen, ranking: Ranking) -> Figure:
+def _ranking(fonts: Fonts, ranking: Ranking) -> Figure:
     top = ranking.top[:MOST_BARS]
-    axes, y = pen.sheet(f"{ranking.noun.capitalize()}s", extent(ranking, "n = "))
+    panel = Panel(fonts, f"{ranking.noun.capitalize()}s", extent(ranking, "n = "))
     bars = [
-        _Bar(_label(pen, entry.name, at), entry.share, f"{percentage(entry.share)}  ({entry.rows:,})")
+        _Bar(fonts.label(entry.name, at), entry.share, f"{percentage(entry.share)}  ({entry.rows:,})")
         for at, entry in enumerate(top, 1)
     ]
-    return pen.finish(
-        axes, _bars(pen, axes, y, bars), note=any(pen.spelled(entry.name) is None for entry in top)
+    return panel.figure(
+        _bars(fonts, panel, bars), note=any(fonts.writable(entry.name) is None for entry in top)
     )
 
 
-def _iterations(pen: Pen, rows: Sequence[Iteration]) -> Figure:
+def _iterations(fonts: Fonts, rows: Sequence[Iteration]) -> Figure:
     accepted = sum(row.accepted for row in rows)
-    axes, y = pen.sheet(
+    panel = Panel(
+        fonts,
         "Accepted instructions by iteration",
         f"Share of all that were accepted, n = {accepted:,}; an instruction is improved until it is accepted",
     )
@@ -130,34 +132,36 @@ def _iterations(pen: Pen, rows: Sequence[Iteration]) -> Figure:
         )
         for row in rows
     ]
-    return pen.finish(axes, _bars(pen, axes, y, bars))
+    return panel.figure(_bars(fonts, panel, bars))
 
 
-def _bars(pen: Pen, axes: Axes, y: float, bars: list[_Bar]) -> float:
+def _bars(fonts: Fonts, panel: Panel, bars: list[_Bar]) -> float:
     """Horizontal bars with a label before and a value after each; where they end."""
-    lines = [pen.lines(bar.label, MOST_LABEL) for bar in bars]
-    left = MARGIN + max(pen.width(line) for label in lines for line in label) + GAP
-    room = WIDTH - MARGIN - left - GAP - max(pen.width(bar.value) for bar in bars)
+    lines = [fonts.two_lines(bar.label, MOST_LABEL) for bar in bars]
+    left = MARGIN + max(fonts.width(line) for label in lines for line in label) + GAP
+    room = WIDTH - MARGIN - left - GAP - max(fonts.width(bar.value) for bar in bars)
     most = max(bar.share for bar in bars) or 1.0
+    y = panel.top
     for label, bar in zip(lines, bars, strict=True):
         height = len(label) * LINE + GAP
         middle, length = y + height / 2, room * bar.share / most
-        pen.write(axes, left - GAP, middle, *label, align="right")
-        axes.barh(middle, length, height=11, left=left, color=BLUE)
-        pen.write(axes, left + length + GAP * 0.7, middle, bar.value)
+        panel.write(left - GAP, middle, *label, align="right")
+        panel.axes.barh(middle, length, height=11, left=left, color=BLUE)
+        panel.write(left + length + GAP * 0.7, middle, bar.value)
         y += height
     return y
 
 
-def _gap(pen: Pen, gap: Gap, accepted: int) -> Figure:
+def _gap(fonts: Fonts, gap: Gap, accepted: int) -> Figure:
     theta, judged, edges = gap.threshold, gap.judged, gap.edges
-    sheet, y = pen.sheet(
+    panel = Panel(
+        fonts,
         "How far apart the judge saw the two answers",
         f"n = {judged:,} judged, {beyond(gap, accepted)}; accepted strictly beyond ±{theta:g}, hatched",
     )
-    height, plot = 150.0, y + 2 * LINE + 4
-    figure = pen.finish(sheet, plot + height + 2.6 * LINE)
-    left = MARGIN + pen.width(f"{max(gap.counts):,}", SMALL) + GAP
+    height, plot = 150.0, panel.top + 2 * LINE + 4
+    figure = panel.figure(plot + height + 2.6 * LINE)
+    left = MARGIN + fonts.width(f"{max(gap.counts):,}", SMALL) + GAP
     axes = _plot(figure, left, plot, height)
     for low, high, count in _pieces(edges, gap.counts, theta):
         zone = min(abs(low), abs(high)) >= theta
@@ -173,12 +177,9 @@ def _gap(pen: Pen, gap: Gap, accepted: int) -> Figure:
             x = left + (WIDTH - MARGIN - left) * (side - edges[0]) / (edges[-1] - edges[0])
             inner = {"right": "left", "left": "right"}[align] if theta > edges[-1] / 2 else align
             x += -2 if inner == "right" else 2
-            pen.write(
-                sheet, x, plot - 7, f"{'−' if align == 'right' else '+'}{theta:g}", align=inner, size=SMALL
-            )
-    pen.write(sheet, left, plot - LINE - 7, "← target's answer better, kept", size=SMALL, colour=QUIET)
-    pen.write(
-        sheet,
+            panel.write(x, plot - 7, f"{'−' if align == 'right' else '+'}{theta:g}", align=inner, size=SMALL)
+    panel.write(left, plot - LINE - 7, "← target's answer better, kept", size=SMALL, colour=QUIET)
+    panel.write(
         WIDTH - MARGIN,
         plot - LINE - 7,
         "strong answer better, kept →",
@@ -186,8 +187,7 @@ def _gap(pen: Pen, gap: Gap, accepted: int) -> Figure:
         size=SMALL,
         colour=QUIET,
     )
-    pen.write(
-        sheet, (left + WIDTH - MARGIN) / 2, plot + height + 2.1 * LINE, "strong answer's score minus the target's",
+    panel.write((left + WIDTH - MARGIN) / 2, plot + height + 2.1 * LINE, "strong answer's score minus the target's",
         align="center", size=SMALL, colour=QUIET,
     )  # fmt: skip
     return figure
@@ -222,41 +222,43 @@ def _pieces(
         yield from ((start, end, count) for start, end in pairwise(cuts) if count)
 
 
-def _drift(pen: Pen, drift: VersionDrift) -> Figure:
+def _drift(fonts: Fonts, drift: VersionDrift) -> Figure:
     moved, since = drift.use_case, drift.since
-    axes, y = pen.sheet(
+    panel = Panel(
+        fonts,
         "How the use cases moved",
-        f"Share of the rows in {pen.spelled(since) or 'the version before'} (○) and now (●); "
+        f"Share of the rows in {fonts.writable(since) or 'the version before'} (○) and now (●); "
         f"Jensen–Shannon divergence {moved.divergence:.3f}, where 1 is nothing in common",
     )
     rows = [
         (kind, at, share) for kind in KINDS for at, share in enumerate(shares_of(moved, kind)[:MOST_MOVED], 1)
     ]
-    labels = [pen.lines(_label(pen, share.name, at), MOST_LABEL) for _, at, share in rows]
+    labels = [fonts.two_lines(fonts.label(share.name, at), MOST_LABEL) for _, at, share in rows]
     values = [moving(kind, share, "→") for kind, _, share in rows]
-    left = MARGIN + max(pen.width(line) for label in labels for line in label) + 2 * GAP
-    right = WIDTH - MARGIN - max(map(pen.width, values)) - 2 * GAP
+    y = panel.top
+    left = MARGIN + max(fonts.width(line) for label in labels for line in label) + 2 * GAP
+    right = WIDTH - MARGIN - max(map(fonts.width, values)) - 2 * GAP
     scale = (right - left) / (max(max(share.before, share.after) for _, _, share in rows) or 1.0)
     for (kind, at, share), label, value in zip(rows, labels, values, strict=True):
         if at == 1:
-            pen.write(axes, MARGIN, y + LINE, heading(kind, moved), weight="bold", size=SMALL, colour=QUIET)
+            panel.write(MARGIN, y + LINE, heading(kind, moved), weight="bold", size=SMALL, colour=QUIET)
             y += 1.8 * LINE
         height = len(label) * LINE + GAP
         middle, ends = (
             y + height / 2,
             {"before": left + scale * share.before, "after": left + scale * share.after},
         )
-        pen.write(axes, left - 2 * GAP, middle, *label, align="right")
-        axes.plot([left, right], [middle, middle], color=GRID, linewidth=0.8, zorder=1)
-        axes.plot([ends["before"], ends["after"]], [middle, middle], color=SKY, linewidth=2.5, zorder=2)
+        panel.write(left - 2 * GAP, middle, *label, align="right")
+        panel.axes.plot([left, right], [middle, middle], color=GRID, linewidth=0.8, zorder=1)
+        panel.axes.plot([ends["before"], ends["after"]], [middle, middle], color=SKY, linewidth=2.5, zorder=2)
         for side, face in (("before", PANEL), ("after", BLUE)):
             if kind != {"before": "new", "after": "vanished"}[side]:
-                axes.plot(
+                panel.axes.plot(
                     [ends[side]], [middle], "o", color=BLUE, markerfacecolor=face, markersize=6.5, zorder=3
                 )
-        pen.write(axes, WIDTH - MARGIN, middle, value, align="right")
+        panel.write(WIDTH - MARGIN, middle, value, align="right")
         y += height
-    return pen.finish(axes, y, note=any(pen.spelled(share.name) is None for _, _, share in rows))
+    return panel.figure(y, note=any(fonts.writable(share.name) is None for _, _, share in rows))
 
 
 def png(figure: Figure) -> bytes:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from codeclm_hf.card.captions import counted, ratio
 from codeclm_hf.card.charts import BLUE, GRID, MOST_LABEL, PALE, png, styled
-from codeclm_hf.card.lettering import GAP, INK, LINE, MARGIN, PANEL, QUIET, SMALL, WIDTH, Pen
+from codeclm_hf.card.labels import SMALL, Fonts
+from codeclm_hf.card.panel import GAP, INK, LINE, MARGIN, PANEL, QUIET, WIDTH, Panel
 from codeclm_hf.evaluation.report import OUTCOMES, RECOVERY, captions, group_label, shown_groups
 from codeclm_hf.evaluation.results import EvaluationResults, Result
 
@@ -35,30 +36,29 @@ def figures(results: EvaluationResults) -> Iterator[tuple[str, Figure]]:
     """The pictures before they are rendered, each with its file name."""
     groups = shown_groups(results)
     labels = [group_label(group) for group in groups]
-    pen = Pen("".join(labels))
-    spelled = [pen.spelled(label) or f"No. {number}" for number, label in enumerate(labels, 1)]
-    rows: list[tuple[str, Result]] = [("All", results.overall), *zip(spelled, groups, strict=True)]
-    note = any(pen.spelled(label) is None for label in labels)
-    yield RECOVERY, _recovery(pen, rows, note)
-    yield OUTCOMES, _outcomes(pen, rows, note)
+    fonts = Fonts(labels)
+    written = [fonts.label(label, number) for number, label in enumerate(labels, 1)]
+    rows: list[tuple[str, Result]] = [("All", results.overall), *zip(written, groups, strict=True)]
+    note = any(fonts.writable(label) is None for label in labels)
+    yield RECOVERY, _recovery(fonts, rows, note)
+    yield OUTCOMES, _outcomes(fonts, rows, note)
 
 
-def _recovery(pen: Pen, rows: list[tuple[str, Result]], note: bool) -> Figure:
+def _recovery(fonts: Fonts, rows: list[tuple[str, Result]], note: bool) -> Figure:
     of = counted(rows[0][1].comparisons, "comparison")
-    axes, y = pen.sheet(
-        "Capacity Recovery Ratio", f"Share of the {of} that the candidate won or tied; 95 % intervals"
+    panel = Panel(
+        fonts, "Capacity Recovery Ratio", f"Share of the {of} that the candidate won or tied; 95 % intervals"
     )
-    lines = [pen.lines(name, MOST_LABEL) for name, _ in rows]
-    left = MARGIN + max(pen.width(line) for label in lines for line in label) + 2 * GAP
+    lines = [fonts.two_lines(name, MOST_LABEL) for name, _ in rows]
+    left = MARGIN + max(fonts.width(line) for label in lines for line in label) + 2 * GAP
     values = [ratio(result) for _, result in rows]
-    right = WIDTH - MARGIN - max(map(pen.width, values)) - 2 * GAP
+    right = WIDTH - MARGIN - max(map(fonts.width, values)) - 2 * GAP
+    y = panel.top
     bottom = y + sum(len(label) * LINE + GAP for label in lines)
     for share in (0, 0.25, 0.5, 0.75, 1):
         x = left + (right - left) * share
-        axes.plot([x, x], [y, bottom], color=GRID, linewidth=0.8, zorder=1)
-        pen.write(
-            axes, x, bottom + LINE * 0.8, f"{100 * share:g} %", align="center", size=SMALL, colour=QUIET
-        )
+        panel.axes.plot([x, x], [y, bottom], color=GRID, linewidth=0.8, zorder=1)
+        panel.write(x, bottom + LINE * 0.8, f"{100 * share:g} %", align="center", size=SMALL, colour=QUIET)
     for at, (label, (_, result), value) in enumerate(zip(lines, rows, values, strict=True)):
         height = len(label) * LINE + GAP
         middle = y + height / 2
@@ -66,35 +66,35 @@ def _recovery(pen: Pen, rows: list[tuple[str, Result]], note: bool) -> Figure:
             left + (right - left) * (share or 0.0)
             for share in (result.wilson_low, result.capacity_recovery_ratio, result.wilson_high)
         )
-        pen.write(axes, left - 2 * GAP, middle, *label, align="right", weight="normal" if at else "bold")
-        axes.plot([low, high], [middle, middle], color=BLUE if at else INK, linewidth=2, zorder=2)
-        axes.plot([dot], [middle], "o", color=BLUE if at else INK, markersize=6.5, zorder=3)
-        pen.write(axes, WIDTH - MARGIN, middle, value, align="right")
+        panel.write(left - 2 * GAP, middle, *label, align="right", weight="normal" if at else "bold")
+        panel.axes.plot([low, high], [middle, middle], color=BLUE if at else INK, linewidth=2, zorder=2)
+        panel.axes.plot([dot], [middle], "o", color=BLUE if at else INK, markersize=6.5, zorder=3)
+        panel.write(WIDTH - MARGIN, middle, value, align="right")
         y += height
-    return pen.finish(axes, bottom + 1.6 * LINE, note=note)
+    return panel.figure(bottom + 1.6 * LINE, note=note)
 
 
-def _outcomes(pen: Pen, rows: list[tuple[str, Result]], note: bool) -> Figure:
-    axes, y = pen.sheet("Wins, ties and losses of the candidate", "Share of the comparisons, and how many")
-    lines = [pen.lines(name, MOST_LABEL) for name, _ in rows]
-    left = MARGIN + max(pen.width(line) for label in lines for line in label) + GAP
-    x = left
+def _outcomes(fonts: Fonts, rows: list[tuple[str, Result]], note: bool) -> Figure:
+    panel = Panel(fonts, "Wins, ties and losses of the candidate", "Share of the comparisons, and how many")
+    lines = [fonts.two_lines(name, MOST_LABEL) for name, _ in rows]
+    left = MARGIN + max(fonts.width(line) for label in lines for line in label) + GAP
+    x, y = left, panel.top
     for name, colour in _COLOURS.items():
-        axes.barh(y + LINE / 2, 8, height=8, left=x, color=colour)
-        pen.write(axes, x + 8 + GAP / 2, y + LINE / 2, name, size=SMALL, colour=QUIET)
-        x += 8 + 3 * GAP + pen.width(name, SMALL)
+        panel.axes.barh(y + LINE / 2, 8, height=8, left=x, color=colour)
+        panel.write(x + 8 + GAP / 2, y + LINE / 2, name, size=SMALL, colour=QUIET)
+        x += 8 + 3 * GAP + fonts.width(name, SMALL)
     y += LINE + GAP
     for at, (label, (_, result)) in enumerate(zip(lines, rows, strict=True)):
         height = len(label) * LINE + GAP
         middle, x = y + height / 2, left
-        pen.write(axes, left - GAP, middle, *label, align="right", weight="normal" if at else "bold")
+        panel.write(left - GAP, middle, *label, align="right", weight="normal" if at else "bold")
         for name, colour in _COLOURS.items():
             count = getattr(result, name)
             length = (WIDTH - MARGIN - left) * count / result.comparisons
-            axes.barh(middle, length, height=13, left=x, color=colour)
-            if length > pen.width(f"{count:,}", SMALL) + 4:
+            panel.axes.barh(middle, length, height=13, left=x, color=colour)
+            if length > fonts.width(f"{count:,}", SMALL) + 4:
                 ink = INK if name == "ties" else PANEL
-                pen.write(axes, x + length / 2, middle, f"{count:,}", align="center", size=SMALL, colour=ink)
+                panel.write(x + length / 2, middle, f"{count:,}", align="center", size=SMALL, colour=ink)
             x += length
         y += height
-    return pen.finish(axes, y, note=note)
+    return panel.figure(y, note=note)

@@ -22,10 +22,9 @@ from matplotlib.text import Text
 from PIL import Image
 
 from codeclm_hf.card import charts as module
-from codeclm_hf.card import lettering
+from codeclm_hf.card import labels, panel
 from codeclm_hf.card.captions import MOST_BARS, MOST_IN_CAPTION
 from codeclm_hf.card.captions import captions as captions_of
-from codeclm_hf.card.charts import drawn
 from codeclm_hf.card.charts import pictures as pictures_of
 from codeclm_hf.card.shapes import VersionDrift
 from codeclm_hf.json_types import from_json
@@ -98,9 +97,14 @@ def pictures(
     return pictures_of(distributions_from(distributions), drift_from(drift), **how)
 
 
-def figures(distributions: dict[str, Any], drift: dict[str, Any] | None = None) -> dict[str, Figure]:
+def figures(
+    distributions: dict[str, Any],
+    drift: dict[str, Any] | None = None,
+    fallbacks: tuple[str, ...] = labels.FALLBACKS,
+) -> dict[str, Figure]:
     wanted = captions(distributions, drift)
-    return dict(drawn(distributions_from(distributions), drift_from(drift), wanted))
+    drawn = module.figures(distributions_from(distributions), drift_from(drift), wanted, fallbacks=fallbacks)
+    return dict(drawn)
 
 
 def texts(figure: Figure) -> list[Text]:
@@ -111,12 +115,6 @@ def texts(figure: Figure) -> list[Text]:
 
 def written(figure: Figure) -> list[str]:
     return [text.get_text() for text in texts(figure)]
-
-
-@pytest.fixture
-def only_dejavu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that has no font but matplotlib's own."""
-    monkeypatch.setattr(lettering, "FALLBACKS", ())
 
 
 @pytest.fixture
@@ -144,7 +142,7 @@ def chinese(tmp_path: Path) -> Iterator[None]:
     before = list(fonts)
     font_manager.fontManager.addfont(tmp_path / "tiny.ttf")
     fonts[:] = [
-        entry for entry in fonts if entry not in before or not entry.name.startswith(lettering.FALLBACKS)
+        entry for entry in fonts if entry not in before or not entry.name.startswith(labels.FALLBACKS)
     ]
     yield
     fonts[:] = before
@@ -190,7 +188,7 @@ def test_one_thread_draws_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def seen(*_: Any) -> Iterator[tuple[str, Figure]]:
         yield str(module._ONE_AT_A_TIME.locked()), Figure()
 
-    monkeypatch.setattr(module, "drawn", seen)
+    monkeypatch.setattr(module, "figures", seen)
     assert list(pictures(found(["a"]))) == ["True"]
     assert not module._ONE_AT_A_TIME.locked()
 
@@ -317,7 +315,7 @@ def test_a_long_name_is_two_lines_around_its_bar() -> None:
     assert (first.get_text(), second.get_text()) == PARTS
     bar = figure.axes[0].containers[0][0]  # type: ignore[index]
     lines = [text.get_position()[1] for text in (first, second)]
-    assert sum(lines) / 2 - 0.36 * lettering.TEXT == pytest.approx(bar.get_y() + bar.get_height() / 2)
+    assert sum(lines) / 2 - 0.36 * labels.TEXT == pytest.approx(bar.get_y() + bar.get_height() / 2)
     assert [text[-1] for text in written(figure) if text.startswith("www")] == ["w", "…"]
 
 
@@ -343,23 +341,21 @@ def test_no_name_leaves_the_panel(names: list[str]) -> None:
     assert max(patch.get_width() for bars in figure.axes[0].containers for patch in bars) > 100  # type: ignore[attr-defined]
 
 
-@pytest.mark.usefixtures("only_dejavu")
 def test_hostile_names_are_plain_text() -> None:
     """Formulas are not set, text is not turned, accents do not pile up, and a symbol without a glyph is left out."""
     names = ["$x^2$ costs $5", "a\u202eb\u200bc", "e" + "\u0301" * 9, "launch \U0001f680 plans", "a\nb"]
-    figure = figures(found(names))["use-cases.png"]
+    figure = figures(found(names), fallbacks=())["use-cases.png"]
     assert {"$x^2$ costs $5", "abc", "e\u0301\u0301\u0301", "launch plans", "a b"} <= set(written(figure))
     assert not any(text.get_parse_math() for text in texts(figure))
 
 
-@pytest.mark.usefixtures("only_dejavu")
 def test_a_name_that_no_font_has_is_a_number() -> None:
     """The bar bears its number, and a note says where the name is."""
     names = [*"abcdef", "汉字", "\U0001f680"]
-    made = figures(found(names), moved(names))
-    assert {"No. 7", "No. 8", lettering.NOTE} <= set(written(made["use-cases.png"]))
-    assert lettering.NOTE not in written(made["drift.png"])  # it shows the first six
-    assert {"No. 1", lettering.NOTE} <= set(written(figures(EMPTY, moved(["汉字"]))["drift.png"]))
+    made = figures(found(names), moved(names), ())
+    assert {"No. 7", "No. 8", panel.NOTE} <= set(written(made["use-cases.png"]))
+    assert panel.NOTE not in written(made["drift.png"])  # it shows the first six
+    assert {"No. 1", panel.NOTE} <= set(written(figures(EMPTY, moved(["汉字"]), ())["drift.png"]))
 
 
 @pytest.mark.usefixtures("chinese")

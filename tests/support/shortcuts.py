@@ -24,7 +24,7 @@ ONE_PIXEL = base64.b64decode(
 
 def one_pixel_pictures(put: Put) -> None:
     """Let every picture be a pixel: what it is called, not what it shows."""
-    put(charts, "drawn", lambda found, drift, wanted: ((file, None) for file in wanted))
+    put(charts, "figures", lambda found, drift, wanted: ((file, None) for file in wanted))
     for module in (charts, evaluation_charts):
         put(module, "png", lambda figure: ONE_PIXEL)
     put(evaluation_charts, "figures", lambda results: ((file, None) for file in report.PICTURES))
