@@ -9,8 +9,6 @@ from typing import Any
 import datasets
 
 from codeclm_hf.errors import BadInput
-from codeclm_hf.evaluation.comparisons import COMPARISONS
-from codeclm_hf.evaluation.results import RESULTS, read_results
 
 from .dialogue import assistant_text, turns_in
 from .seed_pass import column_list
@@ -38,6 +36,9 @@ def load_responses(source: str, *, role: str | None = None) -> datasets.Dataset:
     Raises:
         BadInput: there is no such source, or no column with responses.
     """
+    # The evaluation is imported here, since a run, which reads seeds alone, does not need it.
+    from codeclm_hf.evaluation.comparisons import COMPARISONS
+
     comparisons = Path(source) / COMPARISONS
     here = "://" in source or Path(source).exists()
     name, _, revision = (source, "", "") if here else source.partition("@")
@@ -74,6 +75,8 @@ def _reader(columns: dict[str, str], role: str | None, source: str) -> Callable[
 
 def _evaluated_model(folder: Path, role: str | None) -> str | None:
     """Whose responses an evaluation says that they are."""
+    from codeclm_hf.evaluation.results import RESULTS, read_results
+
     if role is None or not (folder / RESULTS).is_file():
         return None
     return str(getattr(read_results(folder).models, role))

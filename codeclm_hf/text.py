@@ -12,6 +12,8 @@ SHOWN_LENGTH = 300
 """Characters of a long text that are shown."""
 NAME_LENGTH = 80
 """Characters of a name that are shown."""
+ROWS_SHOWN = 10
+"""Rows of each kind and config that a comparison of two versions has, unless another limit is given."""
 CONTEXT_WORDS = 6
 """Words that stay on each side of a change where the rest is elided."""
 MOST_COMPARED_WORDS = 400

@@ -12,14 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from codeclm_hf.card import check as front_matter
-from codeclm_hf.card import preview
 from codeclm_hf.errors import BadInput, CodecLMError
-from codeclm_hf.files import replace_file
-from codeclm_hf.hub.snapshot import held
-from codeclm_hf.run import directory as run_directory
-from codeclm_hf.run.card_context import render_card
-from codeclm_hf.run.manifest import Manifest
 
 app = typer.Typer()
 _out = Console(highlight=False)
@@ -43,6 +36,10 @@ def card(
     ] = False,
 ) -> None:
     """Show where the dataset card is and what is wrong with its front matter, or the page that the Hub would show."""
+    from codeclm_hf.card import check as front_matter
+    from codeclm_hf.card import preview
+    from codeclm_hf.run import directory as run_directory
+
     folder = directory.expanduser()
     if template is not None:
         _template(folder, template)
@@ -65,6 +62,10 @@ def card(
 
 def _template(folder: Path, file: str) -> None:
     """Make the card anew with a template, which the folder and its versions keep."""
+    from codeclm_hf.hub.snapshot import held
+    from codeclm_hf.run import directory as run_directory
+    from codeclm_hf.run.card_context import render_card
+
     try:
         text = "" if file == "default" else Path(file).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
@@ -85,6 +86,9 @@ def _say(words: str) -> None:
 
 def _read(directory: Path) -> str:
     """The card of a run directory."""
+    from codeclm_hf.run import directory as run_directory
+    from codeclm_hf.run.manifest import Manifest
+
     Manifest.read(directory)
     path = directory / run_directory.CARD
     if not path.is_file():
@@ -101,6 +105,8 @@ def _read(directory: Path) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Put the page in place of what was there, whole or not at all."""
+    from codeclm_hf.files import replace_file
+
     if path.suffix.lower() not in (".html", ".htm"):  # a slip must not replace the card itself, or a table
         raise BadInput(f"needs a file that ends in .html; came {path}")
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,23 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from codeclm_hf import text
-from codeclm_hf.card.captions import ratio
-from codeclm_hf.cli import display
 from codeclm_hf.cli.options import Concurrency, GiveUpAfter, MaxRequests, MaxTokens, PriceIn, PriceOut
-from codeclm_hf.endpoints.budget import Budget
-from codeclm_hf.endpoints.connect import endpoint, is_endpoint, key_in
-from codeclm_hf.endpoints.pool import GIVE_UP_AFTER
-from codeclm_hf.endpoints.protocol import Endpoint
+from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER
 from codeclm_hf.errors import CodecLMError
-from codeclm_hf.evaluation.compare import compare_evaluations
-from codeclm_hf.evaluation.join import Benchmark
-from codeclm_hf.evaluation.judge_check import check_judge, require_fit
-from codeclm_hf.evaluation.paired import JudgeAgreement
-from codeclm_hf.evaluation.report import group_label, judge_findings
-from codeclm_hf.evaluation.results import EvaluationResults, Result
-from codeclm_hf.evaluation.run import Evaluation, check_folder
 from codeclm_hf.settings import check_settings
 from codeclm_hf.stages.compare import ROLES
+
+if TYPE_CHECKING:
+    from codeclm_hf.endpoints.protocol import Endpoint
+    from codeclm_hf.evaluation.join import Benchmark
+    from codeclm_hf.evaluation.results import EvaluationResults, Result
 
 app = typer.Typer()
 _out = Console(highlight=False)
@@ -109,6 +102,10 @@ def evaluate(
 ) -> None:
     """Measure how often a candidate answers as well as a reference: its Capacity Recovery Ratio, with intervals."""
     from codeclm_hf.builders import load_responses, load_seeds  # the command line alone reads files
+    from codeclm_hf.cli import display
+    from codeclm_hf.endpoints.budget import Budget
+    from codeclm_hf.endpoints.connect import endpoint, is_endpoint, key_in
+    from codeclm_hf.evaluation.run import Evaluation, check_folder
 
     budget = Budget(max_requests=max_requests, max_tokens=max_tokens, price_in=price_in, price_out=price_out)
     settings: dict[str, Any] = {
@@ -175,6 +172,10 @@ def judge_check(
     concurrency: Annotated[int | None, typer.Option(metavar="N", help="Most requests in flight.")] = None,
 ) -> None:
     """Ask a judge about pairs of answers whose better one is known; exit code 1 if it is unfit."""
+    from codeclm_hf.endpoints.connect import endpoint, key_in
+    from codeclm_hf.evaluation.judge_check import check_judge, require_fit
+    from codeclm_hf.evaluation.report import judge_findings
+
     report = check_judge(
         endpoint(judge, model=judge_model, api_key=key_in(judge_key_env), concurrency=concurrency),
         prompts=prompts,
@@ -198,6 +199,9 @@ def compare(
     ],
 ) -> None:
     """Say whether a candidate does better than another on the same instructions, or how far two judges agree."""
+    from codeclm_hf.evaluation.compare import compare_evaluations
+    from codeclm_hf.evaluation.paired import JudgeAgreement
+
     found = compare_evaluations(after, before)
     if isinstance(found, JudgeAgreement):
         what = f"the judges agree on {found.agreed} of {found.comparisons} instructions; Cohen's κ {found.kappa:.2f}"
@@ -233,6 +237,8 @@ def _print_missing_responses(benchmark: Benchmark) -> None:
 
 def _print_results(results: EvaluationResults) -> None:
     """Print the ratios as a table, who was compared, and what could not be judged."""
+    from codeclm_hf.evaluation.report import group_label
+
     grouping = (results.by or "").replace("_", " ")
     table = Table(grouping, title="How often the candidate does as well as the reference")
     for column in ("judged", "wins", "ties", "losses", "capacity recovery (95 %)", "not judged"):
@@ -249,5 +255,7 @@ def _print_results(results: EvaluationResults) -> None:
 
 
 def _cells(result: Result) -> list[str]:
+    from codeclm_hf.card.captions import ratio
+
     counts = (result.comparisons, result.wins, result.ties, result.losses)
     return [*map(str, counts), ratio(result), str(result.not_judged)]

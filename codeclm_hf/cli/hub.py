@@ -10,17 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from codeclm_hf.cli import hub_display
 from codeclm_hf.errors import BadInput
-from codeclm_hf.exports.export import export as export_data_set
 from codeclm_hf.exports.formats import FORMATS
-from codeclm_hf.hub import diff as diffs
-from codeclm_hf.hub import history, pull_requests
-from codeclm_hf.hub import publish as publishing
-from codeclm_hf.hub import pull as pulling
-from codeclm_hf.hub.repository import Repository
-from codeclm_hf.hub.snapshot import local
-from codeclm_hf.run import directory as run_directory
+from codeclm_hf.text import ROWS_SHOWN
 
 app = typer.Typer()
 _out = Console(highlight=False)
@@ -74,6 +66,9 @@ def publish(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Work it out and send nothing.")] = False,
 ) -> None:
     """Put a run directory on the Hub as the next version: one commit, one tag, read back and compared."""
+    from codeclm_hf.cli import hub_display
+    from codeclm_hf.hub import publish as publishing
+
     if create_pr:
         given = (
             *(version, bump != "auto", private, branch != "main", license, language, evaluation),
@@ -116,6 +111,9 @@ def contribute(
     redact: Redact = False,
 ) -> None:
     """Open a pull request with a run directory's rows; it says what it changes."""
+    from codeclm_hf.cli import hub_display
+    from codeclm_hf.hub import pull_requests
+
     done = pull_requests.contribute(
         directory,
         repo,
@@ -145,6 +143,9 @@ def merge(
     allow_secrets: AllowSecrets = False,
 ) -> None:
     """Merge a pull request row by row, as a new version, and close it."""
+    from codeclm_hf.cli import hub_display
+    from codeclm_hf.hub import pull_requests
+
     if pr is None:
         raise BadInput("needs --pr N, the pull request's number; came none")
     if ours + theirs + (conflicts is not None) > 1:
@@ -165,6 +166,9 @@ def merge(
 @app.command()
 def log(repo: Repo) -> None:
     """List the versions of a data set: when, who, rows, what changed, which models."""
+    from codeclm_hf.cli import hub_display
+    from codeclm_hf.hub import history
+
     hub_display.log(_out, history.log(repo))
 
 
@@ -173,10 +177,17 @@ def diff(
     repo: Repo,
     before: Annotated[str, typer.Argument(metavar="A", help="A version, tag, branch or commit.")],
     after: Annotated[str, typer.Argument(metavar="B", help="Another one, or a run directory here.")],
-    limit: Annotated[int, typer.Option(help="Most rows of a kind and config to show.")] = diffs.ROWS_SHOWN,
+    limit: Annotated[int, typer.Option(help="Most rows of a kind and config to show.")] = ROWS_SHOWN,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Show which rows differ between two versions, and how far use cases and skills moved."""
+    from codeclm_hf.cli import hub_display
+    from codeclm_hf.hub import diff as diffs
+    from codeclm_hf.hub import pull as pulling
+    from codeclm_hf.hub.repository import Repository
+    from codeclm_hf.hub.snapshot import local
+    from codeclm_hf.run import directory as run_directory
+
     if limit < 0:
         raise BadInput(f"needs a limit of 0 or more; came {limit}")
     hub = Repository(repo)
@@ -202,6 +213,8 @@ def pull(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
 ) -> None:
     """Make a run directory of a version: a run in it adds to its rows."""
+    from codeclm_hf.hub import pull as pulling
+
     name, _, revision = repo.partition("@")
     content = pulling.pull(name, directory, revision=revision or None)
     version = content.manifest and content.manifest.version
@@ -224,6 +237,8 @@ def export(
     ] = 0.0,
 ) -> None:
     """Write a data set as a trainer reads it."""
+    from codeclm_hf.exports.export import export as export_data_set
+
     for file, rows in export_data_set(source, out, to=to, eval_fraction=eval_fraction).items():
         _out.print(f"{out / file}: {rows} rows", soft_wrap=True, markup=False)
 
@@ -235,10 +250,16 @@ def rollback(
     message: Message = None,
 ) -> None:
     """Publish an older version's content as a new version; the history stays."""
+    from codeclm_hf.cli import hub_display
+    from codeclm_hf.hub import history
+
     hub_display.published(_out, history.rollback(repo, version, message=message))
 
 
 @app.command()
 def blame(repo: Repo, id: Annotated[str, typer.Argument(metavar="ID", help="A row's id.")]) -> None:
     """Show which version brought a row, from which seeds, models and prompts."""
+    from codeclm_hf.cli import hub_display
+    from codeclm_hf.hub import history
+
     hub_display.blame(_out, history.blame(repo, id))

@@ -7,16 +7,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from codeclm_hf.endpoints.journal_db import JournalFile
 from codeclm_hf.errors import BadInput, CodecLMError
-from codeclm_hf.run import directory as run_directory
+
+if TYPE_CHECKING:
+    from codeclm_hf.endpoints.journal_db import JournalFile
 
 app = typer.Typer(help="Look into the journal of a run directory, take its answers out, or shrink it.")
 _out = Console(highlight=False)
@@ -26,6 +27,9 @@ Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.
 
 @contextmanager
 def _opened(directory: Path) -> Iterator[JournalFile]:
+    from codeclm_hf.endpoints.journal_db import JournalFile
+    from codeclm_hf.run import directory as run_directory
+
     path = directory.expanduser() / run_directory.JOURNAL
     if not path.is_file():
         raise BadInput(

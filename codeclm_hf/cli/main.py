@@ -7,24 +7,16 @@ import os
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import datasets
 import typer
 import yaml
 from rich.console import Console
 
-from codeclm_hf.card.statistics import VERDICTS
-from codeclm_hf.cli import card, display, evaluate, hub, journal
+from codeclm_hf.cli import card, evaluate, hub, journal
 from codeclm_hf.cli.options import Concurrency, GiveUpAfter, MaxRequests, MaxTokens, PriceIn, PriceOut
-from codeclm_hf.endpoints.budget import Budget
-from codeclm_hf.endpoints.connect import endpoint, key_in
-from codeclm_hf.endpoints.pool import GIVE_UP_AFTER
-from codeclm_hf.endpoints.protocol import Endpoint
+from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER
 from codeclm_hf.errors import BadInput, CodecLMError
-from codeclm_hf.run import directory as run_directory
-from codeclm_hf.run.manifest import Manifest
-from codeclm_hf.run.pipeline import CodecLM
 from codeclm_hf.settings import (
     ITERATIONS,
     MAX_NEW_TOKENS,
@@ -38,6 +30,10 @@ from codeclm_hf.settings import (
     check_settings,
 )
 from codeclm_hf.text import did_you_mean
+
+if TYPE_CHECKING:
+    from codeclm_hf.endpoints.protocol import Endpoint
+    from codeclm_hf.run.pipeline import CodecLM
 
 app = typer.Typer(
     name="codeclm-hf",
@@ -186,6 +182,12 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> None:
     """Make a tailored data set, or go on making it: the same command again resumes."""
+    from codeclm_hf.cli import display
+    from codeclm_hf.endpoints.budget import Budget
+    from codeclm_hf.endpoints.connect import endpoint, key_in
+    from codeclm_hf.run import directory as run_directory
+    from codeclm_hf.run.pipeline import CodecLM
+
     if not strong or not target or out is None:
         missing = [
             name for name, value in (("--strong", strong), ("--target", target), ("--out", out)) if not value
@@ -238,6 +240,10 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The run directory.")] = Path("codeclm-demo"),
 ) -> None:
     """Run the whole method on an embedded 135M model and six shipped seeds."""
+    from codeclm_hf.endpoints.connect import endpoint
+    from codeclm_hf.run import directory as run_directory
+    from codeclm_hf.run.pipeline import CodecLM
+
     _err.print(
         "A 135M model plays strong, target and judge. As a judge it gives both answers the same number, so here the\n"
         "scores are the means of its score distributions (--scoring expected), and the threshold is "
@@ -253,11 +259,14 @@ def demo(
 @app.command()
 def inspect(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]) -> None:
     """Show what is in a run directory: counts by stage, iteration and verdict, and a few rows."""
+    from codeclm_hf.cli import display
+
     display.inspect(_out, directory)
 
 
 def _inputs(seeds: str | None, metadata: str | None, **reading: Any) -> dict[str, Any]:
     from codeclm_hf.builders import load_metadata, load_seeds  # the command line alone reads files
+    from codeclm_hf.cli import display
 
     if seeds is None and metadata is None:
         raise BadInput("needs SEEDS, or --metadata FILE; came neither")
@@ -271,6 +280,10 @@ def _inputs(seeds: str | None, metadata: str | None, **reading: Any) -> dict[str
 
 
 def _run(codec: CodecLM, out: Path, **arguments: Any) -> None:
+    from codeclm_hf.card.statistics import VERDICTS
+    from codeclm_hf.cli import display
+    from codeclm_hf.run.manifest import Manifest
+
     with display.running(_err, out) as live:
         codec.run(out=out, on_progress=live, **arguments)
     manifest = Manifest.read(out)
@@ -294,7 +307,7 @@ def _run(codec: CodecLM, out: Path, **arguments: Any) -> None:
 def main() -> None:
     """Run the command line; what is wrong is one line and its exit code."""
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # we need its tokenizers, not its models
-    datasets.disable_progress_bars()
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")  # a run has bars of its own
     for name in ("huggingface_hub", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)  # their retries are no news to the user; the error is
     try:

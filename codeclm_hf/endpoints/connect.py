@@ -15,10 +15,11 @@ from yarl import URL
 
 from codeclm_hf.endpoints import chat, transport
 from codeclm_hf.endpoints.chat import Chat
+from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER
 from codeclm_hf.endpoints.dialect import Dialect
 from codeclm_hf.endpoints.http import DEFAULT_TIMEOUT, Client
 from codeclm_hf.endpoints.local import local_endpoint
-from codeclm_hf.endpoints.pool import GIVE_UP_AFTER, Pool, Replica
+from codeclm_hf.endpoints.pool import Pool, Replica
 from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import AccessDenied, BadInput, CodecLMError, EndpointDown
 

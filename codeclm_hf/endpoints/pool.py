@@ -10,14 +10,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER
 from codeclm_hf.endpoints.dialect import Dialect
 from codeclm_hf.endpoints.process import InProcess
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, SendGuard
 from codeclm_hf.endpoints.server import Server, SlotLease
 from codeclm_hf.errors import BadInput, CodecLMError, EndpointDown, GenerationFailed, ModelChanged, RowError
 
-GIVE_UP_AFTER = 900.0
-"""Seconds without any answer after which a run stops: a server that scaled to zero starts within them."""
 TRIES = 8
 """How often a server may break on one request before the row is given up."""
 LONGEST_BACKOFF = 30.0

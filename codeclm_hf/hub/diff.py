@@ -10,11 +10,10 @@ import polars as pl
 from codeclm_hf.card.drift import drift
 from codeclm_hf.card.shapes import Drift
 from codeclm_hf.hub.snapshot import DIGESTS, Snapshot
+from codeclm_hf.text import ROWS_SHOWN
 
 KINDS = ("added", "removed", "changed")
 """What can have become of a row."""
-ROWS_SHOWN = 10
-"""Rows of each kind and config in a comparison, unless another limit is given."""
 _NOTHING = pl.DataFrame(schema=DIGESTS)
 
 

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 from datasets import load_dataset
 
+from support import command_line
 from support.command_line import Cli
 from support.command_process import cli, command, refused, start
 from support.model_server import StandIn
 
 WorldOf = Callable[..., tuple[StandIn, StandIn]]
+cli_here = command_line.cli
+"""The fixture, which runs a command in this process; `cli` starts one of its own."""
 
 
 @pytest.fixture

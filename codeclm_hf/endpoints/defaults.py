@@ -1,0 +1,6 @@
+"""Defaults of an endpoint that the command line shows too, where nothing of HTTP needs to be imported."""
+
+from __future__ import annotations
+
+GIVE_UP_AFTER = 900.0
+"""Seconds without any answer after which a run stops: a server that scaled to zero starts within them."""
