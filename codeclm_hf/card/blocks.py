@@ -28,34 +28,35 @@ _KEPT = """
 """
 
 
-def signed(card: str) -> str:
-    """A card that was just generated, with the hash of every block."""
-    return _BLOCK.sub(lambda block: f"{_BEGIN}{block[1]} {_hash(block[3])} -->{_rest(block)}", card)
+def sign(card: str) -> str:
+    """Return a card that was just generated with a hash of each block in its opening comment."""
+    return _BLOCK.sub(lambda block: f"{_BEGIN}{block[1]} {_hash(block[3])} -->{_after_opening(block)}", card)
 
 
-def marked(card: str) -> bool:
-    """Whether a card has a block."""
+def has_blocks(card: str) -> bool:
+    """Return whether a card has a block."""
     return _BLOCK.search(card) is not None
 
 
-def whole(name: str, text: str) -> str:
-    """A text as one block."""
+def as_block(name: str, text: str) -> str:
+    """Return a text as one block of this name, not signed yet."""
     return f"{_BEGIN}{name} -->\n{text.strip()}\n<!-- codeclm-hf:end {name} -->\n"
 
 
-def edits(card: str) -> dict[str, str]:
-    """What people made of the blocks that they edited, by name; a block without a hash counts as generated."""
-    return {block[1]: block[3].strip() for block in _BLOCK.finditer(card) if _edited(block)}
+def hand_edits(card: str) -> dict[str, str]:
+    """Return what people made of blocks that they edited, by name; a block without a hash counts as generated."""
+    return {block[1]: block[3].strip() for block in _BLOCK.finditer(card) if _is_edited(block)}
 
 
-def put(fresh: str, body: str) -> str:
-    """The blocks of a fresh card in the places that they have in `body`; new ones after the one that comes before them.
+def replace(fresh: str, body: str) -> str:
+    """Return a body with each of its blocks replaced by the one of that name in a fresh card.
 
-    An edited block gives way to the fresh one and is kept after it.
+    A block that the body lacks comes after the block that is before it in the fresh card. An edited block gives way
+    to the fresh one and is kept after it, folded.
     """
     blocks = {block[1]: block[0] for block in _BLOCK.finditer(fresh)}
     known = {block[1] for block in _BLOCK.finditer(body)}
-    body = _BLOCK.sub(lambda block: _new(block, blocks), body)
+    body = _BLOCK.sub(lambda block: _replacement(block, blocks), body)
     before = None
     for name, block in blocks.items():
         if name not in known:
@@ -65,32 +66,32 @@ def put(fresh: str, body: str) -> str:
     return body
 
 
-def around(card: str) -> list[list[str]]:
-    """What people wrote outside of the blocks: (the block before it, or "", and the text)."""
-    found, at, before = [], 0, ""
+def text_outside(card: str) -> list[list[str]]:
+    """Return what people wrote outside of the blocks, each text after the name of the block before it, or ""."""
+    parts, at, before = [], 0, ""
     for block in _BLOCK.finditer(card):
-        found.append([before, card[at : block.start()].strip()])
+        parts.append([before, card[at : block.start()].strip()])
         at, before = block.end(), block[1]
-    return [part for part in [*found, [before, card[at:].strip()]] if part[1]]
+    return [part for part in [*parts, [before, card[at:].strip()]] if part[1]]
 
 
-def _new(block: re.Match[str], blocks: Mapping[str, str]) -> str:
+def _replacement(block: re.Match[str], blocks: Mapping[str, str]) -> str:
     name, new = block[1], blocks.get(block[1], "")
     fresh = _BLOCK.fullmatch(new)
-    if not _edited(block) or (fresh and _hash(fresh[3]) == _hash(block[3])):
+    if not _is_edited(block) or (fresh and _hash(fresh[3]) == _hash(block[3])):
         return new
     return new + _KEPT.format(name=name, edit=block[3].strip())
 
 
-def _edited(block: re.Match[str]) -> bool:
+def _is_edited(block: re.Match[str]) -> bool:
     return block[2] is not None and block[2] != _hash(block[3])
 
 
-def _rest(block: re.Match[str]) -> str:
+def _after_opening(block: re.Match[str]) -> str:
     return block[0].split("-->", 1)[1]
 
 
 def _hash(text: str) -> str:
-    """Of what is seen: editors change the ends of lines."""
+    """Return the hash of what is seen of a text: editors change the ends of lines."""
     seen = "\n".join(line.rstrip() for line in text.strip().splitlines())
     return hashlib.sha256(seen.encode()).hexdigest()[:8]

@@ -54,10 +54,10 @@ def render(
     """
     old, body = split_card(previous)
     about_it = {**front_matter.front_matter(old, context, tables), **(front or {})}
-    fresh = blocks.signed(_rendered(template, template_names(context, about_it, name)))
+    fresh = blocks.sign(_rendered(template, template_names(context, about_it, name)))
     known = {key: value for key, value in about_it.items() if value is not None}
     text = yaml.dump(known, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-    return f"---\n{text}---\n{blocks.put(fresh, body) if previous else chr(10) + fresh}"
+    return f"---\n{text}---\n{blocks.replace(fresh, body) if previous else chr(10) + fresh}"
 
 
 class _Dumper(yaml.SafeDumper):
@@ -84,7 +84,7 @@ def _rendered(template: str | None, names: Mapping[str, Any]) -> str:
             f"needs a card template that can be rendered; this one cannot{f', line {line}' if line else ''} "
             f"({shorten(str(exc))}); the templates in codeclm_hf/cards show what there is"
         ) from exc
-    return text if blocks.marked(text) else blocks.whole("card", text)
+    return text if blocks.has_blocks(text) else blocks.as_block("card", text)
 
 
 def _line(exc: BaseException) -> int | None:
@@ -122,8 +122,8 @@ def split_card(card: str) -> tuple[dict[str, Any], str]:
 def words(card: str) -> str:
     """What people wrote in a card: the same text for every card they did not touch."""
     front, body = split_card(card)
-    written = [*front_matter.hand_written(front), blocks.around(body)]
-    return str(yaml.safe_dump([*written, *filter(None, [blocks.edits(body)])]))
+    written = [*front_matter.hand_written(front), blocks.text_outside(body)]
+    return str(yaml.safe_dump([*written, *filter(None, [blocks.hand_edits(body)])]))
 
 
 def escape(text: object) -> str:

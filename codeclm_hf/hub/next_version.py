@@ -162,7 +162,7 @@ def draft(
     figures = _figures(sides.ours, manifest)
     text = render_card(manifest, directory.table_files(tables), onto, name=repo, front=wish.front)
     known = (lambda: sides.ours.digests) if tables == sides.ours.files else None
-    edited = tuple(blocks.edits(onto))
+    edited = tuple(blocks.hand_edits(onto))
     content = Snapshot(
         tables, manifest, text, known=known, figures=figures, evaluations=sides.ours.evaluations
     )

@@ -333,13 +333,13 @@ def test_an_edit_inside_a_block_is_kept_aside_and_pointed_out() -> None:
     after = once.split("<!-- codeclm-hf:end limits -->")[1]
     assert "The block `limits` above is generated" in after and EDIT in after
     assert again(once, MANIFEST).count("Ask us before you use it.") == 1
-    assert blocks.edits(EDITED) == {"limits": EDIT} and blocks.edits(once) == blocks.edits(FRESH) == {}
+    assert blocks.hand_edits(EDITED) == {"limits": EDIT} and blocks.hand_edits(once) == blocks.hand_edits(FRESH) == {}
 
 
 def test_an_edit_that_only_an_editor_sees_is_none() -> None:
     """Other ends of lines, and white space at them, are not kept aside."""
     for card in (FRESH.replace("\n", "\r\n"), FRESH.replace("## Limits", "## Limits  ")):
-        assert blocks.edits(card) == {} and words(card) == PLAIN
+        assert blocks.hand_edits(card) == {} and words(card) == PLAIN
         assert again(card).replace("\r\n", "\n") == card_from(OTHER, TABLES)
 
 
@@ -347,7 +347,7 @@ def test_an_edit_that_the_next_version_makes_too_is_not_kept() -> None:
     """Where the edited block is the fresh one, nothing is said."""
     wanted = block(card_from(OTHER, TABLES), "summary").split("-->", 1)[1]
     card = FRESH.replace(block(FRESH, "summary").split("-->", 1)[1], wanted)
-    assert blocks.edits(card) and again(card) == card_from(OTHER, TABLES)
+    assert blocks.hand_edits(card) and again(card) == card_from(OTHER, TABLES)
 
 
 def test_a_block_of_an_earlier_release_counts_as_generated() -> None:
