@@ -11,10 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from codeclm_hf.errors import BadInput
-from codeclm_hf.exports.formats import EVAL, FORMATS, TRAIN, ExportTable, Format, Row, Target
+from codeclm_hf.exports.formats import EVAL, FORMATS, TRAIN, ExportTable, Format, Target
 from codeclm_hf.exports.hold_out import hold_out_ids
 from codeclm_hf.hub.pull import opened
 from codeclm_hf.hub.snapshot import Snapshot
+from codeclm_hf.stages.stage import Row
 from codeclm_hf.text import did_you_mean
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import yaml
 
 from codeclm_hf.errors import BadInput
+from codeclm_hf.stages.stage import Row
 
-Row = dict[str, Any]
-"""A row of a table, or an entry of a trainer's JSON."""
+Entry = dict[str, Any]
+"""What a trainer reads of one row."""
 TRAIN, EVAL = "train", "eval"
 """What a file holds: the rows to train on, or those that are held out to evaluate on."""
 _PAIR = ("prompt", "chosen", "rejected")
@@ -41,7 +42,7 @@ class ExportTable:
     """Our table that it is made of."""
     columns: tuple[str, ...]
     """Our columns that it is made of."""
-    entry: Callable[[Row], Row]
+    entry: Callable[[Row], Entry]
     """Makes what the trainer reads of a row of ours."""
     file: str
     """A file's name, with `{name}` of the data set and `{part}`; .json is an array, .jsonl a line a row."""
@@ -65,24 +66,24 @@ class Format:
     """Makes the texts of the files that stand beside the tables, by name."""
 
 
-def _messages(row: Row) -> Row:
+def _messages(row: Row) -> Entry:
     return {"messages": row["messages"]}
 
 
-def _pair(row: Row) -> Row:
+def _pair(row: Row) -> Entry:
     return {name: row[name] for name in _PAIR}
 
 
-def _alpaca(row: Row) -> Row:
+def _alpaca(row: Row) -> Entry:
     return {"instruction": row["instruction"], "input": "", "output": row["response"]}
 
 
-def _alpaca_pair(row: Row) -> Row:
+def _alpaca_pair(row: Row) -> Entry:
     chosen, rejected = (row[name][-1]["content"] for name in ("chosen", "rejected"))
     return {"instruction": row["prompt"][-1]["content"], "input": "", "chosen": chosen, "rejected": rejected}
 
 
-def _sharegpt(row: Row) -> Row:
+def _sharegpt(row: Row) -> Entry:
     turns = [(_SHAREGPT_ROLES.get(turn["role"], turn["role"]), turn["content"]) for turn in row["messages"]]
     return {"conversations": [{"from": role, "value": text} for role, text in turns]}
 

@@ -18,7 +18,7 @@ from codeclm_hf.evaluation.charts import pictures
 from codeclm_hf.evaluation.comparisons import Comparison
 from codeclm_hf.evaluation.outcomes import OUTCOMES
 from codeclm_hf.evaluation.report import MOST_LISTED, captions, render, shown_groups
-from codeclm_hf.evaluation.results import EvaluationResults, Models, parse_results, results_text
+from codeclm_hf.evaluation.results import EvaluationResults, Models
 from support.evaluations import comparison, results_of
 from support.hostile_text import HOSTILE, TEXTS
 
@@ -124,12 +124,3 @@ def test_groups_add_up(drawn: list[tuple[str | None, str | None]]) -> None:
         assert sum(getattr(group, name) for group in found.groups) == getattr(found.overall, name)
     assert found.overall.wins == [outcome for outcome, _ in drawn].count("win")
     assert {group.name for group in found.groups} == {use_case for _, use_case in drawn}
-
-
-@given(st.lists(st.tuples(st.sampled_from([*OUTCOMES, None]), TEXTS), max_size=20), TEXTS)
-def test_results_are_read_back_as_they_were_written(drawn: list[tuple[str | None, str]], text: str) -> None:
-    """Whatever models and groups are called, and where numbers are missing."""
-    found = results([comparison(outcome, use_case) for outcome, use_case in drawn], text)
-    written = results_text(found)
-    assert parse_results(written) == found
-    assert results_text(parse_results(written)) == written
