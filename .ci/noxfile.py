@@ -85,10 +85,10 @@ def train(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the manual as a site."""
+    """Build the manual as a site; a link that leads nowhere is an error."""
     session.chdir(ROOT)
     session.install("-e", ".[docs]")
-    session.run("zensical", "build", "--clean")
+    session.run("zensical", "build", "--clean", "--strict")
 
 
 @nox.session

@@ -25,6 +25,7 @@ from codeclm_hf.card.shapes import (
 from codeclm_hf.json_types import from_json, to_json
 
 TITLE = "# A data set tailored with CodecLM"
+"""The first line of a card that has none of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,9 +40,11 @@ class JudgePair(NamedTuple):
     kind: str
     """One of `KINDS`."""
     instruction: str
+    """What both answers answer."""
     better: str
     """The better answer; of the kind `equal`, the same text as `worse`."""
     worse: str
+    """The other answer."""
 
 
 @dataclass(frozen=True, kw_only=True)

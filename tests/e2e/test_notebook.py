@@ -1,4 +1,4 @@
-"""The notebook that the README names: kept without outputs, and it runs from the first cell to the last."""
+"""The notebook that the manual names: kept without outputs, and it runs from the first cell to the last."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from support.hub_server import Hub
 from support.world import World, answers
 
-NOTEBOOK = Path(__file__).parents[1] / "example.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "docs" / "example.ipynb"
 IN_A_LOOP = "import asyncio\nasyncio.get_running_loop().is_running()"
 """Every cell runs inside the kernel's event loop, where nothing else may run or wait for one."""
 
