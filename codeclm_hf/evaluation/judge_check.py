@@ -129,7 +129,7 @@ def require_fit(report: JudgeReport) -> None:
         raise CodecLMError(f"the judge {report.judge} is unfit: {'; '.join(report.faults)}")
 
 
-class _Judged(NamedTuple):
+class _PairJudgement(NamedTuple):
     """A pair that was judged readably in both orders."""
 
     kind: str
@@ -152,12 +152,12 @@ class _Judged(NamedTuple):
         return first != second
 
 
-def _judged(kind: str, comparison: Comparison) -> _Judged | None:
+def _pair_judgement(kind: str, comparison: Comparison) -> _PairJudgement | None:
     """What the judge made of a pair whose better answer was the candidate; None where that cannot be read."""
     better, worse, outcome = comparison.candidate_scores, comparison.reference_scores, comparison.outcome
     if better is None or worse is None or outcome is None:
         return None
-    return _Judged(kind, outcome, better[0] - worse[0], better[1] - worse[1])
+    return _PairJudgement(kind, outcome, better[0] - worse[0], better[1] - worse[1])
 
 
 def _report(identity: str, pairs: list[tuple[str, Comparison]]) -> JudgeReport:
@@ -167,7 +167,7 @@ def _report(identity: str, pairs: list[tuple[str, Comparison]]) -> JudgeReport:
         identity: the judge's model.
         pairs: the kind of each pair, and its comparison, in which the better answer is the candidate.
     """
-    readable = [judged for kind, comparison in pairs if (judged := _judged(kind, comparison))]
+    readable = [judgement for kind, comparison in pairs if (judgement := _pair_judgement(kind, comparison))]
     different = [pair for pair in readable if pair.kind != "equal"]
     clear, longer, injecting = (
         [pair for pair in readable if pair.kind == kind] for kind in ("clear", "longer", "injecting")

@@ -90,15 +90,15 @@ class Result:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
-    """What has a name, which stands before all else in JSON."""
+class GroupName:
+    """The name of a group; a class of its own, because its field stands before the others in JSON."""
 
     name: str | None
     """None for what has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group(Result, Named):
+class Group(Result, GroupName):
     """How the candidate did on the instructions that have a use case, a skill or a source in common."""
 
 

@@ -211,7 +211,7 @@ class Evaluation:
             overall=overall,
             by=grouping,
             groups=group_results(rows, grouping) if grouping else (),
-            not_judged=_not_judged(rows, benchmark),
+            not_judged=_count_not_judged(rows, benchmark),
             without_a_response={role: len(texts) for role, texts in benchmark.without_response.items()},
             to_other_instructions=benchmark.other_responses,
             usage=tuple(usage),
@@ -227,7 +227,7 @@ def _identity(side: Endpoint | Dataset) -> str:
     return str(side.info.description) or f"{len(side)} given responses"
 
 
-def _not_judged(rows: Sequence[Comparison], benchmark: Benchmark) -> NotJudged:
+def _count_not_judged(rows: Sequence[Comparison], benchmark: Benchmark) -> NotJudged:
     """How many instructions have no outcome, by the reason."""
     without_instruction = sum(row.instruction is None for row in rows)
     without_response = len(set().union(*benchmark.without_response.values()))

@@ -44,7 +44,7 @@ _AMERICAN = re.compile(
 )
 
 
-class Redacted(NamedTuple):
+class Redaction(NamedTuple):
     """A text without personal data."""
 
     text: str
@@ -78,7 +78,7 @@ def candidates(texts: pl.Series) -> pl.Series:
     return functools.reduce(operator.or_, hints).fill_null(False).arg_true()
 
 
-def redact_text(text: str) -> Redacted:
+def redact_text(text: str) -> Redaction:
     """One text without personal data, and how many there were."""
     counts = Counter[str]()
     before = None
@@ -87,7 +87,7 @@ def redact_text(text: str) -> Redacted:
         for form in _FORMS:
             text, replaced = _replace(form, text)
             counts[form.kind] += replaced
-    return Redacted(text, counts)
+    return Redaction(text, counts)
 
 
 def _replace(form: _Form, text: str) -> tuple[str, int]:

@@ -218,22 +218,22 @@ def redact(batch: pl.DataFrame) -> pl.DataFrame:
     """
     schema = batch.schema
     return batch.with_columns(
-        _redacted(pl.col(name), schema[name]).alias(name) for name in schema if name not in IDENTIFIERS
+        _redaction(pl.col(name), schema[name]).alias(name) for name in schema if name not in IDENTIFIERS
     )
 
 
-def _redacted(text: pl.Expr, dtype: object) -> pl.Expr:
+def _redaction(text: pl.Expr, dtype: object) -> pl.Expr:
     """A column's values with tags in place of personal data."""
     if isinstance(dtype, pl.String):
         return text.map_batches(personal_data.redact, return_dtype=pl.String, is_elementwise=True)
     if isinstance(dtype, pl.List):
-        return text.list.eval(_redacted(pl.element(), dtype.inner))
+        return text.list.eval(_redaction(pl.element(), dtype.inner))
     if isinstance(dtype, pl.Array):
-        return text.arr.eval(_redacted(pl.element(), dtype.inner))
+        return text.arr.eval(_redaction(pl.element(), dtype.inner))
     if isinstance(dtype, pl.Struct):
         inner = {name: kind for name, kind in dtype.to_schema().items() if name not in IDENTIFIERS}
         return text.struct.with_fields(
-            *(_redacted(pl.field(name), kind).alias(name) for name, kind in inner.items())
+            *(_redaction(pl.field(name), kind).alias(name) for name, kind in inner.items())
         )
     return text
 
