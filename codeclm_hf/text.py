@@ -22,8 +22,8 @@ LONGEST_CHANGE = 400
 """Characters of one change that are shown."""
 
 _UNSEEN = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e0fff]"
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 """Control characters, marks that turn the direction of writing, half characters."""
 UNSPACED_SCRIPTS = (
@@ -50,12 +50,12 @@ def single_line(text: str) -> str:
 
 
 def visible_text(text: str) -> str:
-    """Return the text without control characters and marks that turn the direction of writing; it keeps its lines."""
+    """Return the text without control characters and marks of direction; it keeps its lines."""
     return _UNSEEN.sub("", text)
 
 
 def shorten(text: str, length: int = SHOWN_LENGTH) -> str:
-    """Return the beginning of the text on one line, without characters that cannot be seen; `…` ends a cut one."""
+    """Return the beginning of the text on one line, without what cannot be seen; `…` ends a cut one."""
     line = single_line(text)
     return line if len(line) <= length else line[:length] + "…"
 
@@ -66,7 +66,7 @@ def display_name(text: str) -> str:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return `; did you mean X?` with the choice that is spelled most like the word, or "" where none is close."""
+    """Return `; did you mean X?` with the choice spelled most like the word, or "" where none is close."""
     close = difflib.get_close_matches(word, list(choices), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
@@ -77,7 +77,7 @@ def percentage(share: float) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Return a value of a row as text: a chat as its turns, a list of names with commas, anything else as JSON."""
+    """Return a value of a row as text: a chat as turns, names with commas, anything else as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
@@ -94,8 +94,8 @@ def value_text(value: Any) -> str:
 def word_diff(before: Any, after: Any) -> list[DiffSpan]:
     """Compare two values of a row word by word; the list is empty where they are the same.
 
-    Values that differ only in what a reader cannot see (white space, a type, control characters) are compared as
-    Python writes them in ASCII.
+    Values that differ only in what a reader cannot see (white space, a type, control characters) are compared
+    as Python writes them in ASCII.
     """
     exact = [ascii(value).replace("  ", " \\x20") for value in (before, after)]
     if exact[0] == exact[1]:

@@ -1,7 +1,8 @@
 """The generated blocks of a card: signed, found again, and put in place of older ones.
 
-A block stands between two comments; the first holds a hash of what was generated, which tells whether somebody edited
-it since. What people wrote inside a block is kept aside, after it; what they wrote around blocks stays.
+A block stands between two comments; the first holds a hash of what was generated, which tells whether
+somebody edited it since. What people wrote inside a block is kept aside, after it; what they wrote around
+blocks stays.
 """
 
 from __future__ import annotations
@@ -44,15 +45,15 @@ def as_block(name: str, text: str) -> str:
 
 
 def hand_edits(card: str) -> dict[str, str]:
-    """Return what people made of blocks that they edited, by name; a block without a hash counts as generated."""
+    """Return what people made of blocks that they edited, by name; one without a hash counts as generated."""
     return {block[1]: block[3].strip() for block in _BLOCK.finditer(card) if _is_edited(block)}
 
 
 def replace(fresh: str, body: str) -> str:
     """Return a body with each of its blocks replaced by the one of that name in a fresh card.
 
-    A block that the body lacks comes after the block that is before it in the fresh card. An edited block gives way
-    to the fresh one and is kept after it, folded.
+    A block that the body lacks comes after the block that is before it in the fresh card. An edited block
+    gives way to the fresh one and is kept after it, folded.
     """
     blocks = {block[1]: block[0] for block in _BLOCK.finditer(fresh)}
     known = {block[1] for block in _BLOCK.finditer(body)}
@@ -67,7 +68,7 @@ def replace(fresh: str, body: str) -> str:
 
 
 def text_outside(card: str) -> list[list[str]]:
-    """Return what people wrote outside of the blocks, each text after the name of the block before it, or ""."""
+    """Return what people wrote outside of blocks, each text after the name of the block before it, or ""."""
     parts, at, before = [], 0, ""
     for block in _BLOCK.finditer(card):
         parts.append([before, card[at : block.start()].strip()])

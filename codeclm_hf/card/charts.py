@@ -56,8 +56,8 @@ def pictures(
 ) -> dict[str, bytes]:
     """The pictures of a data set's card as PNG files of 1440 pixels' width, to be shown at 720, by file name.
 
-    They are those of which `captions` tells. The same input gives the same bytes where the same fonts and matplotlib
-    are installed.
+    They are those of which `captions` tells. The same input gives the same bytes where the same fonts and
+    matplotlib are installed.
 
     Args:
         distributions: what the data set holds.
@@ -87,7 +87,7 @@ def figures(
     *,
     fallbacks: tuple[str, ...] = FALLBACKS,
 ) -> Iterator[tuple[str, Figure]]:
-    """Yield the wanted pictures before they are rendered, each with its file name; see `labels.Fonts` for fallbacks."""
+    """Yield the wanted pictures, not rendered yet, by file name; `labels.Fonts` says what fallbacks are."""
     ranked = rankings(distributions)
     names = [entry.name for ranking in ranked for entry in ranking.top[:MOST_BARS]]
     if drift:
@@ -187,7 +187,8 @@ def _gap(fonts: Fonts, gap: Gap, accepted: int) -> Figure:
         size=SMALL,
         colour=QUIET,
     )
-    panel.write((left + WIDTH - MARGIN) / 2, plot + height + 2.1 * LINE, "strong answer's score minus the target's",
+    panel.write(
+        (left + WIDTH - MARGIN) / 2, plot + height + 2.1 * LINE, "strong answer's score minus the target's",
         align="center", size=SMALL, colour=QUIET,
     )  # fmt: skip
     return figure

@@ -43,7 +43,7 @@ def front_matter_values(card: str) -> dict[str, Any]:
 
 
 def check(card: str) -> list[Problem]:
-    """Return everything that is wrong with a card's front matter, in the order of the lines; [] if it is fine.
+    """Return everything that is wrong with a card's front matter, in the order of lines; [] if it is fine.
 
     Keys that the Hub does not know are kept by it, and are no problem here.
     """
@@ -79,7 +79,7 @@ def _yaml_problems(text: str) -> list[Problem]:
 
 
 def _line(text: str, index: int) -> int:
-    """Return the line of the file; YAML's own count also takes characters for line ends that editors do not."""
+    """Return the line of the file; YAML itself takes more characters for line ends than editors do."""
     return text.count("\n", 0, index) + 2
 
 

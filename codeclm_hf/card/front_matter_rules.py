@@ -1,7 +1,7 @@
-"""What the Hub and `datasets` take in the front matter of a dataset card: a JSON Schema, and what spans its values.
+"""What the Hub and `datasets` take in a card's front matter: a JSON Schema, and what spans its values.
 
-`front_matter.schema.json` says what each key may hold. Every description in it is what the keywords beside it need, as
-the sentence of a problem has it.
+`front_matter.schema.json` says what each key may hold. Every description in it is what the keywords beside it
+need, as the sentence of a problem has it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def rule_faults(root: yaml.Node) -> Iterator[Fault]:
 
 
 def _missing_key(error: ValidationError) -> str | None:
-    """Return the key that a mapping lacks, where the error is that and the schema has no words of its own for it."""
+    """Return the key that a mapping lacks, if the error is that and the schema has no words for it."""
     if error.validator != "required" or _needed(error):
         return None
     keys, instance = cast(list[str], error.validator_value), cast(dict[str, Any], error.instance)

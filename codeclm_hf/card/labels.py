@@ -1,9 +1,9 @@
 """Names as labels on pictures: written in the fonts that there are, measured, and cut to two lines.
 
-matplotlib itself takes every letter from the first of a list of fonts that has it, shapes the scripts that need it, and
-draws. Three things it does not do, and they are here: it does not look for the fonts of a system that have a name's
-letters; it does not tell before it draws that none has them; and it wraps a text at spaces only, to the edge of the
-picture, and never cuts one.
+matplotlib itself takes every letter from the first of a list of fonts that has it, shapes the scripts that
+need it, and draws. Three things it does not do, and they are here: it does not look for the fonts of a system
+that have a name's letters; it does not tell before it draws that none has them; and it wraps a text at spaces
+only, to the edge of the picture, and never cuts one.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ FALLBACKS = (
 MOST_MARKS = 3
 """Accents on one letter; more would reach into the lines above."""
 _LETTERS_MARKS_DIGITS = "LMN"
-"""Unicode's categories of characters without which a name is another one; others may be left out of a label."""
+"""Categories of characters without which a name is another one; others may be left out of a label."""
 
 
 class Fonts:
-    """The fonts that a picture's names are written in: DejaVu Sans, which matplotlib brings, and what it lacks."""
+    """The fonts that a picture's names are written in: DejaVu Sans, and those for what it lacks."""
 
     families: list[str]
     """The names of the font families, as matplotlib takes them; the first has a bold face."""
@@ -42,7 +42,7 @@ class Fonts:
 
         Args:
             names: all that is to be written, but for what DejaVu Sans surely has.
-            fallbacks: how the names of the families begin that may be used, in the order in which they are asked.
+            fallbacks: how the names of the families that may be used begin, in the order of asking.
         """
         from matplotlib import ft2font
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -63,11 +63,11 @@ class Fonts:
         return float(width) * 72 / DPI
 
     def label(self, name: str, number: int) -> str:
-        """Return a name as it can be written, or `No. 7` in its place, where that is its number in the picture."""
+        """Return a name as it can be written, or `No. 7` in its place where it is the seventh."""
         return self.writable(name) or f"No. {number}"
 
     def writable(self, name: str) -> str | None:
-        """Return a name without the symbols that no font has; None where a letter is missing, or a script's shape."""
+        """Return a name without symbols that no font has; None if a letter or its shape is missing."""
         kept = [c for c in _calm(display_name(name)) if _matters(c) or self._has(c)]
         text = " ".join("".join(kept).split())
         if not any(unicodedata.category(c)[0] in "LNPS" for c in text):
@@ -79,7 +79,7 @@ class Fonts:
         return any(face.get_char_index(ord(character)) for face in self._faces)
 
     def two_lines(self, text: str, most: float, size: float = TEXT) -> list[str]:
-        """Return the text as one or two lines that are no wider than `most` points; `…` ends what is cut."""
+        """Return the text as one or two lines that are no wider than `most` points; `…` ends a cut one."""
         first = self._fitting(text, most, size)
         if first == text:
             return [text]
@@ -142,5 +142,5 @@ def _joins(character: str) -> bool:
 
 
 def _needs_shaping(character: str) -> bool:
-    """Return whether the character's script is wrong when it is written letter by letter from left to right."""
+    """Return whether the character's script is wrong when written letter by letter from left to right."""
     return unicodedata.bidirectional(character) in ("R", "AL") or unicodedata.category(character)[0] == "M"

@@ -11,9 +11,9 @@ if TYPE_CHECKING:  # importing it takes a second
     from matplotlib.figure import Figure
 
 WIDTH = 540.0
-"""Points of a picture, which are 720 CSS pixels. Every other length here is in points too, from the upper left."""
+"""Points of a picture, which are 720 CSS pixels. All lengths here are in points, from the upper left."""
 MARGIN, LINE, GAP = 18.0, 12.5, 7.0
-# No colour of text has a contrast of 4.5 to both white and the #0d1117 of dark pages, so the panel is always light.
+# Always light: no colour of text has a contrast of 4.5 to both white and the #0d1117 of dark pages.
 PANEL, BORDER, INK, QUIET = "#ffffff", "#d0d7de", "#1f2328", "#57606a"
 NOTE = "No.: a name that no font here can write; the words beside the picture have it."
 
@@ -73,8 +73,8 @@ class Panel:
         figure.set_size_inches(WIDTH / 72, height / 72)
         self.axes.set(xlim=(0, WIDTH), ylim=(height, 0))
         box = FancyBboxPatch(
-            (0.5, 0.5), WIDTH - 1, height - 1, boxstyle="round,pad=0,rounding_size=6", fc=PANEL, ec=BORDER, lw=0.75,
-            zorder=-1,
+            (0.5, 0.5), WIDTH - 1, height - 1, boxstyle="round,pad=0,rounding_size=6",
+            fc=PANEL, ec=BORDER, lw=0.75, zorder=-1,
         )  # fmt: skip
         self.axes.add_patch(box)
         return figure

@@ -1,7 +1,7 @@
 """A dataset card as a web page, as the Hub would show it: one file that asks nobody for anything.
 
-A card may come from anyone. Its HTML is cut down to an allow-list like the Hub's, and the page's own policy forbids
-scripts and requests besides.
+A card may come from anyone. Its HTML is cut down to an allow-list like the Hub's, and the page's own policy
+forbids scripts and requests besides.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ MOST_SHOWN = 1_000
 """Characters of a list in the front matter; longer ones are folded."""
 MOST_PROBLEMS = 20
 MOST_TAGS = 10_000
-"""Tags of the card's own HTML. A card with more is shown with its HTML as text, since deep HTML takes long to read."""
+"""Tags of the card's own HTML; of a card with more the HTML is shown as text, since deep HTML is slow."""
 MOST_STYLED = 2_000_000
-"""Tags that set words in a style, times what they may be set in. A card with more is shown with its HTML as text.
+"""Tags that set words in a style, times what they may be set in; beyond, HTML is shown as text.
 
-HTML has every paragraph after such tags in all of these styles again, if nothing closes them: they fill the memory.
+HTML has every paragraph after such tags in all of these styles again, if nothing closes them: they fill the
+memory.
 """
 
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
@@ -53,8 +54,8 @@ ELEMENTS = (
     | (_STYLES - {"big", "font", "nobr", "tt"})
     | frozenset(
         """
-    p div center blockquote pre hr br ul ol li dl dt dd table caption thead tbody tfoot tr th td img figure figcaption
-    span abbr cite del ins kbd mark q samp sub sup var details summary
+    p div center blockquote pre hr br ul ol li dl dt dd table caption thead tbody tfoot tr th td img figure
+    figcaption span abbr cite del ins kbd mark q samp sub sup var details summary
     """.split()
     )
 )
@@ -73,11 +74,11 @@ _SET = {
     "pre": {"tabindex": "0"},
     **{element: {"dir": "auto"} for element in [*_HEADINGS, "p", "li", "th", "td", "summary"]},
 }
-"""Attributes that every element of these gets: long code can be scrolled with the keyboard, text reads its own way."""
+"""Attributes that all these elements get: code scrolls with the keyboard, text reads in its direction."""
 _BOX = '<div class="scroll" tabindex="0" role="region" aria-label="Table">'
 
 _NOT_SHOWN = "data:,"
-"""Stands before the address of a picture that may not be shown: a browser would find nothing there, and ask nobody."""
+"""Stands before the address of a picture that may not be shown, so that a browser would ask nobody."""
 _FORMATS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 """The pictures that are shown, by their first bytes."""
 _FORCED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -85,7 +86,7 @@ _FORCED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e
 _LINK = re.compile(r"https?://|mailto:|#|(?![^/?#]*:|[/\\])", re.I)
 _ALIGNED = re.compile("text-align:(left|right|center)")
 _CLEAN_TAG = re.compile('<(/?[a-z0-9]+)((?: [a-z-]+="[^"]*")*)>')
-"""A tag as nh3 writes it; what looks like a tag in the value of an attribute is a part of the tag around it."""
+"""A tag as nh3 writes it; what looks like one in the value of an attribute is a part of it."""
 _ATTRIBUTE = re.compile(' ([a-z-]+)="([^"]*)"')
 _RAW_TAG = re.compile("<([a-z]+)", re.I)
 _ALERT = re.compile(r"\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]\s*", re.I)
@@ -174,7 +175,7 @@ class _Body:
         return value
 
     def _finished(self, tag: re.Match[str]) -> str:
-        """Return a tag as the page has it: tables in boxes that scroll, words for images that may not be shown."""
+        """Return a tag as the page has it: tables in boxes that scroll, words for images it may not show."""
         if tag[1] == "table":
             return _BOX + tag[0]
         if tag[1] == "/table":

@@ -12,7 +12,7 @@ from codeclm_hf.text import shorten
 SHOWN_LENGTH = 60
 """Characters of a value that are shown."""
 CONSTRUCTOR_ERRORS = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
-"""What PyYAML lets through, instead of a `YAMLError`, for values that do not fit their tags and for deep ones."""
+"""What PyYAML raises beside `YAMLError`, for values that do not fit their tags and for deep ones."""
 _TAG = "tag:yaml.org,2002:"
 _KINDS = {"bool": "true or false", "int": "a number", "float": "a number", "timestamp": "a date"}
 """What YAML may read a word as that was meant as text, by the name of its tag."""
@@ -32,7 +32,7 @@ def is_a(kind: str, node: yaml.Node) -> bool:
 
 
 def read_as(node: yaml.Node) -> str | None:
-    """Return what YAML reads an unquoted word as: a number, a date, true or false; None where that is text."""
+    """Return what YAML reads an unquoted word as: a number, a date, true or false; None for text."""
     return _KINDS.get(node.tag.removeprefix(_TAG)) if isinstance(node, yaml.ScalarNode) else None
 
 
@@ -47,7 +47,7 @@ def describe(node: yaml.Node) -> str:
 
 
 def entries(node: yaml.Node) -> dict[str, yaml.Node]:
-    """Return the values of a mapping by key, with those that it takes over with `<<`; {} for anything else."""
+    """Return the values of a mapping by key, with those taken over with `<<`; {} for anything else."""
     merged: dict[str, yaml.Node] = {}
     own: dict[str, yaml.Node] = {}
     for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
@@ -86,8 +86,8 @@ class _List(list[Any]):
 def json_value(node: yaml.Node, known: dict[int, Any] | None = None) -> Any:
     """Return the value of a node that is plain YAML as JSON has it.
 
-    What JSON has not (a date, a number with a fraction, bytes) stays a node. An alias stands for the very object
-    that it repeats, so that no more objects are made than there are nodes; it may be inside of itself.
+    What JSON has not (a date, a number with a fraction, bytes) stays a node. An alias stands for the very
+    object that it repeats, so that no more objects are made than there are nodes; it may be inside of itself.
 
     Args:
         node: as `yaml.compose` returns it.
