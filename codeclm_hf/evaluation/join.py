@@ -141,11 +141,11 @@ def _by_instruction(role: str, table: Dataset) -> dict[str, str]:
 
 
 def _source(benchmark: Dataset, repeated: int) -> BenchmarkSource:
-    provenance = inputs.provenance(benchmark, None)
+    source = inputs.seed_sources(benchmark, None)
     return BenchmarkSource(
-        rows=provenance.rows,
-        sources=provenance.sources,
-        license=provenance.license,
+        rows=source.rows,
+        sources=source.sources,
+        license=source.license,
         repeated=repeated,
     )
 

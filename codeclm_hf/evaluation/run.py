@@ -40,7 +40,7 @@ from codeclm_hf.evaluation.results import (
 from codeclm_hf.files import replace_file
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import TRIES, Requests
-from codeclm_hf.run.progress import OnProgress, Report
+from codeclm_hf.run.progress import OnProgress, ProgressReporter
 from codeclm_hf.stages.compare import ROLES, UNREADABLE, Compare
 
 
@@ -175,7 +175,7 @@ class Evaluation:
         if isinstance(benchmark, Dataset):
             benchmark = self.join(benchmark, column=column)
         grouping = benchmark.grouping(by)
-        directory = run_directory.make(check_folder(out))
+        directory = run_directory.make_folder(check_folder(out))
         journal = Journal(directory / run_directory.JOURNAL, budget)
         try:
             endpoints = {
@@ -183,7 +183,7 @@ class Evaluation:
             }
             judge = check_judge(endpoints["judge"], prompts=self.prompts, explained=True)
             _require_fit(judge, anyway=anyway)
-            progress = Report(endpoints, journal.budget, on_progress)
+            progress = ProgressReporter(endpoints, journal.budget, on_progress)
             evaluation = replace(
                 self,
                 candidate=endpoints.get("candidate", self.candidate),
@@ -258,7 +258,7 @@ def check_folder(out: str | Path) -> Path:
     Raises:
         BadInput: it holds something else.
     """
-    return run_directory.usable(out, maker="an evaluation", is_own=_holds_an_evaluation)
+    return run_directory.usable_folder(out, maker="an evaluation", is_own=_holds_an_evaluation)
 
 
 def _holds_an_evaluation(directory: Path) -> bool:
@@ -286,4 +286,4 @@ def _write(directory: Path, table: Dataset, rows: Sequence[Comparison], results:
             run_directory.put_card(directory, text, pictures(results))
             replace_file(directory / RESULTS, results_text(results))
     except OSError as exc:
-        raise run_directory.unwritten("the results", directory, exc) from exc
+        raise run_directory.write_error("the results", directory, exc) from exc

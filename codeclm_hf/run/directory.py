@@ -54,7 +54,7 @@ def check(out: str | Path) -> Path:
     Raises:
         BadInput: it holds something else.
     """
-    directory = usable(out, maker="a run", is_own=_holds_a_run)
+    directory = usable_folder(out, maker="a run", is_own=_holds_a_run)
     if directory.is_dir():
         Manifest.read_if_there(directory)
     return directory
@@ -66,7 +66,7 @@ def _holds_a_run(directory: Path) -> bool:
     return scratch_alone or (directory / MANIFEST).is_file()
 
 
-def usable(out: str | Path, *, maker: str, is_own: Callable[[Path], bool]) -> Path:
+def usable_folder(out: str | Path, *, maker: str, is_own: Callable[[Path], bool]) -> Path:
     """The folder as a path, if it is new, empty, or holds what is to be gone on with.
 
     Args:
@@ -102,7 +102,7 @@ def claim(out: str | Path, manifest: Manifest) -> Path:
     Raises:
         BadInput: it holds something else, or cannot be written.
     """
-    directory = make(check(out))
+    directory = make_folder(check(out))
     try:
         if not (directory / MANIFEST).exists():
             replace_file(directory / MANIFEST, replace(manifest, status=RUNNING).to_text())
@@ -111,7 +111,7 @@ def claim(out: str | Path, manifest: Manifest) -> Path:
     return directory
 
 
-def make(directory: Path) -> Path:
+def make_folder(directory: Path) -> Path:
     """The folder, made if it is not there.
 
     Raises:
@@ -150,10 +150,10 @@ def write(
             put_card(directory, render_card(manifest, table_files(files), text), figures)
             replace_file(directory / MANIFEST, manifest.to_text())
     except OSError as exc:
-        raise unwritten("the tables", directory, exc) from exc
+        raise write_error("the tables", directory, exc) from exc
 
 
-def unwritten(what: str, directory: Path, exc: OSError) -> CodecLMError:
+def write_error(what: str, directory: Path, exc: OSError) -> CodecLMError:
     """The error that a finished run or evaluation could not put its files into its folder."""
     words = f"{what} cannot be written to {directory} ({exc.strerror or exc})"
     return CodecLMError(words, hint="every answer is kept; free the disk and run the same command again")
@@ -226,7 +226,7 @@ def _table_files(name: str, paths: Sequence[Path]) -> TableFiles:
     )
 
 
-def with_pulled(directory: Path, tables: Mapping[str, Dataset]) -> dict[str, Dataset]:
+def add_pulled_rows(directory: Path, tables: Mapping[str, Dataset]) -> dict[str, Dataset]:
     """The tables with the rows that the folder was pulled with; where a run made the same row, it is the run's."""
     joined = dict(tables)
     for name, table in tables.items():

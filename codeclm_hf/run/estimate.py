@@ -23,8 +23,8 @@ class Requests(NamedTuple):
     """When every answer is asked for again and every instruction goes through all iterations."""
 
 
-def plan(tailor: Tailor, *, seeds: int, metadata: int, instructions: int) -> list[Requests]:
-    """The requests of each stage; resent ones, after a failed connection, are not counted.
+def plan_requests(tailor: Tailor, *, seeds: int, metadata: int, instructions: int) -> list[Requests]:
+    """Count the requests of each stage; those that are sent again after a failed connection are left out.
 
     Args:
         tailor: the loop's settings.

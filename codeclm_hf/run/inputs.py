@@ -1,8 +1,9 @@
-"""What a run starts from: seeds drawn, metadata given, and instructions shared out."""
+"""What a run starts from: a sample of the seeds, metadata written by hand, and how many instructions each gives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +12,7 @@ from datasets import Dataset
 from codeclm_hf import ids, schema
 from codeclm_hf.card.shapes import SeedSources
 from codeclm_hf.errors import BadInput
+from codeclm_hf.settings import check_settings
 from codeclm_hf.stages.encode import instruction_fault, metadata_row
 from codeclm_hf.stages.stage import Row
 
@@ -20,26 +22,83 @@ MOST_SOURCES = 20
 """Names of files or data sets that a manifest lists."""
 
 
-def given(metadata: Sequence[Mapping[str, Any]] | Dataset, size: int, seed: int) -> Dataset:
-    """Metadata written by hand as a table, at most `size` rows of it.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunInputs:
+    """What `CodecLM.run` is called with, but for the folder, the budget and who hears of progress.
+
+    Raises:
+        BadInput: a number is out of its range, there are no inputs, or the seeds are no table.
+    """
+
+    seeds: Dataset | None
+    """A table with instructions of the target distribution."""
+    metadata: Sequence[Mapping[str, Any]] | Dataset | None
+    """Rows with a `use_case` and `skills`, written by hand."""
+    column: str
+    """The seeds' column that holds the instruction."""
+    num_instructions: int
+    """Basic instructions to make, in all."""
+    num_metadata: int
+    """Metadata to have after mixing and matching."""
+    metadata_fraction: float
+    """Share of them to use (fig. 4)."""
+
+    def __post_init__(self) -> None:
+        check_settings(
+            num_instructions=self.num_instructions,
+            num_metadata=self.num_metadata,
+            metadata_fraction=self.metadata_fraction,
+        )
+        if self.seeds is None and self.metadata is None:
+            raise BadInput("needs seed instructions, or metadata written by hand; came neither")
+        if self.seeds is not None and not isinstance(self.seeds, Dataset):
+            kind = type(self.seeds).__name__
+            raise BadInput(f"needs the seeds as a datasets.Dataset (one split); came a {kind}")
+
+    @property
+    def most_metadata(self) -> int:
+        """Metadata after mixing and matching: at most one an instruction."""
+        return min(self.num_metadata, self.num_instructions)
+
+    def written_metadata(self, seed: int) -> Dataset:
+        """A sample of the metadata written by hand, as the table `schema.METADATA`.
+
+        Raises:
+            BadInput: a row has no use case or no skills.
+        """
+        return written_metadata(self.metadata if self.metadata is not None else [], self.most_metadata, seed)
+
+    def sampled_seeds(self, size: int, seed: int) -> Dataset:
+        """A sample of the seeds, as the table `schema.SEEDS`.
+
+        Raises:
+            BadInput: there is no such column, or no seed at all.
+        """
+        if self.seeds is None:
+            return schema.table([], schema.SEEDS)
+        return sample_seeds(self.seeds, self.column, size, seed)
+
+
+def written_metadata(metadata: Sequence[Mapping[str, Any]] | Dataset, size: int, seed: int) -> Dataset:
+    """A sample of metadata written by hand, at most `size` rows, as the table `schema.METADATA`.
 
     Raises:
         BadInput: a row has no use case or no skills.
     """
-    rows = _Draw[tuple[int, Row]](size, seed)
+    sample = _Sample[tuple[int, Row]](size, seed)
     for number, row in enumerate(metadata, start=1):
         use_case, skills = row.get("use_case"), row.get("skills")
         if not _text(use_case) or not isinstance(skills, list) or not skills or not all(map(_text, skills)):
             raise BadInput(
                 f"needs a `use_case` and a list of `skills` in every metadata; number {number} is {dict(row)}"
             )
-        made = metadata_row(str(use_case), skills, origin="given", seed_ids=[])
-        rows.offer(made["metadata_id"], (number, made))
-    return schema.table([row for _, row in sorted(rows.kept(), key=itemgetter(0))], schema.METADATA)
+        entry = metadata_row(str(use_case), skills, origin="given", seed_ids=[])
+        sample.offer(entry["metadata_id"], (number, entry))
+    return schema.table([entry for _, entry in sorted(sample.items(), key=itemgetter(0))], schema.METADATA)
 
 
-def drawn(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
-    """The seeds to encode: at most `size` distinct ones, drawn at random, and after them all that cannot be used.
+def sample_seeds(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
+    """A random sample of at most `size` distinct seeds to encode, and after them all seeds that cannot be used.
 
     Raises:
         BadInput: there is no such column, or no seed at all.
@@ -52,21 +111,22 @@ def drawn(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
     # Only in a table of ours do `error` and `source` mean what they mean here.
     ours = set(schema.SEEDS) <= set(seeds.column_names)
     seeds = seeds.select_columns([column, "error", "source"] if ours else [column])
-    good, bad = _Draw[int](size, seed), []
+    sample, unusable_rows = _Sample[int](size, seed), []
     for start in range(0, len(seeds), _AT_ONCE):
         batch = seeds[start : start + _AT_ONCE]
         for at, instruction in enumerate(batch[column], start=start):
             if error := instruction_fault(instruction):
                 error = batch["error"][at - start] or error if ours else error
                 place = batch["source"][at - start] if ours else f"seed {at + 1}"
-                bad.append(_seed(ids.row_id("unusable seed", at), None, f"{place}: {error}"))
+                unusable_rows.append(_seed(ids.row_id("unusable seed", at), None, f"{place}: {error}"))
             else:
-                good.offer(instruction, at)
-    kept = [seeds[at][column] for at in sorted(good.kept())]
-    return schema.table([*(_seed(ids.row_id("seed", text), text, None) for text in kept), *bad], schema.SEEDS)
+                sample.offer(instruction, at)
+    texts = [seeds[at][column] for at in sorted(sample.items())]
+    usable_rows = [_seed(ids.row_id("seed", text), text, None) for text in texts]
+    return schema.table([*usable_rows, *unusable_rows], schema.SEEDS)
 
 
-def provenance(seeds: Dataset | None, given: Sequence[Any] | Dataset | None) -> SeedSources:
+def seed_sources(seeds: Dataset | None, metadata: Sequence[Any] | Dataset | None) -> SeedSources:
     """Where a run's inputs come from, for the manifest; the license is that of the seeds' `Dataset.info`."""
     sources: set[str] = set()
     if seeds is not None and set(schema.SEEDS) <= set(seeds.column_names):
@@ -76,13 +136,13 @@ def provenance(seeds: Dataset | None, given: Sequence[Any] | Dataset | None) -> 
     return SeedSources(
         rows=len(seeds) if seeds is not None else 0,
         sources=tuple(sorted(sources)[:MOST_SOURCES]),
-        given=len(given) if given is not None else 0,
+        given=len(metadata) if metadata is not None else 0,
         license=license or None,
     )
 
 
-def shared_out(metadata: Dataset, total: int) -> Dataset:
-    """The metadata with how many instructions each is to give: the same number to within one, `total` in all."""
+def share_instructions(metadata: Dataset, total: int) -> Dataset:
+    """The metadata with a column `num_instructions`: the same number for each to within one, `total` in all."""
     usable = sum(use_case is not None for use_case in metadata["use_case"])
     share, extra = divmod(total, usable) if usable else (0, 0)
     numbers = iter([share + 1] * extra + [share] * (usable - extra))
@@ -100,7 +160,7 @@ def _text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-class _Draw(Generic[T]):
+class _Sample(Generic[T]):
     """A random sample of distinct contents, in one pass and the memory of the sample: those of the smallest hashes.
 
     It depends on the contents alone, not on their order, and more of them displace few.
@@ -116,7 +176,7 @@ class _Draw(Generic[T]):
         if len(self._kept) > 2 * self._size + _AT_ONCE:
             self._prune()
 
-    def kept(self) -> list[T]:
+    def items(self) -> list[T]:
         self._prune()
         return list(self._kept.values())
 

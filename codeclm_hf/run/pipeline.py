@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from datasets import Dataset, DatasetDict
 
-from codeclm_hf import package, prompts, schema, settings
+from codeclm_hf import package, prompts, settings
 from codeclm_hf.card.charts import pictures
 from codeclm_hf.card.shapes import RunConfig
 from codeclm_hf.card.statistics import contents
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import Journal
 from codeclm_hf.endpoints.protocol import Endpoint
-from codeclm_hf.errors import BadInput
 from codeclm_hf.prompts import Prompt
 from codeclm_hf.run import directory as run_directory
-from codeclm_hf.run import inputs
-from codeclm_hf.run.estimate import Requests, plan
+from codeclm_hf.run.estimate import Requests, plan_requests
+from codeclm_hf.run.inputs import RunInputs, seed_sources
 from codeclm_hf.run.manifest import RUNNING, Cost, Manifest
 from codeclm_hf.run.progress import OnProgress
 from codeclm_hf.run.recipe import Recipe
@@ -171,27 +170,24 @@ class CodecLM:
             EndpointError: an endpoint cannot serve now; call again to go on.
             BudgetSpent: call again with a larger one to go on.
         """
-        recipe = self.recipe(
-            seeds,
+        inputs = RunInputs(
+            seeds=seeds,
             metadata=metadata,
             column=column,
             num_instructions=num_instructions,
             num_metadata=num_metadata,
             metadata_fraction=metadata_fraction,
         )
-        manifest = replace(
-            self._manifest(num_instructions, num_metadata, metadata_fraction),
-            seeds=inputs.provenance(seeds, metadata),
-        )
+        recipe, manifest = self._recipe(inputs), self._manifest(inputs)
         directory = run_directory.claim(out, manifest)
         budget = budget or Budget()
         journal = Journal(directory / run_directory.JOURNAL, budget)
         try:
-            made, usage = recipe.make(journal, on_progress)
+            new_tables, usage = recipe.make(journal, on_progress)
             journal.complete()
         finally:
             journal.close()
-        tables = run_directory.with_pulled(directory, made)
+        tables = run_directory.add_pulled_rows(directory, new_tables)
         frames = {
             name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in tables.items()
         }
@@ -214,18 +210,18 @@ class CodecLM:
         metadata_fraction: float = settings.METADATA_FRACTION,
     ) -> list[Requests]:
         """What `run` with the same arguments would ask, at the least and at the most; nothing is asked or written."""
-        recipe = self.recipe(
-            seeds,
+        inputs = RunInputs(
+            seeds=seeds,
             metadata=metadata,
             column=column,
             num_instructions=num_instructions,
             num_metadata=num_metadata,
             metadata_fraction=metadata_fraction,
         )
-        return plan(
+        return plan_requests(
             self.tailor,
-            seeds=recipe.seeds["error"].count(None),
-            metadata=max(1, round(metadata_fraction * recipe.num_metadata)),
+            seeds=self._recipe(inputs).seeds["error"].count(None),
+            metadata=max(1, round(metadata_fraction * inputs.most_metadata)),
             instructions=num_instructions,
         )
 
@@ -244,43 +240,42 @@ class CodecLM:
         Raises:
             BadInput: something given cannot be used.
         """
-        settings.check_settings(
-            num_instructions=num_instructions, num_metadata=num_metadata, metadata_fraction=metadata_fraction
+        inputs = RunInputs(
+            seeds=seeds,
+            metadata=metadata,
+            column=column,
+            num_instructions=num_instructions,
+            num_metadata=num_metadata,
+            metadata_fraction=metadata_fraction,
         )
-        if seeds is None and metadata is None:
-            raise BadInput("needs seed instructions, or metadata written by hand; came neither")
-        if seeds is not None and not isinstance(seeds, Dataset):
-            raise BadInput(
-                f"needs the seeds as a datasets.Dataset (one split); came a {type(seeds).__name__}"
-            )
-        size = min(num_metadata, num_instructions)
-        given = inputs.given(metadata if metadata is not None else [], size, self.seed)
-        drawn = schema.table([], schema.SEEDS)
-        if seeds is not None:
-            drawn = inputs.drawn(seeds, column, size - len(given), self.seed)
+        return self._recipe(inputs)
+
+    def _recipe(self, inputs: RunInputs) -> Recipe:
+        written = inputs.written_metadata(self.seed)
         return Recipe(
             encode=self.encode,
             chain=self.chain,
-            seeds=drawn,
-            given=given,
-            num_instructions=num_instructions,
-            num_metadata=size,
-            metadata_fraction=float(metadata_fraction),
+            seeds=inputs.sampled_seeds(inputs.most_metadata - len(written), self.seed),
+            given=written,
+            num_instructions=inputs.num_instructions,
+            num_metadata=inputs.most_metadata,
+            metadata_fraction=float(inputs.metadata_fraction),
         )
 
-    def _manifest(self, num_instructions: int, num_metadata: int, metadata_fraction: float) -> Manifest:
+    def _manifest(self, inputs: RunInputs) -> Manifest:
         """The manifest of a run that has no tables yet."""
         return Manifest(
             codeclm_hf=package.VERSION,
             models=self.models,
             config=RunConfig(
-                num_instructions=num_instructions,
-                num_metadata=num_metadata,
-                metadata_fraction=metadata_fraction,
+                num_instructions=inputs.num_instructions,
+                num_metadata=inputs.num_metadata,
+                metadata_fraction=inputs.metadata_fraction,
                 **self._settings(),
             ),
             prompts={name: self._prompt(name).hash for name in prompts.RUN_PROMPTS},
             prompt_texts={name: self._prompt(name).text for name in prompts.RUN_PROMPTS},
             versions=package.versions(),
+            seeds=seed_sources(inputs.seeds, inputs.metadata),
             status=RUNNING,
         )

@@ -44,53 +44,53 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
-class Report:
-    """Maps the stages of one run and tells how far they are.
+class ProgressReporter:
+    """Maps the stages of one run, and reports how far they are.
 
     Args:
         endpoints: the run's endpoints by role.
         budget: what the run may ask for, and has.
-        tell: called on the transport's thread when a row is done.
+        on_progress: called on the transport's thread when a row is done; None where nobody wants to know.
     """
 
     def __init__(
-        self, endpoints: Mapping[str, JournaledEndpoint], budget: Budget, tell: OnProgress | None
+        self, endpoints: Mapping[str, JournaledEndpoint], budget: Budget, on_progress: OnProgress | None
     ) -> None:
         self._endpoints = endpoints
         self._budget = budget
-        self._tell = tell
+        self._on_progress = on_progress
         self._accepted = 0
-        self._kept = budget.tokens
+        self._tokens_before = budget.tokens
 
     def map(self, stage: Stage, dataset: Dataset) -> Dataset:
-        """`stage.map`, with reports."""
-        if self._tell is None:
+        """Map a stage, as `stage.map` does, and report each row that is done."""
+        if self._on_progress is None:
             return stage.map(dataset)
-        tell, totals = self._tell, stage.totals(dataset)
+        report, totals = self._on_progress, stage.totals(dataset)
         done = dict.fromkeys(totals, 0)
 
         def on_rows(name: str, rows: list[Row]) -> None:
             done[name] += 1
             self._accepted += sum(row.get("verdict") in contrast.ACCEPTED for row in rows)
-            tell(self._progress(stage, name, done[name], totals))
+            report(self._progress(stage, name, done[name], totals))
 
         for name in totals:
-            tell(self._progress(stage, name, 0, totals))
+            report(self._progress(stage, name, 0, totals))
         return stage.map(dataset, on_rows=on_rows)
 
     def _progress(self, stage: Stage, name: str, done: int, totals: Mapping[str, int]) -> Progress:
         usages = [usage for endpoint in self._endpoints.values() for usage in endpoint.usage.values()]
-        early = 20 * done < totals[name]
+        is_early = 20 * done < totals[name]
         return Progress(
             stage=name,
             done=done,
             total=totals[name],
             accepted=self._accepted,
             requests=sum(usage.requests for usage in usages),
-            tokens=self._budget.tokens - self._kept,
+            tokens=self._budget.tokens - self._tokens_before,
             cost=self._budget.cost,
             projected=self._projected(stage.tailor, totals)
-            if isinstance(stage, Chain) and not early
+            if isinstance(stage, Chain) and not is_early
             else None,
         )
 
@@ -116,12 +116,12 @@ class Report:
             "judge": 2 * instructions * rounds,
             "improve": instructions * (rounds - 1),
         }
-        made_of = 0.0
+        final_cost = 0.0
         for endpoint in self._endpoints.values():
             for name, usage in endpoint.usage.items():
                 price = self._budget.price(usage.prompt_tokens, usage.completion_tokens) or 0.0
-                made_of += price * max(1.0, expected.get(name, 0) / max(answers[name], 1))
-        return max(cost, made_of)
+                final_cost += price * max(1.0, expected.get(name, 0) / max(answers[name], 1))
+        return max(cost, final_cost)
 
     def usage(self) -> list[StageUsage]:
         """Answers and tokens that the data set is made of, by stage and model: asked now or replayed, the same."""

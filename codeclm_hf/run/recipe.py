@@ -1,4 +1,4 @@
-"""Recipe: all that the tables of one data set are made of, and the making."""
+"""Recipe: all that the tables of one data set are made of, and how they are made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datasets import Dataset, concatenate_datasets
 from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.run import inputs
 from codeclm_hf.run.manifest import StageUsage
-from codeclm_hf.run.progress import OnProgress, Report
+from codeclm_hf.run.progress import OnProgress, ProgressReporter
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.augment import augment, subsample
 from codeclm_hf.stages.chain import Chain, split_trace
@@ -19,18 +19,22 @@ from codeclm_hf.stages.encode import Encode
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The stages, their inputs as they were drawn, and the sizes."""
+    """The stages, the sample of their inputs, and the sizes."""
 
     encode: Encode
+    """Seeds → metadata."""
     chain: Chain
+    """Metadata → trace."""
     seeds: Dataset
     """Those to encode, and those that cannot be used."""
     given: Dataset
     """Metadata written by hand."""
     num_instructions: int
+    """Basic instructions, in all."""
     num_metadata: int
-    """After mixing and matching."""
+    """Metadata after mixing and matching."""
     metadata_fraction: float
+    """Share of them that is used."""
 
     def spec(self) -> dict[str, Any]:
         """What shapes the rows, as plain data: contents, models' identities, settings and prompts; see `Stage.spec`."""
@@ -56,17 +60,17 @@ class Recipe:
         """
         tailor, rubrics, seed = self.chain.tailor, self.chain.rubrics, self.chain.seed
         roles = {"strong": tailor.strong, "target": tailor.target, "judge": tailor.judge}
-        kept = {role: JournaledEndpoint(endpoint, journal) for role, endpoint in roles.items()}
-        report, strong = Report(kept, journal.budget, on_progress), kept["strong"]
+        endpoints = {role: JournaledEndpoint(endpoint, journal) for role, endpoint in roles.items()}
+        progress, strong = ProgressReporter(endpoints, journal.budget, on_progress), endpoints["strong"]
         chain = replace(
             self.chain,
             rubrics=replace(rubrics, strong=strong) if rubrics is not None else None,
             decode=replace(self.chain.decode, strong=strong),
-            tailor=replace(tailor, strong=strong, target=kept["target"], judge=kept["judge"]),
+            tailor=replace(tailor, strong=strong, target=endpoints["target"], judge=endpoints["judge"]),
         )
-        table = concatenate_datasets(
-            [self.given, report.map(replace(self.encode, strong=strong), self.seeds)]
-        )
-        table = subsample(augment(table, self.num_metadata, seed=seed), self.metadata_fraction, seed=seed)
-        trace, table = split_trace(report.map(chain, inputs.shared_out(table, self.num_instructions)))
-        return contrast.tables(trace, table), report.usage()
+        encoded = progress.map(replace(self.encode, strong=strong), self.seeds)
+        metadata = augment(concatenate_datasets([self.given, encoded]), self.num_metadata, seed=seed)
+        metadata = subsample(metadata, self.metadata_fraction, seed=seed)
+        metadata = inputs.share_instructions(metadata, self.num_instructions)
+        trace, metadata = split_trace(progress.map(chain, metadata))
+        return contrast.tables(trace, metadata), progress.usage()

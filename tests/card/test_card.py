@@ -333,7 +333,10 @@ def test_an_edit_inside_a_block_is_kept_aside_and_pointed_out() -> None:
     after = once.split("<!-- codeclm-hf:end limits -->")[1]
     assert "The block `limits` above is generated" in after and EDIT in after
     assert again(once, MANIFEST).count("Ask us before you use it.") == 1
-    assert blocks.hand_edits(EDITED) == {"limits": EDIT} and blocks.hand_edits(once) == blocks.hand_edits(FRESH) == {}
+    assert (
+        blocks.hand_edits(EDITED) == {"limits": EDIT}
+        and blocks.hand_edits(once) == blocks.hand_edits(FRESH) == {}
+    )
 
 
 def test_an_edit_that_only_an_editor_sees_is_none() -> None:

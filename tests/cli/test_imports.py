@@ -76,7 +76,9 @@ from codeclm_hf import CodecLM, endpoint
 assert CodecLM is codeclm_hf.CodecLM and vars(codeclm_hf)["CodecLM"] is CodecLM
 assert "codeclm_hf.hub" not in sys.modules and "codeclm_hf.evaluation" not in sys.modules
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -41,7 +41,7 @@ def test_seeds_from_a_hub_data_set(hub: Hub) -> None:
 def test_the_license_of_seeds_is_kept_for_the_card(hub: Hub, card: bytes, license: str | None) -> None:
     """As the card of their data set gives it."""
     hub.add("org/licensed", {"data/train.jsonl": LINES, "README.md": card})
-    assert inputs.provenance(load_seeds("org/licensed", column="prompt"), None).license == license
+    assert inputs.seed_sources(load_seeds("org/licensed", column="prompt"), None).license == license
 
 
 def test_a_branch_is_named_by_its_commit(hub: Hub) -> None:
@@ -98,7 +98,7 @@ def test_files_of_a_hub_data_set_by_address(hub: Hub, path: str) -> None:
     commit = repo.branches["main"]
     assert seeds["instruction"][:] == ["one", None, "three"]
     assert seeds["source"][0] == f"org/files@{commit}/data/a.jsonl.gz:1"
-    assert inputs.provenance(seeds, None).sources == (f"org/files@{commit}/data/a.jsonl.gz",)
+    assert inputs.seed_sources(seeds, None).sources == (f"org/files@{commit}/data/a.jsonl.gz",)
     assert list(SeedInstructions(data_files=address, validation=0.0).as_streaming_dataset("train")) == list(
         seeds
     )

@@ -417,7 +417,7 @@ def test_the_endpoint_of_the_environment(hub: Hub, run: Path) -> None:
 def test_a_card_that_the_hub_refuses(hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What its check of the front matter says reaches the user; nothing is committed."""
     words = {"errors": [{"message": '"license" must be one of [mit]'}], "warnings": []}
-    monkeypatch.setattr("hub._validated", lambda text: Reply(words, 400))
+    monkeypatch.setattr("support.hub_server._validated", lambda text: Reply(words, 400))
     with pytest.raises(BadInput, match='"license" must be one of'):
         publish(run, REPO, license="my own")
     assert [commit.title for commit in repo(hub).log()] == ["initial commit"]

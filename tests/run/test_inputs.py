@@ -16,14 +16,14 @@ texts = st.lists(st.text(st.characters(codec="utf-8")).filter(str.strip), min_si
 @given(texts, st.integers(0, 12), st.integers(0, 3))
 def test_seeds_are_drawn_by_content_alone(seeds: list[str], size: int, seed: int) -> None:
     """Distinct ones, as many as asked for, in their order; the same ones whatever that order and the repetitions."""
-    drawn = inputs.drawn(Dataset.from_dict({"instruction": seeds}), "instruction", size, seed)["instruction"][
-        :
-    ]
+    drawn = inputs.sample_seeds(Dataset.from_dict({"instruction": seeds}), "instruction", size, seed)[
+        "instruction"
+    ][:]
     distinct = list(dict.fromkeys(seeds))
     assert len(drawn) == min(size, len(distinct))
     assert drawn == [text for text in distinct if text in drawn]
     shuffled = Dataset.from_dict({"instruction": [*reversed(seeds), *seeds]})
-    assert set(inputs.drawn(shuffled, "instruction", size, seed)["instruction"]) == set(drawn)
+    assert set(inputs.sample_seeds(shuffled, "instruction", size, seed)["instruction"]) == set(drawn)
 
 
 @settings(max_examples=50)
@@ -31,7 +31,11 @@ def test_seeds_are_drawn_by_content_alone(seeds: list[str], size: int, seed: int
 def test_a_new_seed_displaces_at_most_one(seeds: list[str], new: str, size: int) -> None:
     """A file that grows by a line keeps its draw, but for the one the new line may take the place of."""
     before, after = (
-        set(inputs.drawn(Dataset.from_dict({"instruction": rows}), "instruction", size, 0)["instruction"])
+        set(
+            inputs.sample_seeds(Dataset.from_dict({"instruction": rows}), "instruction", size, 0)[
+                "instruction"
+            ]
+        )
         for rows in (seeds, [*seeds, new])
     )
     assert len(before - after) <= 1
@@ -40,7 +44,7 @@ def test_a_new_seed_displaces_at_most_one(seeds: list[str], new: str, size: int)
 
 def test_a_large_table_is_drawn_from_in_the_memory_of_the_draw() -> None:
     """Ten thousand seeds leave a draw of five, of all of which each is one of them."""
-    drawn = inputs.drawn(
+    drawn = inputs.sample_seeds(
         Dataset.from_dict({"instruction": [f"seed {n}" for n in range(10_000)]}), "instruction", 5, 0
     )
     assert len(set(drawn["instruction"])) == 5
@@ -51,7 +55,7 @@ def test_instructions_are_shared_out_evenly(metadata: int, total: int) -> None:
     """The same number for each to within one, the total exactly, and none for a row that failed."""
     rows = [metadata_row(f"use {n}", ["x"], origin="given", seed_ids=[]) for n in range(metadata)]
     failed = {**rows[0], "use_case": None}
-    shares = inputs.shared_out(schema.table([failed, *rows, failed], schema.METADATA), total)[
+    shares = inputs.share_instructions(schema.table([failed, *rows, failed], schema.METADATA), total)[
         "num_instructions"
     ][:]
     assert (shares[0], shares[-1], sum(shares)) == (0, 0, total)

@@ -65,7 +65,9 @@ def run_directory_of(
         model: who made the rows.
     """
     manifest = manifest_of(len(texts), model)
-    tables = directory.with_pulled(directory.claim(folder, manifest), tables_of(texts, responses, use_case))
+    tables = directory.add_pulled_rows(
+        directory.claim(folder, manifest), tables_of(texts, responses, use_case)
+    )
     frames = {name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in tables.items()}
     found = contents(frames)
     manifest = manifest.finished(found, usage=_usage(len(texts), model))

@@ -1,0 +1,38 @@
+"""What a template may speak of: every name is documented, and the names of earlier templates still stand."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from codeclm_hf.card.context import CardContext, template_names
+from codeclm_hf.run.card_context import card_context
+from support.manifests import manifest_from
+
+CONTEXT = card_context(
+    manifest_from(
+        {
+            "models": {"strong": "big"},
+            "config": {"threshold": 2.0, "contrastive_filter": True, "from a later version": 1},
+            "counts": {},
+        }
+    )
+)
+NAMES = template_names(CONTEXT, {}, "me/data")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_documented(name: str) -> None:
+    """As a field or property of the context, or in its docstring."""
+    source = inspect.getsource(CardContext)
+    assert f"    {name}: " in source or f"def {name}(" in source or f"`{name}" in source
+
+
+def test_names_of_earlier_templates_stand() -> None:
+    """And mean the same."""
+    assert {"title", "version", "before", "counts", "config", "rows", "models", "trained", "unlike", "prompts", "texts",
+            "changes", "incomplete", "found", "most", "gaps", "pictures", "evaluations", "ratio", "languages", "spoken",
+            "seeds", "scans", "front", "name"} <= set(NAMES)  # fmt: skip
+    assert NAMES["trained"] == "the target" and NAMES["unlike"] == [["threshold", 2.0, 3.0]]
+    assert NAMES["config"] == {"threshold": 2.0, "contrastive_filter": True, "from a later version": 1}
