@@ -177,7 +177,7 @@ def bare(folder: Path) -> tuple[Cost, dict[str, float]]:
 
 def published(folder: Path) -> tuple[Cost, dict[str, float]]:
     """Publish, with the seconds of each of `PHASES`."""
-    from codeclm_hf.hub import publish, release_check, repository
+    from codeclm_hf.hub import publish, repository
 
     spent, phase = dict.fromkeys(PHASES, 0.0), ["rest"]
 
@@ -199,8 +199,8 @@ def published(folder: Path) -> tuple[Cost, dict[str, float]]:
 
         setattr(owner, name, call)
 
-    timed(release_check, "checked", "safety scan")
-    timed(publish, "verify", "read-back")
+    timed(publish, "check_release", "safety scan")
+    timed(publish, "read_back", "read-back")
     for name, what in (("commit", "commit"), ("ask", "requests"), ("find", "requests")):
         timed(repository.Repository, name, what)
     took = cost(lambda: publish.publish(folder, "me/ours"))

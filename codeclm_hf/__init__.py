@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from codeclm_hf.evaluation.run import Evaluation
     from codeclm_hf.exports.export import export
-    from codeclm_hf.hub.publish import Published, publish
+    from codeclm_hf.hub.publish import PublishResult, publish
     from codeclm_hf.hub.pull import pull, scan
     from codeclm_hf.hub.pull_requests import contribute
     from codeclm_hf.run.pipeline import CodecLM
@@ -68,7 +68,7 @@ __all__ = [
     "MergeConflict",
     "Message",
     "Progress",
-    "Published",
+    "PublishResult",
     "RowError",
     "Rubrics",
     "Tailor",
@@ -102,7 +102,7 @@ _MODULES = {
     "MergeConflict": "errors",
     "Message": "endpoints.protocol",
     "Progress": "run.progress",
-    "Published": "hub.publish",
+    "PublishResult": "hub.publish",
     "RowError": "errors",
     "Rubrics": "stages.rubrics",
     "Tailor": "stages.tailor",

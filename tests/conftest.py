@@ -31,7 +31,6 @@ from huggingface_hub import file_download, utils
 from codeclm_hf import CodecLM, Endpoint, endpoint
 from codeclm_hf.endpoints import clock as clocks
 from codeclm_hf.endpoints.local import local_endpoint
-from codeclm_hf.hub import repository
 from support.clock import FastClock
 from support.command_line import cli
 from support.inputs import SEEDS
@@ -86,11 +85,10 @@ def clock() -> Iterator[FastClock]:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody who asks the Hub again waits before: neither we nor its client."""
+    """The Hub's client does not wait before it asks again."""
     hurried = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
     for module in (utils._http, file_download):
         monkeypatch.setattr(module, "time", hurried)
-    monkeypatch.setattr(repository, "sleep", hurried.sleep)
 
 
 @pytest.fixture(autouse=True)

@@ -62,7 +62,7 @@ def card(
 
 def _template(folder: Path, file: str) -> None:
     """Make the card anew with a template, which the folder and its versions keep."""
-    from codeclm_hf.hub.snapshot import held
+    from codeclm_hf.hub.snapshot import lock_run_directory
     from codeclm_hf.run import directory as run_directory
     from codeclm_hf.run.card_context import render_card
 
@@ -73,11 +73,10 @@ def _template(folder: Path, file: str) -> None:
             f"needs a template in UTF-8; {file} cannot be read ({' '.join(str(exc).split())})"
         ) from exc
     _read(folder)
-    with held(folder) as here:
-        assert here.manifest is not None, "a run directory has a manifest"
-        manifest = replace(here.manifest, card_template=text)
-        made = render_card(manifest, run_directory.table_files(here.files), here.card)
-        run_directory.put_template(folder, manifest, made)
+    with lock_run_directory(folder) as content:
+        manifest = replace(content.require_manifest(), card_template=text)
+        rendered = render_card(manifest, run_directory.table_files(content.files), content.card)
+        run_directory.put_template(folder, manifest, rendered)
 
 
 def _say(words: str) -> None:

@@ -153,7 +153,7 @@ def merge(
     done = pull_requests.merge(
         repo,
         pr=pr,
-        take="ours" if ours else "theirs" if theirs else None,
+        take="current" if ours else "incoming" if theirs else None,
         conflicts_file=conflicts,
         version=version,
         bump=bump,
@@ -183,9 +183,9 @@ def diff(
     """Show which rows differ between two versions, and how far use cases and skills moved."""
     from codeclm_hf.cli import hub_display
     from codeclm_hf.hub import diff as diffs
-    from codeclm_hf.hub import pull as pulling
+    from codeclm_hf.hub.fetch import fetch_any, revision_name
     from codeclm_hf.hub.repository import Repository
-    from codeclm_hf.hub.snapshot import local
+    from codeclm_hf.hub.snapshot import read_run_directory
     from codeclm_hf.run import directory as run_directory
 
     if limit < 0:
@@ -193,9 +193,9 @@ def diff(
     hub = Repository(repo)
     with tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
         sides = [
-            pulling.read(hub, hub.needed(pulling.named(name)), Path(scratch) / side)
+            fetch_any(hub, hub.require_head(revision_name(name)), Path(scratch) / side)
             if not (Path(name) / run_directory.MANIFEST).is_file()
-            else local(Path(name))
+            else read_run_directory(Path(name))
             for side, name in (("before", before), ("after", after))
         ]
         found = diffs.compare(sides[0], sides[1], (before, after), limit=limit)
@@ -217,8 +217,7 @@ def pull(
 
     name, _, revision = repo.partition("@")
     content = pulling.pull(name, directory, revision=revision or None)
-    version = content.manifest and content.manifest.version
-    what = f"version {version}" if version else "no version of codeclm-hf"
+    what = f"version {content.version}" if content.version else "no version of codeclm-hf"
     _out.print(f"{name}, {what}, is in {directory}", soft_wrap=True, markup=False)
 
 

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from codeclm_hf.hub.description import moved, of, title
+from codeclm_hf.hub.description import column_label, drift_rows, drift_title
 from codeclm_hf.hub.diff import KINDS, Diff, RowChange, TableDiff
 from codeclm_hf.hub.history import Blame, LogEntry
-from codeclm_hf.hub.publish import Published
+from codeclm_hf.hub.publish import PublishResult
 from codeclm_hf.text import DiffSpan, display_name, shorten, value_text, word_diff
 
 _TELLING = (
@@ -47,14 +47,14 @@ def diff(console: Console, diff: Diff) -> None:
             _print(console, f"\n{display_name(config)}: … and {left}")
     for column, drift in diff.drift.items():
         console.print("")
-        rows = list(moved(drift))
-        if rows:
-            table = _table(of(column), "before", "after", "", title=title(column, drift))
-            for moving, *cells in rows:
-                table.add_row(Text(moving), *cells)
+        names = list(drift_rows(drift))
+        if names:
+            table = _table(column_label(column), "before", "after", "", title=drift_title(column, drift))
+            for moved in names:
+                table.add_row(Text(moved.name), moved.before, moved.after, moved.kind)
             console.print(table)
         else:
-            _print(console, title(column, drift))
+            _print(console, drift_title(column, drift))
 
 
 def log(console: Console, entries: Sequence[LogEntry]) -> None:
@@ -97,7 +97,7 @@ def blame(console: Console, blame: Blame) -> None:
     _block(console, blame.row)
 
 
-def published(console: Console, done: Published) -> None:
+def published(console: Console, done: PublishResult) -> None:
     """Print what came of publishing, and how to load it."""
     what = f"version {done.version}" if done.version else "a pull request"
     counts = ", ".join(

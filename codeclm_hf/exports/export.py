@@ -13,7 +13,7 @@ from pathlib import Path
 from codeclm_hf.errors import BadInput
 from codeclm_hf.exports.formats import EVAL, FORMATS, TRAIN, ExportTable, Format, Target
 from codeclm_hf.exports.hold_out import hold_out_ids
-from codeclm_hf.hub.pull import opened
+from codeclm_hf.hub.fetch import open_source
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.stages.stage import Row
 from codeclm_hf.text import did_you_mean
@@ -53,7 +53,7 @@ def export(
         raise BadInput(f"needs an eval-fraction from 0 up to, not including, 1; came {eval_fraction}")
     folder = Path(out).expanduser()
     with tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
-        content = opened(str(source), Path(scratch), token=token)
+        content = open_source(str(source), Path(scratch), token=token)
         for table in FORMATS[to].tables:
             _check_table(content, table, source)
         eval_ids = hold_out_ids(content, eval_fraction) if eval_fraction else frozenset()

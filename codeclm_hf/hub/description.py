@@ -1,9 +1,10 @@
-"""What a pull request says of the versions it is about: Markdown in which no text of data is markup."""
+"""The description of a pull request: Markdown in which no text of data is markup."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from codeclm_hf.card import render
 from codeclm_hf.card.shapes import Drift
@@ -17,9 +18,9 @@ _WORD_JOINER = "\u2060"
 
 
 def markdown(diff: Diff) -> str:
-    """What changed, as GitHub-flavoured Markdown: counts by config, and how use cases and skills moved.
+    """Write what changed as GitHub-flavoured Markdown: counts by config, and how use cases and skills moved.
 
-    Names that come from data are cut and, whatever they hold, plain text.
+    Names that come from data are cut, and are plain text whatever they hold.
     """
     lines = [f"Rows, {_cell(display_name(diff.before))} → {_cell(display_name(diff.after))}:", ""]
     lines += [f"| config | {' | '.join(KINDS)} |", "|---|---:|---:|---:|"]
@@ -28,38 +29,50 @@ def markdown(diff: Diff) -> str:
             f"| {_cell(display_name(config))} | {change.added} | {change.removed} | {change.changed} |"
         )
     for column, drift in diff.drift.items():
-        lines += ["", _cell(title(column, drift))]
-        rows = list(moved(drift))
+        lines += ["", _cell(drift_title(column, drift))]
+        rows = list(drift_rows(drift))
         if rows:
-            lines += ["", f"| {_cell(of(column))} | before | after | |", "|---|---:|---:|---|"]
-        lines += [f"| {_cell(moving)} | {' | '.join(cells)} |" for moving, *cells in rows]
+            lines += ["", f"| {_cell(column_label(column))} | before | after | |", "|---|---:|---:|---|"]
+        lines += [f"| {_cell(row.name)} | {row.before} | {row.after} | {row.kind} |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
-def moved(drift: Drift) -> Iterator[tuple[str, str, str, str]]:
-    """(name, share before, share after, new or vanished) of the names that moved."""
+class DriftRow(NamedTuple):
+    """A name whose share changed, as it is shown."""
+
+    name: str
+    before: str
+    """Its share, in percent."""
+    after: str
+    """Its share, in percent."""
+    kind: str
+    """`new`, `vanished`, or empty where it only became more or less frequent."""
+
+
+def drift_rows(drift: Drift) -> Iterator[DriftRow]:
+    """Yield the names that moved, and how many more there are."""
     for shares, total, kind in (
         (drift.movers, 0, ""),
         (drift.new, drift.new_total, "new"),
         (drift.vanished, drift.vanished_total, "vanished"),
     ):
         for share in shares:
-            yield display_name(share.name), percentage(share.before), percentage(share.after), kind
+            yield DriftRow(display_name(share.name), percentage(share.before), percentage(share.after), kind)
         if total > len(shares):
-            yield f"… and {total - len(shares)} more", "", "", kind
+            yield DriftRow(f"… and {total - len(shares)} more", "", "", kind)
 
 
-def title(column: str, drift: Drift) -> str:
-    """How far a column moved, in a line."""
+def drift_title(column: str, drift: Drift) -> str:
+    """Say how far a column moved, in a line."""
     counts = f"{drift.new_total} new, {drift.vanished_total} vanished"
-    return f"{of(column)}: Jensen–Shannon divergence {drift.divergence:.3f}, {counts}"
+    return f"{column_label(column)}: Jensen–Shannon divergence {drift.divergence:.3f}, {counts}"
 
 
-def of(column: str) -> str:
-    """What a column's values are called."""
+def column_label(column: str) -> str:
+    """Return what a column's values are called."""
     return _DISTRIBUTIONS.get(column) or display_name(column)
 
 
 def _cell(text: str) -> str:
-    """Harmless Markdown: no site sees a mention, an issue, a link or a formula in it."""
+    """Escape a text so that no site sees a mention, an issue, a link or a formula in it."""
     return _LINKING.sub(rf"\g<0>{_WORD_JOINER}", render.escape(text))

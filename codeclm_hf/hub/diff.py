@@ -9,12 +9,12 @@ import polars as pl
 
 from codeclm_hf.card.drift import drift
 from codeclm_hf.card.shapes import Drift
-from codeclm_hf.hub.snapshot import DIGESTS, Snapshot
+from codeclm_hf.hub.snapshot import DIGESTS, Row, Snapshot
 from codeclm_hf.text import ROWS_SHOWN
 
 KINDS = ("added", "removed", "changed")
-"""What can have become of a row."""
-_NOTHING = pl.DataFrame(schema=DIGESTS)
+"""What can become of a row from one version to another."""
+_NO_ROWS = pl.DataFrame(schema=DIGESTS)
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class RowChange:
 
     id: str
     """The row's id."""
-    before: dict[str, Any] | None
+    before: Row | None
     """Its columns before."""
-    after: dict[str, Any] | None
+    after: Row | None
     """Its columns after."""
 
 
@@ -57,39 +57,46 @@ class Diff:
     """By `use_case` and `skills`: how far the distribution of the names moved."""
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, as JSON can hold it."""
+        """Return everything as values that JSON can hold."""
         return asdict(self)
 
 
 def compare(before: Snapshot, after: Snapshot, names: tuple[str, str], *, limit: int = ROWS_SHOWN) -> Diff:
-    """Compare two contents.
+    """Compare two versions, row by row.
 
     Args:
-        before: the one.
-        after: the other.
-        names: what they are called.
+        before: the earlier one.
+        after: the later one.
+        names: what the two are called.
         limit: at most so many rows of each kind and config are in the result; the counts are of all.
     """
     configs = dict.fromkeys([*before.files, *after.files])
-    tables = {config: _table(config, before, after, limit) for config in configs}
-    return Diff(*names, tables, drift(_named(before), _named(after)))
-
-
-def _table(config: str, before: Snapshot, after: Snapshot, limit: int) -> TableDiff:
-    was, now = before.digests.get(config, _NOTHING), after.digests.get(config, _NOTHING)
-    came = now.join(was, on="id", how="anti", maintain_order="left")["id"]
-    went = was.join(now, on="id", how="anti", maintain_order="left")["id"]
-    changed = was.join(now, on="id", suffix="_now", maintain_order="left").filter(
-        pl.col("digest") != pl.col("digest_now")
+    return Diff(
+        before=names[0],
+        after=names[1],
+        tables={config: _compare_tables(config, before, after, limit) for config in configs},
+        drift=drift(_drift_columns(before), _drift_columns(after)),
     )
-    shown = [*came[:limit], *went[:limit], *changed["id"][:limit]]
-    old, new = before.rows(config, shown), after.rows(config, shown)
-    rows = tuple(RowChange(name, old.get(name), new.get(name)) for name in shown)
-    return TableDiff(came.len(), went.len(), changed.height, rows)
 
 
-def _named(snapshot: Snapshot) -> pl.LazyFrame:
-    """The columns whose distribution is compared; none where the data has no such columns."""
+def _compare_tables(config: str, before: Snapshot, after: Snapshot, limit: int) -> TableDiff:
+    old, new = before.digests.get(config, _NO_ROWS), after.digests.get(config, _NO_ROWS)
+    added = new.join(old, on="id", how="anti", maintain_order="left")["id"]
+    removed = old.join(new, on="id", how="anti", maintain_order="left")["id"]
+    both = old.join(new, on="id", suffix="_after", maintain_order="left")
+    changed = both.filter(pl.col("digest") != pl.col("digest_after"))["id"]
+    shown = [*added[:limit], *removed[:limit], *changed[:limit]]
+    old_rows, new_rows = before.rows(config, shown), after.rows(config, shown)
+    return TableDiff(
+        added=added.len(),
+        removed=removed.len(),
+        changed=changed.len(),
+        rows=tuple(RowChange(id, old_rows.get(id), new_rows.get(id)) for id in shown),
+    )
+
+
+def _drift_columns(snapshot: Snapshot) -> pl.LazyFrame:
+    """Return the columns whose distributions are compared; no rows where the data has no such columns."""
     types: dict[str, pl.DataType] = {"use_case": pl.String(), "skills": pl.List(pl.String)}
     if "default" not in snapshot.files or not types.keys() <= set(snapshot.schema("default").names):
         return pl.LazyFrame(schema=types)

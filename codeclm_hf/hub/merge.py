@@ -1,23 +1,50 @@
-"""Three-way merge of data sets, row by row, by id. It compares digests; only rows in dispute are read."""
+"""A three-way merge of the rows of two versions, by id.
+
+A merge has a base (the rows that both versions come from), a current version (what stands on the branch)
+and an incoming one (what is to be merged into it). Rows are compared by their digests; only rows in dispute
+are read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 import pyarrow as pa
 
+from codeclm_hf import schema
+from codeclm_hf.card.shapes import RowChanges
 from codeclm_hf.errors import BadInput
-from codeclm_hf.hub.snapshot import DIGESTS, Snapshot
+from codeclm_hf.hub.snapshot import DIGESTS, Row, Snapshot
 
-Side = Literal["ours", "theirs"]
-_NOTHING = pl.DataFrame(schema=DIGESTS)
+Side = Literal["current", "incoming"]
+Resolution = Side | Literal["neither"] | Row
+"""How a conflict ends: with the row of one side, with no row, or with this row."""
+Resolutions = Mapping[str, Mapping[str, Resolution]]
+"""How some conflicts end, by config and id."""
+
+_NO_ROWS = pl.DataFrame(schema=DIGESTS)
 _ORIGINS = ("given", "seed", "augmented")
+"""The values of `origin`; of two that differ, the one that stands first here is kept."""
 _GROWING = ("seed_ids", "rubrics", "actions")
 """Lists that only ever grow: where two rows differ in these alone, the lists are united."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeInputs:
+    """What is merged."""
+
+    current: Snapshot
+    """What stands on the branch; empty where there is nothing yet."""
+    incoming: Snapshot
+    """What is to be merged into it."""
+    base: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """By config, `id` and `digest` of the rows that both sides come from; empty where there is no base."""
+    base_card_words: str | None = None
+    """What people had written in the base's card; None where there is no base."""
 
 
 @dataclass(frozen=True)
@@ -26,208 +53,235 @@ class Conflict:
 
     config: str
     id: str
-    ours: dict[str, Any] | None
-    theirs: dict[str, Any] | None
+    current: Row | None
+    incoming: Row | None
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Rows that came, went and changed, from theirs to the merged table."""
+class TableMerge:
+    """Which rows a merged table has."""
 
-    added: int = 0
-    removed: int = 0
-    changed: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed)
-
-    def as_json(self) -> dict[str, int]:
-        """The counts by name."""
-        return dict(vars(self))
-
-
-@dataclass(frozen=True)
-class Merged:
-    """What a merge of one config comes to."""
-
-    from_theirs: pl.Series
-    """For each of their rows, whether it is taken from there."""
-    from_ours: pl.Series
-    """For each of our rows, whether it is taken from here; a row that is the same on both sides is."""
-    united: list[dict[str, Any]] = field(default_factory=list)
-    """Rows made of both sides', or written by hand to end a conflict."""
-    changes: Counts = field(default_factory=Counts)
+    from_current: pl.Series
+    """For each row of the current table, whether it is taken."""
+    from_incoming: pl.Series
+    """For each row of the incoming table, whether it is taken; of two equal rows, the incoming one is."""
+    changes: RowChanges
+    """What changes in the current table."""
+    new_rows: list[Row] = field(default_factory=list)
+    """Rows united from both sides, or written by hand to end a conflict."""
     conflicts: list[Conflict] = field(default_factory=list)
+    """What nothing ends; until then the rows of the current table stand."""
 
     @property
-    def ours_whole(self) -> bool:
-        """Whether the merged table is just ours."""
-        return not self.from_theirs.any() and self.from_ours.all() and not self.united
+    def is_incoming_table(self) -> bool:
+        """Whether the merged table is just the incoming one."""
+        return not self.from_current.any() and self.from_incoming.all() and not self.new_rows
 
 
-def merge(
+def merge_tables(
+    inputs: MergeInputs, *, take: Side | None = None, resolutions: Resolutions | None = None
+) -> dict[str, TableMerge]:
+    """Merge every config that a side has rows of; conflicts are listed, not raised.
+
+    Args:
+        inputs: the two sides and their base.
+        take: the side whose row ends each conflict.
+        resolutions: how some conflicts end.
+    """
+    configs = {*inputs.incoming.files, *inputs.current.digests}
+    return {
+        config: merge_table(config, inputs, take=take, resolutions=(resolutions or {}).get(config))
+        for config in schema.TABLES
+        if config in configs
+    }
+
+
+def merge_table(
     config: str,
-    base: pl.DataFrame | None,
-    ours: Snapshot,
-    theirs: Snapshot,
+    inputs: MergeInputs,
     *,
-    take: Side | Mapping[str, Side | dict[str, Any] | None] | None = None,
-) -> Merged:
+    take: Side | None = None,
+    resolutions: Mapping[str, Resolution] | None = None,
+) -> TableMerge:
     """Merge one config.
 
-    A row changed on one side only is taken from there, and so is its absence. A row that both sides made or changed in
-    the same way is one. The rest is in conflict, but for rows that differ in what only ever grows (`seed_ids`, and the
-    rubrics and actions of one use case): these are united.
+    A row that one side changed is taken from there, and so is its absence. A row that both sides made or
+    changed in the same way is one row. Any other row is in conflict, unless the two differ only in what
+    ever grows (`seed_ids`, and the rubrics and actions of one use case): then these are united.
 
     Args:
         config: which table.
-        base: `id` and `digest` of the rows of the common ancestor; None where there is none.
-        ours: one side; where rows stand in dispute, the merged rows come after theirs.
-        theirs: the other side.
-        take: how conflicts end: one side for all, or by id the side, the row to have, or None for no row.
+        inputs: the two sides and their base.
+        take: the side whose row ends each conflict.
+        resolutions: how some conflicts end, by id; they go before `take`.
+    """
+    current = inputs.current.digests.get(config, _NO_ROWS)
+    base = inputs.base.get(config, _NO_ROWS)
+    if current.is_empty() and base.is_empty():  # nothing to compare the incoming rows with
+        height = inputs.incoming.height(config)
+        return TableMerge(
+            from_current=pl.Series(dtype=pl.Boolean),
+            from_incoming=pl.repeat(True, height, eager=True),
+            changes=RowChanges(added=height, removed=0, changed=0),
+        )
+    incoming = inputs.incoming.digests.get(config, _NO_ROWS)
+    rows = _sides(current, incoming, base)
+    disputed = rows.filter(pl.col("side").is_null())["id"].sort().to_list()
+    outcome = _resolve(config, disputed, inputs, take, resolutions or {})
+    rows = rows.with_columns(
+        side=pl.when(pl.col("id").is_in(outcome.from_incoming))
+        .then(pl.lit("incoming"))
+        .when(pl.col("id").is_in([*outcome.new_rows, *outcome.without]))
+        .then(pl.lit("neither"))
+        .otherwise(pl.col("side").fill_null("current"))
+    )
+    return TableMerge(
+        from_current=current["id"].is_in(rows.filter(pl.col("side") == "current")["id"].implode()),
+        from_incoming=incoming["id"].is_in(rows.filter(pl.col("side") == "incoming")["id"].implode()),
+        new_rows=list(outcome.new_rows.values()),
+        changes=_count_changes(rows, outcome),
+        conflicts=outcome.conflicts,
+    )
+
+
+def _sides(current: pl.DataFrame, incoming: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
+    """Compare three tables row by row.
 
     Returns:
-        Which rows make up the merged table. Conflicts that `take` does not end stay theirs and are listed.
+        `id`, the digests `current`, `incoming` and `base`, and the `side` to take: null where both changed.
     """
-    other, ancestor = theirs.digests.get(config, _NOTHING), _NOTHING if base is None else base
-    if other.is_empty() and ancestor.is_empty():  # nothing to compare ours with
-        height = ours.height(config)
-        return Merged(
-            pl.Series(dtype=pl.Boolean), pl.repeat(True, height, eager=True), changes=Counts(added=height)
-        )
-    mine = ours.digests.get(config, _NOTHING)
     rows = (
-        other.lazy()
-        .join(mine.lazy(), on="id", how="full", suffix="_ours", coalesce=True)
-        .join(ancestor.lazy(), on="id", how="left", suffix="_base")
-        .rename({"digest": "theirs", "digest_ours": "ours", "digest_base": "base"})
-        .with_columns(
-            side=pl.when(
-                pl.col("ours").eq_missing(pl.col("theirs")) | pl.col("theirs").eq_missing(pl.col("base"))
-            )
-            .then(pl.lit("ours"))
-            .when(pl.col("ours").eq_missing(pl.col("base")))
-            .then(pl.lit("theirs"))
-        )
-        .collect()
+        current.lazy()
+        .join(incoming.lazy(), on="id", how="full", suffix="_incoming", coalesce=True)
+        .join(base.lazy(), on="id", how="left", suffix="_base")
+        .rename({"digest": "current", "digest_incoming": "incoming", "digest_base": "base"})
     )
-    settled = _settle(
-        config, rows.filter(pl.col("side").is_null())["id"].sort().to_list(), ours, theirs, take
-    )
-    rows = rows.with_columns(
-        side=pl.when(pl.col("id").is_in(settled.to_ours))
-        .then(pl.lit("ours"))
-        .when(pl.col("id").is_in([*settled.written, *settled.dropped]))
-        .then(pl.lit("neither"))
-        .otherwise(pl.col("side").fill_null("theirs"))
-    )
-    return Merged(
-        other["id"].is_in(rows.filter(pl.col("side") == "theirs")["id"].implode()),
-        mine["id"].is_in(rows.filter(pl.col("side") == "ours")["id"].implode()),
-        list(settled.written.values()),
-        _changes(rows, settled),
-        settled.conflicts,
-    )
-
-
-def _changes(rows: pl.DataFrame, settled: _Settled) -> Counts:
-    """What the merge changes in theirs."""
-    ours = pl.col("side") == "ours"
-    was, comes = pl.col("theirs").is_not_null(), pl.col("ours").is_not_null()
-    found = rows.select(
-        added=(ours & ~was & comes).sum(),
-        removed=(was & (ours & ~comes | pl.col("id").is_in(settled.dropped))).sum(),
-        changed=(ours & was & comes & (pl.col("ours") != pl.col("theirs"))).sum(),
-    ).row(0, named=True)
-    written = rows.filter(pl.col("id").is_in(list(settled.written)))
-    again = written["theirs"].is_not_null().sum()
-    return Counts(found["added"] + written.height - again, found["removed"], found["changed"] + again)
+    is_same = pl.col("incoming").eq_missing(pl.col("current"))
+    current_is_unchanged = pl.col("current").eq_missing(pl.col("base"))
+    incoming_is_unchanged = pl.col("incoming").eq_missing(pl.col("base"))
+    return rows.with_columns(
+        side=pl.when(is_same | current_is_unchanged)
+        .then(pl.lit("incoming"))
+        .when(incoming_is_unchanged)
+        .then(pl.lit("current"))
+    ).collect()
 
 
 @dataclass
-class _Settled:
-    to_ours: list[str] = field(default_factory=list)
-    written: dict[str, dict[str, Any]] = field(default_factory=dict)
-    dropped: list[str] = field(default_factory=list)
+class _Outcome:
+    """What becomes of the rows in dispute."""
+
+    from_incoming: list[str] = field(default_factory=list)
+    """Ids of rows that are taken from the incoming table."""
+    new_rows: dict[str, Row] = field(default_factory=dict)
+    """United or written rows, by id."""
+    without: list[str] = field(default_factory=list)
+    """Ids of which no row stands."""
     conflicts: list[Conflict] = field(default_factory=list)
 
 
-def _settle(config: str, disputed: list[str], ours: Snapshot, theirs: Snapshot, take: Any) -> _Settled:
+def _resolve(
+    config: str,
+    disputed: list[str],
+    inputs: MergeInputs,
+    take: Side | None,
+    resolutions: Mapping[str, Resolution],
+) -> _Outcome:
     """End what can be ended of the rows that both sides changed, differently."""
-    settled = _Settled()
-    left, right = ours.rows(config, disputed), theirs.rows(config, disputed)
-    for name in disputed:
-        mine, other = left.get(name), right.get(name)
-        if mine is not None and other is not None and (row := _united(mine, other)) is not None:
-            if row != other:
-                settled.written[name] = row
+    outcome = _Outcome()
+    current_rows = inputs.current.rows(config, disputed)
+    incoming_rows = inputs.incoming.rows(config, disputed)
+    for row_id in disputed:
+        current, incoming = current_rows.get(row_id), incoming_rows.get(row_id)
+        united = unite(current, incoming) if current is not None and incoming is not None else None
+        if united is not None:
+            if united != current:
+                outcome.new_rows[row_id] = united
             continue
-        chosen = take.get(name, ...) if isinstance(take, Mapping) else take or ...
-        if isinstance(chosen, dict) and chosen in (mine, other):
-            chosen = "ours" if chosen == mine else "theirs"
-        if chosen == "ours":
-            settled.to_ours.append(name)
-        elif chosen is None:
-            settled.dropped.append(name)
-        elif isinstance(chosen, dict):
-            settled.written[name] = chosen
-        elif chosen != "theirs":
-            settled.conflicts.append(Conflict(config, name, mine, other))
-    return settled
+        resolution = resolutions.get(row_id, take)
+        if isinstance(resolution, dict) and resolution in (current, incoming):
+            resolution = "incoming" if resolution == incoming else "current"
+        if resolution is None:
+            outcome.conflicts.append(Conflict(config, row_id, current, incoming))
+        elif isinstance(resolution, dict):
+            outcome.new_rows[row_id] = resolution
+        elif resolution == "incoming":
+            outcome.from_incoming.append(row_id)
+        elif resolution == "neither":
+            outcome.without.append(row_id)
+    return outcome
 
 
-def _united(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any] | None:
-    """One row of two that differ only in what grows; None where they differ in more."""
-    if set(ours) != set(theirs):
+def unite(current: Row, incoming: Row) -> Row | None:
+    """Return one row of two that differ only in lists that grow and in `origin`; None where more differs."""
+    if set(current) != set(incoming):
         return None
-    row = dict(theirs)
-    grown = {name for name in ours.keys() & set(_GROWING) if ours[name] != theirs[name]}
+    row = dict(current)
+    grown = {name for name in current.keys() & set(_GROWING) if current[name] != incoming[name]}
     for name in grown:
-        both = [ours[name] or [], theirs[name] or []]
-        if not all(isinstance(value, str) for values in both for value in values):
+        lists = [current[name] or [], incoming[name] or []]
+        if not all(isinstance(value, str) for values in lists for value in values):
             return None
-        row[name] = list(dict.fromkeys(chain(*sorted(both))))
-    if {ours.get("origin"), theirs.get("origin")} <= set(_ORIGINS):
+        row[name] = list(dict.fromkeys(chain(*sorted(lists))))
+    if {current.get("origin"), incoming.get("origin")} <= set(_ORIGINS):
         grown.add("origin")
-        row["origin"] = min(ours["origin"], theirs["origin"], key=_ORIGINS.index)
-    return row if all(row[name] == ours[name] for name in ours.keys() - grown) else None
+        row["origin"] = min(current["origin"], incoming["origin"], key=_ORIGINS.index)
+    return row if all(row[name] == incoming[name] for name in incoming.keys() - grown) else None
 
 
-def rows(
-    config: str, merged: Merged, ours: Snapshot, theirs: Snapshot, schema: pa.Schema
+def _count_changes(rows: pl.DataFrame, outcome: _Outcome) -> RowChanges:
+    """Count what the merge changes in the current table."""
+    is_incoming = pl.col("side") == "incoming"
+    was_there, comes = pl.col("current").is_not_null(), pl.col("incoming").is_not_null()
+    counts = rows.select(
+        added=(is_incoming & ~was_there & comes).sum(),
+        removed=(was_there & (is_incoming & ~comes | pl.col("id").is_in(outcome.without))).sum(),
+        changed=(is_incoming & was_there & comes & (pl.col("incoming") != pl.col("current"))).sum(),
+    ).row(0, named=True)
+    new_rows = rows.filter(pl.col("id").is_in(list(outcome.new_rows)))
+    rewritten = int(new_rows["current"].is_not_null().sum())
+    return RowChanges(
+        added=counts["added"] + new_rows.height - rewritten,
+        removed=counts["removed"],
+        changed=counts["changed"] + rewritten,
+    )
+
+
+def merged_rows(
+    config: str, merge: TableMerge, inputs: MergeInputs, columns: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a merged config: theirs that stay, then ours, then those made of both.
+    """Yield the rows of a merged table: the current ones that stay, the incoming ones, those made of both.
 
     Raises:
-        BadInput: a value of one side, or of a row written by hand, does not fit the schema.
+        BadInput: a value of a side, or of a row written by hand, does not fit the columns.
     """
     try:
-        yield from _rows(config, merged, ours, theirs, schema)
+        yield from _rows_of(config, inputs.current, merge.from_current, columns)
+        yield from _rows_of(config, inputs.incoming, merge.from_incoming, columns)
+        if merge.new_rows:
+            yield from pa.Table.from_pylist(merge.new_rows, columns).to_batches()
     except pa.ArrowException as exc:
         words = " ".join(str(exc).split())
         raise BadInput(f"needs rows that fit the columns of `{config}`; one does not ({words})") from exc
 
 
-def _rows(
-    config: str, merged: Merged, ours: Snapshot, theirs: Snapshot, schema: pa.Schema
+def _rows_of(
+    config: str, snapshot: Snapshot, is_taken: pl.Series, columns: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
-    for snapshot, wanted in ((theirs, merged.from_theirs), (ours, merged.from_ours)):
-        start = 0
-        for batch in snapshot.batches(config):
-            chosen = wanted.slice(start, batch.num_rows)
-            start += batch.num_rows
-            if chosen.any():
-                yield _as(batch.filter(pa.array(chosen.to_list())), schema)
-    if merged.united:
-        yield from pa.Table.from_pylist(merged.united, schema).to_batches()
+    start = 0
+    for batch in snapshot.batches(config):
+        mask = is_taken.slice(start, batch.num_rows)
+        start += batch.num_rows
+        if mask.any():
+            yield _with_columns(batch.filter(pa.array(mask.to_list())), columns)
 
 
-def _as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """A batch with these columns, in this order; a column that its side does not have is null."""
-    columns = [
+def _with_columns(batch: pa.RecordBatch, columns: pa.Schema) -> pa.RecordBatch:
+    """Return a batch with these columns, in this order; a column that its side does not have is null."""
+    arrays = [
         batch.column(field.name).cast(field.type)
         if field.name in batch.schema.names
         else pa.nulls(len(batch), field.type)
-        for field in schema
+        for field in columns
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    return pa.RecordBatch.from_arrays(arrays, schema=columns)

@@ -1,8 +1,9 @@
-"""What a run directory and the Hub last agreed on: the common ancestor of the next merge.
+"""What a run directory and the Hub had in common when the folder was last published or pulled.
 
-It is kept in `DIR/.base-*.parquet`, a file for each repository and branch, one row a row of the folder's tables at
-that time: `config`, `id`, `digest`. These are the folder's own rows, not the version's: rows that others had added
-there were never in the folder, so that their absence is no removal.
+That is the base of the next merge. It is kept in `DIR/.base-*.parquet`, a file for each repository and
+branch, with a line for each row of the folder's tables at that time: `config`, `id`, `digest`. These are
+the rows of the folder, not of the version: rows that others had added to the version were never in the
+folder, so that not having them removes nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -19,68 +20,121 @@ import pyarrow.parquet as pq
 
 from codeclm_hf import ids
 from codeclm_hf.errors import BadInput, CodecLMError
+from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import DIGESTS
 
-_ABOUT = b"codeclm-hf"
+_METADATA = b"codeclm-hf"
 
 
 @dataclass(frozen=True)
-class Base:
+class MergeBase:
     """The rows that a folder had when it was last published or pulled, and where that was."""
 
     repo: str
+    """`org/name` on the Hub."""
     branch: str
     commit: str
+    """The commit that was published or pulled."""
     version: str
-    whole: bool
-    """Whether that version held these rows and no others."""
-    words: str = ""
-    """What people had written in its card, and in the folder's."""
+    """Its number."""
+    is_whole_version: bool
+    """Whether that version held just these rows."""
+    card_words: str = ""
+    """What people had written in the version's card, and in the folder's."""
     digests: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """By config, the `id` and the `digest` of every row."""
 
 
-def save(directory: Path, base: Base) -> None:
-    """Put it in place of what was there.
+def path_of(directory: Path, repo: str, branch: str) -> Path:
+    """Return the file in which the base for a repository and branch is kept."""
+    return directory / f".base-{ids.row_id(repo, branch)}.parquet"
+
+
+def save(directory: Path, base: MergeBase) -> None:
+    """Write a base in place of the earlier one for its repository and branch.
 
     Raises:
         CodecLMError: the folder cannot be written.
     """
-    parts = [table.with_columns(config=pl.lit(config)) for config, table in base.digests.items()]
-    table = pl.concat([pl.DataFrame(schema={**DIGESTS, "config": pl.String}), *parts]).to_arrow()
-    about = {name: value for name, value in vars(base).items() if name != "digests"}
-    path = file(directory, base.repo, base.branch)
+    empty = pl.DataFrame(schema={**DIGESTS, "config": pl.String})
+    parts = [digests.with_columns(config=pl.lit(config)) for config, digests in base.digests.items()]
+    table = pl.concat([empty, *parts]).to_arrow().replace_schema_metadata({_METADATA: _to_json(base)})
+    path = path_of(directory, base.repo, base.branch)
     scratch = path.with_suffix(f".{os.getpid()}")
     try:
-        pq.write_table(table.replace_schema_metadata({_ABOUT: json.dumps(about).encode()}), scratch)
+        pq.write_table(table, scratch)
         os.replace(scratch, path)
     except OSError as exc:
-        words = f"{base.repo} is at version {base.version}, but {directory} cannot note it ({exc.strerror or exc})"
-        raise CodecLMError(words, hint="make the folder writable and run the same again") from exc
+        raise CodecLMError(
+            f"{base.repo} is at version {base.version}, but {directory} cannot note it "
+            f"({exc.strerror or exc})",
+            hint="make the folder writable and run the same again",
+        ) from exc
 
 
-def file(directory: Path, repo: str, branch: str) -> Path:
-    """Where it is kept."""
-    return directory / f".base-{ids.row_id(repo, branch)}.parquet"
-
-
-def load(directory: Path, repo: str, branch: str) -> Base | None:
-    """The base for this repository and branch; None where the folder never was there.
+def load(directory: Path, repo: str, branch: str) -> MergeBase | None:
+    """Return the base for a repository and branch; None where the folder has had nothing to do with them.
 
     Raises:
-        BadInput: the file is torn.
+        BadInput: the file cannot be read.
     """
-    path = file(directory, repo, branch)
+    path = path_of(directory, repo, branch)
     if not path.is_file():
         return None
     try:
         table = pq.read_table(path)
-        about = json.loads(table.schema.metadata[_ABOUT])
+        base = _from_json(table.schema.metadata[_METADATA])
         rows = pl.DataFrame(pl.from_arrow(table))
         configs = rows["config"].unique().to_list()
         parts = {name: rows.filter(pl.col("config") == name).select(*DIGESTS) for name in configs}
-        return Base(**about, digests=parts)
     except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError, KeyError, TypeError) as exc:
         words = " ".join(str(exc).split())
         raise BadInput(
             f"needs what publish or pull wrote; {path} cannot be read ({words}); pull again"
         ) from exc
+    return replace(base, digests=parts)
+
+
+def find(hub: Repository, directory: Path, branch: str) -> MergeBase | None:
+    """Return the base of the next merge with a branch; None where the branch's history does not have it.
+
+    A repository that was deleted and made anew never had the rows: to go by the old base would remove them
+    here.
+
+    Raises:
+        BadInput: see `load`.
+        HubError: the Hub gives no answer.
+    """
+    base = load(directory, hub.id, branch)
+    head = hub.head(branch) if base else None
+    if base is None or head is None:
+        return None
+    if base.commit == head.commit or base.commit in {commit.id for commit in hub.commits(branch)}:
+        return base
+    return None
+
+
+def _to_json(base: MergeBase) -> bytes:
+    """Write all but the rows; the names stay those of files that are in use."""
+    return json.dumps(
+        {
+            "repo": base.repo,
+            "branch": base.branch,
+            "commit": base.commit,
+            "version": base.version,
+            "whole": base.is_whole_version,
+            "words": base.card_words,
+        }
+    ).encode()
+
+
+def _from_json(text: bytes) -> MergeBase:
+    value = json.loads(text)
+    return MergeBase(
+        repo=value["repo"],
+        branch=value["branch"],
+        commit=value["commit"],
+        version=value["version"],
+        is_whole_version=value["whole"],
+        card_words=value.get("words", ""),
+    )

@@ -1,22 +1,29 @@
-"""People who work on one data set: pull requests that say what they change, merged row by row."""
+"""Pull requests: they say what they change, and are merged row by row."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
-
-from huggingface_hub import DiscussionWithDetails
-from huggingface_hub.errors import HfHubHTTPError
 
 from codeclm_hf.card import render
 from codeclm_hf.errors import BadInput, HubError, MergeConflict
-from codeclm_hf.hub import conflicts, description, diff, release_check
-from codeclm_hf.hub.commit import LOST, Landing, fetch, operations, stands, summary
-from codeclm_hf.hub.next_version import Draft, Sides, Wish, draft
-from codeclm_hf.hub.publish import Published, asked, complete, last_agreed, published, verify
-from codeclm_hf.hub.repository import Head, Repository, Stale
-from codeclm_hf.hub.snapshot import Snapshot, held
+from codeclm_hf.hub import conflicts, description, diff, merge_base
+from codeclm_hf.hub.commit import (
+    LOST_ANSWERS,
+    BranchState,
+    CommitRequest,
+    commit_version,
+    make_draft,
+)
+from codeclm_hf.hub.fetch import fetch_version
+from codeclm_hf.hub.merge import MergeInputs, Side
+from codeclm_hf.hub.next_version import Draft, VersionRequest
+from codeclm_hf.hub.operations import change_summary, commit_operations, holds_draft
+from codeclm_hf.hub.publish import PublishResult, check_complete, publish_result, version_request
+from codeclm_hf.hub.read_back import read_back
+from codeclm_hf.hub.release_check import check_release
+from codeclm_hf.hub.repository import AnswerLost, BranchMoved, Head, Repository
+from codeclm_hf.hub.snapshot import Snapshot, lock_run_directory
 
 
 def contribute(
@@ -28,11 +35,11 @@ def contribute(
     allow_secrets: bool = False,
     redact: bool = False,
     token: str | None = None,
-) -> Published:
+) -> PublishResult:
     """Open a pull request with the rows of a run directory; its description says what it changes.
 
-    It starts at the version that the folder was last published as or pulled from, or at the newest. The same again
-    opens no second one.
+    It starts at the version that the folder was last published as or pulled from, or at the newest. The
+    same call again opens no second one.
 
     Args:
         directory: a run directory.
@@ -44,79 +51,94 @@ def contribute(
         token: by default the one that `hf auth login` or HF_TOKEN gives.
 
     Raises:
-        BadInput: something given cannot be used; nothing was sent.
+        BadInput: an argument cannot be used; nothing was sent.
         HubError: the Hub gives no answer.
     """
     folder = Path(directory).expanduser()
-    with held(folder) as ours, tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
-        complete(ours, folder, allow_incomplete=allow_incomplete)
+    with (
+        lock_run_directory(folder) as content,
+        tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch,
+    ):
+        check_complete(content, folder, allow_incomplete=allow_incomplete)
         hub = Repository(repo, token=token)
         hub.check_access(write=False)
-        base = last_agreed(hub, folder, "main")
-        head = hub.needed(base.commit if base else "main")
-        ours, personal = release_check.checked(
-            ours, Path(scratch), allow_secrets=allow_secrets, redact=redact
+        base = merge_base.find(hub, folder, "main")
+        head = hub.require_head(base.commit if base else "main")
+        release = check_release(content, Path(scratch), allow_secrets=allow_secrets, redact=redact)
+        state = BranchState(head, fetch_version(hub, head), latest=None)
+        inputs = MergeInputs(
+            current=state.current, incoming=release.content, base=base.digests if base else {}
         )
-        theirs = fetch(hub, head)
-        sides = Sides(ours=ours, theirs=theirs, base=base.digests if base else {})
-        wish = Wish(take="ours", numbered=False)
-        made = draft(sides, wish, latest=None, repo=hub.id, scratch=Path(scratch))
-        if not made.new:
-            return Published(hub.id, str(made.version), head.commit, new=False, personal=personal)
-        number = _open(hub, made, head, theirs, " ".join((message or summary(made)).split()))
-    return Published(hub.id, None, None, True, made.changes, number, personal)
+        numbering = VersionRequest(is_numbered=False)
+        draft = make_draft(hub, state, inputs, numbering, Path(scratch), take="incoming")
+        if not draft.is_new:
+            return PublishResult(
+                hub.id, str(draft.version), head.commit, new=False, personal=release.personal
+            )
+        title = " ".join((message or change_summary(draft)).split())
+        number = _open_pull_request(hub, draft, head, state.current, title)
+    return PublishResult(
+        repo=hub.id,
+        version=None,
+        commit=None,
+        changes=dict(draft.changes),
+        pull_request=number,
+        personal=release.personal,
+    )
 
 
-def _open(hub: Repository, made: Draft, head: Head, theirs: Snapshot, title: str) -> int:
-    """Open the pull request, unless it is open already: the answer to an earlier try may have got lost."""
-    version = theirs.manifest and theirs.manifest.version
-    before = f"v{version}" if version else head.commit[:7]
-    changed = diff.compare(theirs, made.content, (before, "this pull request"), limit=0)
-    lost: HubError | None = None
-    for _ in range(LOST):
-        for pull in hub.ask(lambda: list(hub.api.get_repo_discussions(hub.id, repo_type="dataset"))):
-            same_title = pull.is_pull_request and pull.status == "open" and pull.title == title
-            if same_title and stands(hub, f"refs/pr/{pull.num}", made):
-                return int(pull.num)
+def _open_pull_request(hub: Repository, draft: Draft, head: Head, current: Snapshot, title: str) -> int:
+    """Open a pull request, unless it is open already: the answer to an earlier try may have got lost.
+
+    Args:
+        hub: the repository.
+        draft: what is to be merged.
+        head: the commit that the pull request starts at.
+        current: what stands there.
+        title: the pull request's title.
+
+    Returns:
+        Its number.
+    """
+    names = (f"v{current.version}" if current.version else head.commit[:7], "this pull request")
+    text = description.markdown(diff.compare(current, draft.content, names, limit=0))
+    error: HubError | None = None
+    for _ in range(LOST_ANSWERS):
+        for pull_request in hub.open_pull_requests():
+            if pull_request.title == title and holds_draft(hub, f"refs/pr/{pull_request.number}", draft):
+                return pull_request.number
         try:
-            commit = hub.commit(
-                operations(made, head),
-                parent=head.commit,
-                branch="main",
-                title=title,
-                text=description.markdown(changed),
-                pr=True,
-            )
-            return int(commit.pr_num or 0)
-        except Stale as exc:
-            lost = exc.lost or HubError(
-                f"{hub.id} takes no pull request at the moment", hint="run the same again"
-            )
-    assert lost is not None
-    raise lost
+            changes = commit_operations(draft, head)
+            return hub.open_pull_request(changes, parent=head.commit, title=title, text=text)
+        except BranchMoved:
+            error = None
+        except AnswerLost as exc:
+            error = exc.error
+    raise error or HubError(f"{hub.id} takes no pull request at the moment", hint="run the same again")
 
 
 def merge(
     repo: str,
     *,
     pr: int,
-    take: str | None = None,
+    take: Side | None = None,
     conflicts_file: str | Path | None = None,
     version: str | None = None,
     bump: str = "auto",
     message: str | None = None,
     allow_secrets: bool = False,
     token: str | None = None,
-) -> Published:
+) -> PublishResult:
     """Merge a pull request row by row, as a new version, and close it.
 
-    Rows are compared with the newest commit that both the branch and the pull request come from. A row that both sides
-    changed, differently, stops the merge, unless something says how it ends.
+    Rows are compared with the newest commit that both main and the pull request come from. A row that both
+    sides changed, differently, stops the merge, unless something says how it ends.
 
     Args:
         repo: `org/name` of a data set on the Hub.
         pr: the pull request's number.
-        take: how every conflict ends: "ours", the row on the branch, or "theirs", the row in the pull request.
+        take: how every conflict ends: "current", with the row on main, or "incoming", with that in the pull
+            request.
         conflicts_file: a file that says it for each row; written where there is none and there are conflicts.
         version: the number of the new version; by default the next one.
         bump: as for `publish`.
@@ -129,79 +151,63 @@ def merge(
         BadInput: there is no such pull request, or it is closed.
         HubError: the Hub gives no answer.
     """
-    wish, hub = asked(version, bump), Repository(repo, token=token)
+    numbering = version_request(version, bump)
+    if take not in (None, "current", "incoming"):
+        raise BadInput(f"needs a take of current or incoming; came {take!r}")
     file = Path(conflicts_file).expanduser() if conflicts_file else None
     lines = conflicts.read(file) if file and file.exists() else []
-    if take not in (None, "ours", "theirs"):
-        raise BadInput(f"needs a take of ours or theirs; came {take!r}")
+    hub = Repository(repo, token=token)
     hub.check_access()
-    pull = _pull(hub, pr)
-    head = hub.needed(f"refs/pr/{pr}")
-    theirs, ancestor = fetch(hub, head), fetch(hub, _ancestor(hub, pr))
-    flipped: Any = {"ours": "theirs", "theirs": "ours"}.get(take or "")
-
-    def sides(main: Snapshot) -> Sides:
-        return Sides(ours=theirs, theirs=main, base=ancestor.digests, base_words=render.words(ancestor.card))
-
-    def chosen(main: Sides) -> Any:
-        if flipped or not lines:
-            return flipped
-        return conflicts.ended(
-            lines, [conflict for one in main.merged().values() for conflict in one.conflicts]
-        )
-
+    hub.require_head()
+    pull_request = hub.pull_request(pr)
+    head = hub.require_head(f"refs/pr/{pr}")
+    incoming, base = fetch_version(hub, head), fetch_version(hub, _find_base(hub, pr))
     with tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
-        release_check.checked(theirs, Path(scratch), allow_secrets=allow_secrets)
+        check_release(incoming, Path(scratch), allow_secrets=allow_secrets)
+        request = CommitRequest(
+            incoming=incoming,
+            base=base.digests,
+            base_card_words=render.words(base.card),
+            scratch=Path(scratch),
+            version=numbering,
+            message=message or f"{pull_request.title} (#{pr})",
+            take=take,
+            conflict_lines=lines,
+        )
         try:
-            landed = Landing(
-                hub=hub,
-                scratch=Path(scratch),
-                wish=wish,
-                message=message or f"{pull.title} (#{pr})",
-                take=chosen,
-            ).land(sides)
+            result = commit_version(hub, request)
         except MergeConflict as exc:
-            raise _stopped(exc, file, lines, pr) from exc
-        verify(hub, landed, Path(scratch))
-    said = f"Merged row by row as v{landed.draft.version}, commit {landed.commit}."
-    hub.ask(hub.api.change_discussion_status, hub.id, pr, "closed", repo_type="dataset", comment=said)
-    return published(hub, landed)
+            raise _explain_conflict(exc, file, pr, is_first_time=not lines) from exc
+        read_back(hub, result, Path(scratch))
+    comment = f"Merged row by row as v{result.draft.version}, commit {result.commit}."
+    hub.close_pull_request(pr, comment)
+    return publish_result(hub, result)
 
 
-def _pull(hub: Repository, number: int) -> DiscussionWithDetails:
-    hub.needed()
-    try:
-        pull = hub.find(hub.api.get_discussion_details, hub.id, number, repo_type="dataset")
-    except HfHubHTTPError as exc:
-        raise BadInput(f"needs a pull request of {hub.id}; there is no #{number}") from exc
-    if not pull.is_pull_request or pull.status not in ("open", "draft"):
-        what = pull.status if pull.is_pull_request else "a discussion"
-        raise BadInput(f"needs an open pull request of {hub.id}; #{number} is {what}")
-    return pull
-
-
-def _ancestor(hub: Repository, number: int) -> Head:
-    """The newest commit that main and the pull request both come from."""
-    main = {commit.commit_id for commit in hub.commits("main")}
+def _find_base(hub: Repository, number: int) -> Head:
+    """Return the newest commit that main and a pull request both come from."""
+    on_main = {commit.id for commit in hub.commits("main")}
     for commit in hub.commits(f"refs/pr/{number}"):
-        if commit.commit_id in main:
-            return hub.needed(commit.commit_id)
+        if commit.id in on_main:
+            return hub.require_head(commit.id)
     raise BadInput(
         f"needs a pull request that starts at main of {hub.id}; #{number} has no commit in common with it"
     )
 
 
-def _stopped(exc: MergeConflict, file: Path | None, lines: list[Any], number: int) -> MergeConflict:
-    """The conflict, with the ways to end it."""
-    if file and not lines and exc.conflicts:
-        conflicts.write(file, exc.conflicts)
+def _explain_conflict(
+    conflict: MergeConflict, file: Path | None, number: int, *, is_first_time: bool
+) -> MergeConflict:
+    """Return the conflict with the ways to end it; the first time, the file for that is written."""
+    if file and is_first_time and conflict.conflicts:
+        conflicts.write(file, conflict.conflicts)
         return MergeConflict(
-            f"{exc}; nothing was sent; {file} lists them",
+            f"{conflict}; nothing was sent; {file} lists them",
             hint="write ours, theirs, neither or a row into each line's `take` and run the same again",
-            conflicts=exc.conflicts,
+            conflicts=conflict.conflicts,
         )
     return MergeConflict(
-        f"{exc}; nothing was sent",
+        f"{conflict}; nothing was sent",
         hint=f"pass --ours, --theirs, or --conflicts FILE to settle #{number} row by row",
-        conflicts=exc.conflicts,
+        conflicts=conflict.conflicts,
     )

@@ -1,9 +1,9 @@
-"""One version's content on disk: its tables, its manifest and its card, wherever they came from."""
+"""The content of one version as files on this machine: its tables, its manifest and its card."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +26,10 @@ from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.manifest import Manifest
 
 DIGESTS = {"id": pl.String, "digest": pl.String}
+"""The columns that tell rows apart: what a row is called, and a hash of all that it holds."""
+
+Row = dict[str, Any]
+"""A row of a table, by column."""
 
 
 @dataclass(frozen=True)
@@ -35,122 +39,144 @@ class Snapshot:
     files: Mapping[str, list[Path]] = field(default_factory=dict)
     """The Parquet files of each config that has rows."""
     manifest: Manifest | None = None
-    """None where codeclm-hf did not make it."""
+    """None where codeclm-hf did not make the data set."""
     card: str = ""
     commit: str | None = None
-    known: Callable[[], Mapping[str, pl.DataFrame]] | None = None
-    """Gives the digests, where they are known without reading the files."""
+    """The commit on the Hub; None for a run directory."""
+    known_digests: Mapping[str, pl.DataFrame] | None = None
+    """The digests of the rows, where an earlier publish or pull noted them; then `files` may lack tables."""
+    same_rows_as: Snapshot | None = None
+    """A snapshot with the same rows, whose digests serve for this one."""
     figures: Mapping[str, bytes] = field(default_factory=dict)
     """The card's pictures, by file name."""
     evaluations: Mapping[str, EvaluationBundle] = field(default_factory=dict)
-    """What is published beside it, by name."""
+    """Evaluations that are to be published beside the data, by name."""
+
+    @property
+    def version(self) -> str | None:
+        """The number of the version, such as 1.2.0; None where the manifest has none."""
+        return self.manifest.version if self.manifest else None
+
+    def require_manifest(self) -> Manifest:
+        """Return the manifest of a data set that is known to be ours."""
+        assert self.manifest is not None, "codeclm-hf made it"
+        return self.manifest
 
     def schema(self, config: str) -> pa.Schema:
-        """A table's columns: those of its files, or the contract's where it has no rows."""
+        """Return a table's columns: those of its files, or of `codeclm_hf.schema` where it has no rows."""
         if self.files.get(config):
             return pq.read_schema(self.files[config][0])
         return schema.TABLES[config].arrow_schema
 
+    def key_column(self, config: str) -> str | None:
+        """Return the column that names a row; None where a table has no such column."""
+        names = self.schema(config).names
+        return next((name for name in (schema.KEYS.get(config), "id") if name in names), None)
+
     def batches(self, config: str) -> Iterator[pa.RecordBatch]:
-        """A table's rows, in order."""
+        """Yield a table's rows, in order."""
         return parquet.read(self.files.get(config, []))
 
     def frame(self, config: str, columns: Sequence[str]) -> pl.LazyFrame:
-        """Some columns of a table for polars, which need not fit in memory."""
+        """Return some columns of a table as a lazy frame, which is read in batches."""
 
         # read with pyarrow: polars' own lazy scan of Parquet has crashed where several threads publish
         def batches(
             wanted: list[str] | None, predicate: pl.Expr | None, rows: int | None, _size: int | None
         ) -> Iterator[pl.DataFrame]:
             for batch in parquet.read(self.files.get(config, []), wanted or columns):
-                frame = (
-                    rows_of(batch).select(wanted or columns).head(batch.num_rows if rows is None else rows)
-                )
+                frame = polars_frame(batch).select(wanted or columns)
+                frame = frame.head(batch.num_rows if rows is None else rows)
                 rows = None if rows is None else rows - frame.height
                 yield frame if predicate is None else frame.filter(predicate)
 
         empty = self.schema(config).empty_table().select(list(columns))
         return register_io_source(batches, schema=pl.DataFrame(pl.from_arrow(empty)).schema)
 
-    def row(self, config: str, name: str, value: str) -> dict[str, Any] | None:
-        """The first row whose column `name` has this value."""
+    def first_row(self, config: str, column: str, value: str) -> Row | None:
+        """Return the first row of a table with this value in a column; None where there is no such row."""
         for file in self.files.get(config, []):
-            found = pq.read_table(file, filters=pc.field(name) == value, partitioning=None)
-            if found.num_rows:
-                return dict(found.slice(0, 1).to_pylist()[0])
+            rows = pq.read_table(file, filters=pc.field(column) == value, partitioning=None)
+            if rows.num_rows:
+                return dict(rows.slice(0, 1).to_pylist()[0])
         return None
 
     def height(self, config: str) -> int:
-        """How many rows a table has."""
-        if self.known is not None:
+        """Return how many rows a table has."""
+        if self.known_digests is not None:
             return self.digests[config].height if config in self.digests else 0
+        if self.same_rows_as is not None:
+            return self.same_rows_as.height(config)
         return sum(pq.read_metadata(file).num_rows for file in self.files.get(config, []))
 
     @cached_property
     def digests(self) -> Mapping[str, pl.DataFrame]:
-        """By config, the `id` and the `digest` of every row, in order."""
-        if self.known is not None:
-            return self.known()
+        """By config, the `id` and the `digest` of every row, in order. The tables are read once."""
+        if self.known_digests is not None:
+            return self.known_digests
+        if self.same_rows_as is not None:
+            return self.same_rows_as.digests
         return {
-            config: digests(parquet.read(files), key(config, self)) for config, files in self.files.items()
+            config: row_digests(parquet.read(files), self.key_column(config))
+            for config, files in self.files.items()
         }
 
-    def rows(self, config: str, wanted: list[str]) -> dict[str, dict[str, Any]]:
-        """Some rows by their ids."""
-        if not wanted or config not in self.files:
+    def rows(self, config: str, ids: Sequence[str]) -> dict[str, Row]:
+        """Return some rows of a table, by their ids in `digests`; ids that are not there are left out."""
+        if not ids or config not in self.files:
             return {}
-        here, left = self.digests[config].with_row_index("at"), set(wanted)
-        places = here.filter(pl.col("id").is_in(list(left))).select("at", "id").rows()
-        found: dict[str, dict[str, Any]] = {}
-        start, at = 0, 0
+        numbered = self.digests[config].with_row_index("number")
+        wanted = numbered.filter(pl.col("id").is_in(list(set(ids)))).select("number", "id").rows()
+        rows: dict[str, Row] = {}
+        start, done = 0, 0
         for batch in self.batches(config):
-            while at < len(places) and places[at][0] < start + batch.num_rows:
-                place, name = places[at]
-                found[name] = batch.slice(place - start, 1).to_pylist()[0]
-                at += 1
+            while done < len(wanted) and wanted[done][0] < start + batch.num_rows:
+                number, row_id = wanted[done]
+                rows[row_id] = batch.slice(number - start, 1).to_pylist()[0]
+                done += 1
             start += batch.num_rows
-            if at == len(places):
+            if done == len(wanted):
                 break
-        return found
+        return rows
 
 
 @contextmanager
-def held(directory: Path) -> Iterator[Snapshot]:
-    """The content of a run directory, which stays as it is meanwhile: a run that ends there waits.
+def lock_run_directory(directory: Path) -> Iterator[Snapshot]:
+    """Read a run directory and keep it as it is inside the block: a run that ends there meanwhile waits.
 
     Raises:
-        BadInput: as `local`.
+        BadInput: see `read_run_directory`.
     """
     Manifest.read(directory)
     with run_directory.locked(directory):
-        yield local(directory)
+        yield read_run_directory(directory)
 
 
-def local(directory: Path) -> Snapshot:
-    """The content of a run directory.
+def read_run_directory(directory: Path) -> Snapshot:
+    """Return the content of a run directory.
 
     Raises:
-        BadInput: it is none, or a table of it cannot be read.
+        BadInput: the folder is no run directory, or a table of it cannot be read.
     """
     manifest = Manifest.read(directory)
     files = {}
     for config in schema.TABLES:
-        if found := sorted((directory / run_directory.DATA / config).glob("*.parquet")):
-            _check(config, found)
-            files[config] = found
-    found = sorted((directory / run_directory.FIGURES).glob("*.png"))
-    figures = {path.name: path.read_bytes() for path in found if path.name in PICTURES}
-    return Snapshot(files, manifest, _card(directory / run_directory.CARD), figures=figures)
+        if shards := sorted((directory / run_directory.DATA / config).glob("*.parquet")):
+            _check_columns(config, shards)
+            files[config] = shards
+    pictures = sorted((directory / run_directory.FIGURES).glob("*.png"))
+    figures = {path.name: path.read_bytes() for path in pictures if path.name in PICTURES}
+    return Snapshot(files, manifest, _read_card(directory / run_directory.CARD), figures=figures)
 
 
-def _card(path: Path) -> str:
+def _read_card(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8") if path.is_file() else ""
     except UnicodeDecodeError as exc:
         raise BadInput(f"needs a card in UTF-8; {path} is not ({exc.reason})") from exc
 
 
-def _check(config: str, files: list[Path]) -> None:
+def _check_columns(config: str, files: list[Path]) -> None:
     for file in files:
         try:
             missing = set(schema.TABLES[config]) - set(pq.read_schema(file).names)
@@ -162,33 +188,26 @@ def _check(config: str, files: list[Path]) -> None:
             raise BadInput(f"needs the columns of `{config}`; {file} lacks {', '.join(sorted(missing))}")
 
 
-def key(config: str, snapshot: Snapshot) -> str | None:
-    """The column that names a row, if there is one."""
-    names = snapshot.schema(config).names
-    return next((name for name in (schema.KEYS.get(config), "id") if name in names), None)
-
-
-def digests(batches: Iterator[pa.RecordBatch], key: str | None) -> pl.DataFrame:
-    """What each row is called, and a hash of all that it holds.
+def row_digests(batches: Iterator[pa.RecordBatch], key: str | None) -> pl.DataFrame:
+    """Return what each row is called, and a hash of all that it holds.
 
     Args:
         batches: a table's rows.
-        key: the column that names a row; without one a row is named by what it holds.
+        key: the column that names a row; without one a row is called by its hash.
 
     Returns:
-        `id` and `digest`, in the rows' order. Where a name stands twice, the later rows are called `name#2`, …, so
-        that no row hides another. A column that is not there is the same as one that is null.
+        `id` and `digest`, in the rows' order. Where several rows have the same name, the later ones are
+        called `name#2`, `name#3`, …, so that no row hides another. A column that is missing counts like one
+        of nulls.
     """
     parts = [pl.DataFrame(schema=DIGESTS)]
     for batch in batches:
-        frame = rows_of(batch)
+        frame = polars_frame(batch)
         texts = frame.select(
-            pl.concat_str(map(_text, sorted(frame.columns), repeat(frame.schema)), ignore_nulls=True)
+            pl.concat_str(map(_as_json, sorted(frame.columns), repeat(frame.schema)), ignore_nulls=True)
         )
-        hashes = pl.Series(
-            "digest",
-            [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts.to_series()],
-        )
+        digests = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts.to_series()]
+        hashes = pl.Series("digest", digests)
         names = hashes if key is None else frame[key].cast(pl.String).fill_null("null")
         parts.append(pl.DataFrame({"id": names, "digest": hashes}))
     table = pl.concat(parts)
@@ -198,25 +217,25 @@ def digests(batches: Iterator[pa.RecordBatch], key: str | None) -> pl.DataFrame:
     return table
 
 
-def rows_of(batch: pa.RecordBatch) -> pl.DataFrame:
-    """A batch for polars."""
+def polars_frame(batch: pa.RecordBatch) -> pl.DataFrame:
+    """Return a batch as a frame of polars."""
     return pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
 
 
-def _text(name: str, columns: Mapping[str, pl.DataType]) -> pl.Expr:
-    """A column as JSON, null where it is null."""
+def _as_json(name: str, columns: Mapping[str, pl.DataType]) -> pl.Expr:
+    """Write a column's values as JSON; a null stays null."""
     column = pl.col(name)
     return pl.when(column.is_not_null()).then(
-        pl.struct(column.cast(_exact(columns[name]))).struct.json_encode()
+        pl.struct(column.cast(_lossless(columns[name]))).struct.json_encode()
     )
 
 
-def _exact(kind: pl.DataType) -> pl.DataType:
-    """The type that JSON can hold without loss: there, infinite numbers and those that are none would be null."""
+def _lossless(kind: pl.DataType) -> pl.DataType:
+    """Return a type that JSON holds without loss: as numbers, infinities and NaN would become null."""
     if kind.is_float():
         return pl.String()
     if isinstance(kind, pl.List):
-        return pl.List(_exact(cast(pl.DataType, kind.inner)))
+        return pl.List(_lossless(cast(pl.DataType, kind.inner)))
     if isinstance(kind, pl.Struct):
-        return pl.Struct({field.name: _exact(cast(pl.DataType, field.dtype)) for field in kind.fields})
+        return pl.Struct({field.name: _lossless(cast(pl.DataType, field.dtype)) for field in kind.fields})
     return kind

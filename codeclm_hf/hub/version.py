@@ -1,4 +1,4 @@
-"""Semantic versions, for data."""
+"""Semantic versions of data sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ _TEXT = re.compile(r"v?(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re
 
 
 class Version(NamedTuple):
-    """MAJOR when columns or their meaning change, MINOR when rows do, PATCH when only the card or the manifest does."""
+    """The number of a version, such as 1.2.0.
+
+    MAJOR goes up when columns or their meaning change, MINOR when rows change, PATCH when only the card or
+    the manifest does.
+    """
 
     major: int
     minor: int
@@ -20,10 +24,10 @@ class Version(NamedTuple):
 
     @staticmethod
     def parse(text: str) -> Version:
-        """Read `1.2.0` or `v1.2.0`.
+        """Read a version that a user gave, as `1.2.0` or `v1.2.0`.
 
         Raises:
-            BadInput: it is no version.
+            BadInput: the text is no version.
         """
         if (version := Version.of_tag(text)) is None:
             raise BadInput(f"needs a version such as 1.2.0; came {text!r}")
@@ -31,12 +35,12 @@ class Version(NamedTuple):
 
     @staticmethod
     def of_tag(tag: str) -> Version | None:
-        """The version that a tag names, if it names one."""
+        """The version that a tag names; None for a tag of another kind."""
         match = _TEXT.fullmatch(tag)
         return Version(*map(int, match.groups())) if match else None
 
     def bump(self, level: str) -> Version:
-        """The next version at a level."""
+        """The next version at a level of `LEVELS`."""
         at = LEVELS.index(level)
         return Version(*(n if place < at else n + 1 if place == at else 0 for place, n in enumerate(self)))
 

@@ -12,9 +12,10 @@ from datasets import Dataset, load_dataset
 
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import diff
+from codeclm_hf.hub.fetch import fetch_any, revision_name
 from codeclm_hf.hub.history import blame, log, rollback
 from codeclm_hf.hub.publish import publish
-from codeclm_hf.hub.pull import named, pull, read
+from codeclm_hf.hub.pull import pull
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.run import directory
@@ -52,7 +53,7 @@ def texts(revision: str, config: str = "default") -> list[str]:
 
 def version(revision: str, folder: Path) -> Snapshot:
     found = Repository(REPO)
-    return read(found, found.needed(named(revision)), folder)
+    return fetch_any(found, found.require_head(revision_name(revision)), folder)
 
 
 def id_of(folder: Path, text: str) -> str:

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeclm_hf import files, schema
+from codeclm_hf.card.shapes import RowChanges
 from codeclm_hf.errors import BadInput
-from codeclm_hf.hub.merge import Conflict, Counts, Merged, merge, rows
-from codeclm_hf.hub.snapshot import Snapshot, digests
+from codeclm_hf.hub.merge import Conflict, MergeInputs, TableMerge, merge_table, merged_rows
+from codeclm_hf.hub.snapshot import Snapshot, row_digests
 from support.tables import VERSIONS, Row, default_row, metadata_row, snapshot, table, written
 
 Version = tuple[str, list[Row], list[Row], list[Row]]
@@ -32,13 +33,16 @@ def folder() -> Iterator[Path]:
 
 
 def both(
-    folder: Path, config: str, base: list[Row] | None, ours: list[Row], theirs: list[Row], **how: Any
-) -> tuple[Merged, list[Row]]:
+    folder: Path, config: str, base: list[Row] | None, current: list[Row], incoming: list[Row], **how: Any
+) -> tuple[TableMerge, list[Row]]:
     """The merge of real files, and the rows that come of it."""
-    sides = [snapshot(folder, {config: side}) for side in (ours, theirs)]
-    before = None if base is None else snapshot(folder, {config: base}).digests.get(config)
-    merged = merge(config, before, *sides, **how)
-    return merged, table(rows(config, merged, *sides, schema.TABLES[config].arrow_schema))
+    inputs = MergeInputs(
+        base={} if base is None else snapshot(folder, {config: base}).digests,
+        current=snapshot(folder, {config: current}),
+        incoming=snapshot(folder, {config: incoming}),
+    )
+    merged = merge_table(config, inputs, **how)
+    return merged, table(merged_rows(config, merged, inputs, schema.TABLES[config].arrow_schema))
 
 
 def by_id(config: str, found: list[Row]) -> dict[str, Row]:
@@ -79,10 +83,10 @@ def bare(row: Row | None) -> Row | None:
 @EXAMPLES
 @given(version=VERSIONS)
 def test_a_merge_is_what_plain_python_makes_of_each_row(folder: Path, version: Version) -> None:
-    """Every id of the three sides ends as the rules say: kept, taken, gone, united, or in conflict with theirs kept."""
-    config, base, ours, theirs = version
-    merged, found = both(folder, config, base, ours, theirs)
-    was, mine, other, now = (by_id(config, side) for side in (base, ours, theirs, found))
+    """Every id ends as the rules say: kept, taken, gone, united, or in a conflict in which the current row stays."""
+    config, base, current, incoming = version
+    merged, found = both(folder, config, base, current, incoming)
+    was, mine, other, now = (by_id(config, side) for side in (base, incoming, current, found))
     conflicts = set()
     for name in was.keys() | mine.keys() | other.keys() | now.keys():
         row, disputed = expected(mine.get(name), other.get(name), was.get(name))
@@ -90,32 +94,35 @@ def test_a_merge_is_what_plain_python_makes_of_each_row(folder: Path, version: V
         conflicts |= {name} if disputed else set()
     assert [conflict.id for conflict in merged.conflicts] == sorted(conflicts)
     for conflict in merged.conflicts:
-        assert conflict == Conflict(config, conflict.id, mine.get(conflict.id), other.get(conflict.id))
+        assert conflict == Conflict(
+            config, conflict.id, current=other.get(conflict.id), incoming=mine.get(conflict.id)
+        )
 
 
 @EXAMPLES
 @given(version=VERSIONS)
 def test_the_counts_are_those_of_the_tables(folder: Path, version: Version) -> None:
-    """Added, removed and changed against theirs are what a comparison of the two tables finds."""
-    config, base, ours, theirs = version
-    merged, found = both(folder, config, base, ours, theirs)
-    assert merged.changes == recounted(config, theirs, found)
-    assert bool(merged.changes) == (by_id(config, found) != by_id(config, theirs))
+    """Added, removed and changed against the current table are what a comparison of the two tables finds."""
+    config, base, current, incoming = version
+    merged, found = both(folder, config, base, current, incoming)
+    assert merged.changes == recounted(config, current, found)
+    assert bool(merged.changes) == (by_id(config, found) != by_id(config, current))
 
 
-def recounted(config: str, theirs: list[Row], found: list[Row]) -> Counts:
-    other, now = by_id(config, theirs), by_id(config, found)
+def recounted(config: str, current: list[Row], found: list[Row]) -> RowChanges:
+    other, now = by_id(config, current), by_id(config, found)
     changed = sum(other[name] != now[name] for name in other.keys() & now.keys())
-    return Counts(len(now.keys() - other.keys()), len(other.keys() - now.keys()), changed)
+    added, removed = len(now.keys() - other.keys()), len(other.keys() - now.keys())
+    return RowChanges(added=added, removed=removed, changed=changed)
 
 
 @EXAMPLES
 @given(version=VERSIONS)
 def test_it_does_not_matter_who_merges(folder: Path, version: Version) -> None:
     """With the sides exchanged the same rows stand, and the same ids are in conflict."""
-    config, base, ours, theirs = version
-    merged, found = both(folder, config, base, ours, theirs)
-    again, mirrored = both(folder, config, base, theirs, ours)
+    config, base, current, incoming = version
+    merged, found = both(folder, config, base, current, incoming)
+    again, mirrored = both(folder, config, base, incoming, current)
     disputed = {conflict.id for conflict in merged.conflicts}
     assert disputed == {conflict.id for conflict in again.conflicts}
     left, right = by_id(config, found), by_id(config, mirrored)
@@ -127,16 +134,16 @@ def test_it_does_not_matter_who_merges(folder: Path, version: Version) -> None:
 @given(version=VERSIONS)
 def test_a_merge_again_changes_nothing(folder: Path, version: Version) -> None:
     """A version merged with itself is itself, and what was merged is merged already."""
-    config, base, ours, theirs = version
-    merged, found = both(folder, config, ours, ours, ours)
-    assert merged.ours_whole and not merged.changes and found == ours
-    merged, found = both(folder, config, base, ours, theirs, take="theirs")
+    config, base, current, incoming = version
+    merged, found = both(folder, config, incoming, incoming, incoming)
+    assert merged.is_incoming_table and not merged.changes and found == incoming
+    merged, found = both(folder, config, base, current, incoming, take="current")
     assert not merged.conflicts
-    for before, mine in ((base, found), (theirs, found)):
-        again, same = both(folder, config, before, mine, found)
+    for before, mine in ((base, found), (current, found)):
+        again, same = both(folder, config, before, found, mine)
         assert not again.changes and not again.conflicts
         assert by_id(config, same) == by_id(config, found)
-    again, same = both(folder, config, base, ours, found, take="theirs")
+    again, same = both(folder, config, base, found, incoming, take="current")
     assert not again.changes and by_id(config, same) == by_id(config, found)
 
 
@@ -144,9 +151,9 @@ def test_a_merge_again_changes_nothing(folder: Path, version: Version) -> None:
 @given(version=VERSIONS)
 def test_without_an_ancestor_tables_are_united(folder: Path, version: Version) -> None:
     """Every row of both sides stands, and none is removed."""
-    config, _, ours, theirs = version
-    merged, found = both(folder, config, None, ours, theirs)
-    assert by_id(config, found).keys() == by_id(config, ours).keys() | by_id(config, theirs).keys()
+    config, _, incoming, current = version
+    merged, found = both(folder, config, None, current, incoming)
+    assert by_id(config, found).keys() == by_id(config, incoming).keys() | by_id(config, current).keys()
     assert merged.changes.removed == 0
 
 
@@ -154,7 +161,7 @@ A, B, C = (default_row("x", text) for text in "abc")
 
 
 @pytest.mark.parametrize(
-    ("base", "ours", "theirs", "kept", "disputed"),
+    ("base", "incoming", "current", "kept", "disputed"),
     [
         ([A], [B], [A], [B], False),
         ([A], [A], [B], [B], False),
@@ -172,14 +179,14 @@ A, B, C = (default_row("x", text) for text in "abc")
 )
 def test_conflicts_are_where_both_sides_changed_a_row_differently(
     base: list[Row] | None,
-    ours: list[Row],
-    theirs: list[Row],
+    incoming: list[Row],
+    current: list[Row],
     kept: list[Row],
     disputed: bool,
     tmp_path: Path,
 ) -> None:
     """Change against change, change against removal, and two additions of one id; the same change twice is one."""
-    merged, found = both(tmp_path, "default", base, ours, theirs)
+    merged, found = both(tmp_path, "default", base, current, incoming)
     assert found == kept
     assert bool(merged.conflicts) == disputed
 
@@ -187,71 +194,75 @@ def test_conflicts_are_where_both_sides_changed_a_row_differently(
 @pytest.mark.parametrize(
     ("take", "kept"),
     [
-        ("ours", {"x": B, "y": None, "z": default_row("z", "ours")}),
-        ("theirs", {"x": C, "y": default_row("y", "new"), "z": None}),
-        ({"x": "ours", "y": "ours", "z": "theirs"}, {"x": B, "y": None, "z": None}),
-        ({"x": "theirs", "y": "theirs", "z": "ours"},
-         {"x": C, "y": default_row("y", "new"), "z": default_row("z", "ours")}),
-        ({"x": default_row("x", "hand"), "y": None, "z": None}, {"x": default_row("x", "hand"), "y": None, "z": None}),
-        ({"x": None, "y": default_row("y", "hand"), "z": default_row("z", "hand")},
+        ("incoming", {"x": B, "y": None, "z": default_row("z", "incoming")}),
+        ("current", {"x": C, "y": default_row("y", "new"), "z": None}),
+        ({"x": "incoming", "y": "incoming", "z": "current"}, {"x": B, "y": None, "z": None}),
+        ({"x": "current", "y": "current", "z": "incoming"},
+         {"x": C, "y": default_row("y", "new"), "z": default_row("z", "incoming")}),
+        ({"x": default_row("x", "hand"), "y": "neither", "z": "neither"},
+         {"x": default_row("x", "hand"), "y": None, "z": None}),
+        ({"x": "neither", "y": default_row("y", "hand"), "z": default_row("z", "hand")},
          {"x": None, "y": default_row("y", "hand"), "z": default_row("z", "hand")}),
-        ({"x": B, "y": default_row("y", "new"), "z": None}, {"x": B, "y": default_row("y", "new"), "z": None}),
-        ({"x": C, "y": None, "z": default_row("z", "ours")}, {"x": C, "y": None, "z": default_row("z", "ours")}),
+        ({"x": B, "y": default_row("y", "new"), "z": "neither"}, {"x": B, "y": default_row("y", "new"), "z": None}),
+        ({"x": C, "y": "neither", "z": default_row("z", "incoming")},
+         {"x": C, "y": None, "z": default_row("z", "incoming")}),
     ],
 )  # fmt: skip
 def test_a_conflict_ends_as_somebody_says(take: Any, kept: dict[str, Row | None], tmp_path: Path) -> None:
     """With one side for all, or by id with a side, a row or no row; the counts are right each time."""
     base = [default_row(name, "a") for name in "xyz"]
-    ours, theirs = [B, default_row("z", "ours")], [C, default_row("y", "new")]
-    merged, found = both(tmp_path, "default", base, ours, theirs, take=take)
+    incoming, current = [B, default_row("z", "incoming")], [C, default_row("y", "new")]
+    how = {"take": take} if isinstance(take, str) else {"resolutions": take}
+    merged, found = both(tmp_path, "default", base, current, incoming, **how)
     assert merged.conflicts == []
     assert by_id("default", found) == {name: row for name, row in kept.items() if row}
-    assert merged.changes == recounted("default", theirs, found)
+    assert merged.changes == recounted("default", current, found)
 
 
 def test_what_take_does_not_name_stays_in_conflict(tmp_path: Path) -> None:
     """Only the ids that are named end."""
-    ours, theirs = ([default_row(name, text) for name in "xy"] for text in "ab")
-    merged, found = both(tmp_path, "default", None, ours, theirs, take={"x": "ours"})
+    incoming, current = ([default_row(name, text) for name in "xy"] for text in "ab")
+    merged, found = both(tmp_path, "default", None, current, incoming, resolutions={"x": "incoming"})
     assert [conflict.id for conflict in merged.conflicts] == ["y"]
-    assert by_id("default", found) == {"x": ours[0], "y": theirs[1]}
+    assert by_id("default", found) == {"x": incoming[0], "y": current[1]}
 
 
 def test_lists_that_grow_are_united_and_the_earlier_origin_stays(tmp_path: Path) -> None:
     """One use case found twice is one row with the rubrics, actions and seeds of both."""
-    ours = metadata_row("m", rubrics=["r1", "r2"], seed_ids=["s1"], origin="augmented")
-    theirs = metadata_row("m", rubrics=["r1", "r3"], seed_ids=["s2"], actions=["a"], origin="seed")
-    merged, found = both(tmp_path, "metadata", None, [ours], [theirs])
+    incoming = metadata_row("m", rubrics=["r1", "r2"], seed_ids=["s1"], origin="augmented")
+    current = metadata_row("m", rubrics=["r1", "r3"], seed_ids=["s2"], actions=["a"], origin="seed")
+    merged, found = both(tmp_path, "metadata", None, [current], [incoming])
     whole = metadata_row("m", rubrics=["r1", "r2", "r3"], seed_ids=["s1", "s2"], actions=["a"], origin="seed")
     assert found == [whole]
-    assert merged.changes == Counts(changed=1) and not merged.conflicts
+    assert merged.changes == RowChanges(added=0, removed=0, changed=1) and not merged.conflicts
 
 
-def test_an_origin_nobody_knows_is_no_reason_to_lose_ours(tmp_path: Path) -> None:
-    """Where the origins differ and one is not of ours, the row is in conflict."""
-    ours, theirs = metadata_row("m", origin="elsewhere"), metadata_row("m", origin="seed")
-    merged, _ = both(tmp_path, "metadata", None, [ours], [theirs])
-    assert merged.conflicts == [Conflict("metadata", "m", ours, theirs)]
+def test_an_origin_nobody_knows_is_no_reason_to_lose_a_row(tmp_path: Path) -> None:
+    """Where the origins differ and one is none that we know, the row is in conflict."""
+    incoming, current = metadata_row("m", origin="elsewhere"), metadata_row("m", origin="seed")
+    merged, _ = both(tmp_path, "metadata", None, [current], [incoming])
+    assert merged.conflicts == [Conflict("metadata", "m", current=current, incoming=incoming)]
 
 
 def test_lists_that_are_not_there_stay_so(tmp_path: Path) -> None:
     """Uniting one list leaves another that is null on both sides null."""
-    ours, theirs = (metadata_row("m", actions=None, rubrics=[text]) for text in "ab")
-    _, found = both(tmp_path, "metadata", None, [ours], [theirs])
+    incoming, current = (metadata_row("m", actions=None, rubrics=[text]) for text in "ab")
+    _, found = both(tmp_path, "metadata", None, [current], [incoming])
     assert found == [metadata_row("m", actions=None, rubrics=["a", "b"])]
 
 
 def test_rows_are_taken_from_many_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over several batches and files of each side, theirs that stay come first, then ours, then the united ones."""
+    """Over several batches and files, the current rows that stay come first, then incoming, then united ones."""
     monkeypatch.setattr(files, "ROWS_A_BATCH", 2)
     monkeypatch.setattr(files, "SHARD_BYTES", 1)
     base = [default_row(name, "old") for name in "abcdefg"]
-    ours = [default_row(name, "ours" if name in "ag" else "old") for name in "abcdegxy"]
-    theirs = [default_row(name, "theirs" if name in "bd" else "old") for name in "zabdefg"]
-    ours[4]["seed_ids"], theirs[4]["seed_ids"] = ["o"], ["t"]
-    _, found = both(tmp_path, "default", base, ours, theirs)
+    incoming = [default_row(name, "incoming" if name in "ag" else "old") for name in "abcdegxy"]
+    current = [default_row(name, "current" if name in "bd" else "old") for name in "zabdefg"]
+    incoming[4]["seed_ids"], current[4]["seed_ids"] = ["o"], ["t"]
+    _, found = both(tmp_path, "default", base, current, incoming)
     assert [(row["id"], row["instruction"]) for row in found] == [
-        ("z", "old"), ("b", "theirs"), ("d", "theirs"), ("a", "ours"), ("g", "ours"), ("x", "old"), ("y", "old"),
+        ("z", "old"), ("b", "current"), ("d", "current"), ("a", "incoming"), ("g", "incoming"),
+        ("x", "old"), ("y", "old"),
         ("e", "old")]  # fmt: skip
     assert found[-1]["seed_ids"] == ["o", "t"]
 
@@ -260,18 +271,19 @@ def test_rows_are_taken_from_many_shards(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_row_by_hand_that_does_not_fit_is_told(gap: Any, tmp_path: Path) -> None:
     """A value of another type than its column's is bad input, in one line."""
     with pytest.raises(BadInput, match=r"^needs rows that fit the columns of `default`; ") as caught:
-        both(tmp_path, "default", None, [B], [C], take={"x": default_row("x", gap=gap)})
+        both(tmp_path, "default", None, [C], [B], resolutions={"x": default_row("x", gap=gap)})
     assert "\n" not in str(caught.value)
 
 
 def test_columns_that_cannot_be_one_are_told(tmp_path: Path) -> None:
-    """Where a column of theirs cannot become ours, nothing is made up."""
+    """Where a column of the current table cannot become the incoming one, nothing is made up."""
     columns = pa.schema({"id": pa.string(), "gap": pa.string()})
-    theirs = Snapshot({"default": written(tmp_path, [{"id": "y", "gap": "wide"}], columns)})
-    ours = snapshot(tmp_path, {"default": [A]})
-    merged = merge("default", None, ours, theirs)
+    current = Snapshot({"default": written(tmp_path, [{"id": "y", "gap": "wide"}], columns)})
+    incoming = snapshot(tmp_path, {"default": [A]})
+    inputs = MergeInputs(current=current, incoming=incoming)
+    merged = merge_table("default", inputs)
     with pytest.raises(BadInput, match=r"^needs rows that fit"):
-        list(rows("default", merged, ours, theirs, schema.DEFAULT.arrow_schema))
+        list(merged_rows("default", merged, inputs, schema.DEFAULT.arrow_schema))
 
 
 _some_ids = st.sampled_from(["x", "x#2", "y", None])
@@ -279,17 +291,17 @@ _doubled = st.lists(st.builds(default_row, _some_ids, st.sampled_from("abc")), m
 
 
 @EXAMPLES
-@given(ours=_doubled, theirs=_doubled)
-def test_a_name_that_stands_twice_hides_no_row(folder: Path, ours: list[Row], theirs: list[Row]) -> None:
-    """With double and missing ids each row of theirs stands, and each of ours does or is listed as a conflict."""
-    merged, found = both(folder, "default", None, ours, theirs)
-    assert len(found) >= max(len(ours), len(theirs))
-    for row in theirs:
-        assert found.count(row) >= theirs.count(row)
-    for row in ours:
-        assert found.count(row) + [conflict.ours for conflict in merged.conflicts].count(row) >= ours.count(
+@given(incoming=_doubled, current=_doubled)
+def test_a_name_that_stands_twice_hides_no_row(folder: Path, incoming: list[Row], current: list[Row]) -> None:
+    """With double and missing ids each current row stands, and each incoming one does or is listed as a conflict."""
+    merged, found = both(folder, "default", None, current, incoming)
+    assert len(found) >= max(len(incoming), len(current))
+    for row in current:
+        assert found.count(row) >= current.count(row)
+    for row in incoming:
+        assert found.count(row) + [conflict.incoming for conflict in merged.conflicts].count(
             row
-        )
+        ) >= incoming.count(row)
 
 
 @EXAMPLES
@@ -299,10 +311,10 @@ def test_rows_without_an_id_are_united_by_what_they_hold(
 ) -> None:
     """Of a text that stands n times on one side and m on the other, with no ancestor the larger number stands."""
     frames = [named_by_content(side) for side in texts]
-    ours, theirs = (Snapshot(known=lambda frame=frame: {"default": frame}) for frame in frames[1:])
-    merged = merge("default", None, ours, theirs)
+    incoming, current = (Snapshot(known_digests={"default": frame}) for frame in frames[1:])
+    merged = merge_table("default", MergeInputs(current=current, incoming=incoming))
     assert not merged.conflicts
-    found = pl.concat([frames[2].filter(merged.from_theirs), frames[1].filter(merged.from_ours)])[
+    found = pl.concat([frames[2].filter(merged.from_current), frames[1].filter(merged.from_incoming)])[
         "digest"
     ].to_list()
     digest = {text: named_by_content([text])["digest"][0] for text in "abc"}
@@ -311,4 +323,4 @@ def test_rows_without_an_id_are_united_by_what_they_hold(
 
 
 def named_by_content(texts: list[str]) -> pl.DataFrame:
-    return digests(iter(pa.table({"text": pa.array(texts, pa.string())}).to_batches()), None)
+    return row_digests(iter(pa.table({"text": pa.array(texts, pa.string())}).to_batches()), None)

@@ -466,7 +466,7 @@ def test_a_file_that_changed_while_it_was_sent_is_not_cached(run: Path) -> None:
     addition = CommitOperationAdd("data/default/train.parquet", file)
     assert addition.upload_info.sha256.hex() == parquet.sha256(file)
     file.write_bytes(b"something else")
-    Repository("me/changed").keep([addition])
+    Repository("me/changed").cache_uploads([addition])
     folder = Path(constants.HF_HUB_CACHE) / "datasets--me--changed" / "blobs"
     assert list(folder.iterdir()) == []
 

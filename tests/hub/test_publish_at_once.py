@@ -16,7 +16,7 @@ from datasets import get_dataset_config_names, load_dataset
 from huggingface_hub import HfApi, constants, hf_hub_download
 
 from codeclm_hf import ids, schema
-from codeclm_hf.hub.publish import Published, publish
+from codeclm_hf.hub.publish import PublishResult, publish
 from codeclm_hf.hub.version import Version
 from codeclm_hf.run import directory as run_directory
 from support.hub_server import Commit, Fault, Hub, Repo, Seen, User
@@ -143,7 +143,7 @@ def test_the_same_numbers_are_not_the_same_rows(
     assert [commit.author for commit in hub.repos["datasets", NAME].log()] == ["me", "colleague", "me"]
 
 
-def write_together(hub: Hub, folder: Path) -> list[Published]:
+def write_together(hub: Hub, folder: Path) -> list[PublishResult]:
     """Writers publish at once, twice each, each a process with a run directory of its own that grows."""
     tokens = [f"hf_writer{n}" for n in range(WRITERS)]
     hub.users |= {token: User(f"writer{n}") for n, token in enumerate(tokens)}
@@ -151,7 +151,7 @@ def write_together(hub: Hub, folder: Path) -> list[Published]:
     publishers = [Publisher(folder / f"home-{n}", token) for n, token in enumerate(tokens)]
     start, alone = threading.Barrier(WRITERS), threading.Lock()
 
-    def writer(n: int) -> list[Published]:
+    def writer(n: int) -> list[PublishResult]:
         made = []
         start.wait()
         for number in range(1, ROUNDS + 1):
@@ -160,14 +160,14 @@ def write_together(hub: Hub, folder: Path) -> list[Published]:
                 directory = run_directory_of(folder / f"writer-{n}", grown, model=f"model-{n % 3}")
             told = publishers[n].publish(directory, NAME)
             assert told is not None and "error" not in told, told
-            made.append(Published(NAME, told["version"], told["commit"], told["new"]))
+            made.append(PublishResult(NAME, told["version"], told["commit"], told["new"]))
         return made
 
     with ThreadPoolExecutor(WRITERS) as pool:
         return list(itertools.chain(*pool.map(writer, range(WRITERS))))
 
 
-def check_history(hub: Hub, made: Sequence[Published], folder: Path) -> None:
+def check_history(hub: Hub, made: Sequence[PublishResult], folder: Path) -> None:
     """Every version is there once, in one chain, and the last has everybody's rows."""
     repo = hub.repos["datasets", NAME]
     *versions, first = repo.log()

@@ -10,6 +10,7 @@ import pytest
 from datasets import load_dataset
 
 from codeclm_hf.errors import BadInput, MergeConflict
+from codeclm_hf.hub.merge import Side
 from codeclm_hf.hub.publish import publish
 from codeclm_hf.hub.pull import pull
 from codeclm_hf.hub.pull_requests import contribute, merge
@@ -40,9 +41,9 @@ def rows(revision: str = "main") -> dict[str, str]:
 
 def conflicting(run: Path, pulled: Path) -> int:
     """Both sides change "two", and each adds a row; returns the pull request's number."""
-    run_directory_of(run, ["one", "two", "three", "four"], responses={"two": "ours"})
+    run_directory_of(run, ["one", "two", "three", "four"], responses={"two": "current"})
     publish(run, REPO)
-    run_directory_of(pulled, ["two", "five"], responses={"two": "theirs"})
+    run_directory_of(pulled, ["two", "five"], responses={"two": "incoming"})
     number = contribute(pulled, REPO, token="hf_other").pull_request
     assert number is not None
     return number
@@ -106,9 +107,9 @@ def test_a_conflict_stops_the_merge(hub: Hub, run: Path, pulled: Path) -> None:
     assert (repo(hub).branches["main"], repo(hub).pulls[number].status) == (before, "open")
 
 
-@pytest.mark.parametrize("side", ["ours", "theirs"])
-def test_one_side_for_every_conflict(hub: Hub, run: Path, pulled: Path, side: str) -> None:
-    """Ours is the row on main, theirs the one in the pull request; what is in no conflict comes in either way."""
+@pytest.mark.parametrize("side", ["current", "incoming"])
+def test_one_side_for_every_conflict(hub: Hub, run: Path, pulled: Path, side: Side) -> None:
+    """The row on main, or the one in the pull request; what is in no conflict comes in either way."""
     merge(REPO, pr=conflicting(run, pulled), take=side)
     merged = rows()
     assert merged["two"] == side

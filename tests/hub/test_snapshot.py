@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tempfile
 from collections.abc import Iterator
@@ -18,9 +19,9 @@ from hypothesis import strategies as st
 from codeclm_hf import files as parquet
 from codeclm_hf import schema
 from codeclm_hf.errors import BadInput
-from codeclm_hf.hub import merge_base as bases
-from codeclm_hf.hub.merge_base import Base
-from codeclm_hf.hub.snapshot import Snapshot, digests, key, local
+from codeclm_hf.hub import merge_base
+from codeclm_hf.hub.merge_base import MergeBase
+from codeclm_hf.hub.snapshot import Snapshot, read_run_directory, row_digests
 from support.tables import MANIFEST, default_row, metadata_row, snapshot, table, written
 
 COLUMNS = schema.DEFAULT.arrow_schema
@@ -132,7 +133,7 @@ _types = pa.schema(
 
 
 def digest(row: dict[str, Any], columns: pa.Schema = _types) -> str:
-    (found,) = digests(iter([pa.RecordBatch.from_pylist([row], columns)]), None)["digest"]
+    (found,) = row_digests(iter([pa.RecordBatch.from_pylist([row], columns)]), None)["digest"]
     return str(found)
 
 
@@ -189,7 +190,7 @@ def test_the_order_of_columns_does_not_matter_nor_does_one_of_nulls(
 def test_each_row_has_a_name_of_its_own(names: list[str | None]) -> None:
     """Where an id stands twice or is missing, no two rows are called the same, and the first keeps its id."""
     batch = pa.RecordBatch.from_pylist([{"id": name} for name in names], pa.schema({"id": pa.string()}))
-    found = digests(iter([batch]), "id")["id"].to_list()
+    found = row_digests(iter([batch]), "id")["id"].to_list()
     assert len(set(found)) == len(names)
     assert found[:1] == [name or "null" for name in names[:1]]
 
@@ -214,10 +215,10 @@ def test_a_name_is_found_again_across_batches(tmp_path: Path) -> None:
 def test_a_row_is_named_by_its_key(tmp_path: Path) -> None:
     """`metadata` by `metadata_id`, the others by `id`; data that has neither by what they hold."""
     side = snapshot(tmp_path, {"metadata": [metadata_row("m")], "default": [default_row("d")]})
-    assert [key(config, side) for config in ("metadata", "default")] == ["metadata_id", "id"]
+    assert [side.key_column(config) for config in ("metadata", "default")] == ["metadata_id", "id"]
     assert side.digests["metadata"]["id"].to_list() == ["m"]
     bare = Snapshot({"default": written(tmp_path, [{"text": "a"}] * 2, pa.schema({"text": pa.string()}))})
-    assert key("default", bare) is None
+    assert bare.key_column("default") is None
     names, held = bare.digests["default"]["id"].to_list(), bare.digests["default"]["digest"].to_list()
     assert names == [held[0], f"{held[0]}#2"]
 
@@ -243,7 +244,7 @@ def run_directory(folder: Path) -> Path:
 
 def test_a_run_directory_is_a_snapshot(tmp_path: Path) -> None:
     """Its tables, manifest and card."""
-    side = local(run_directory(tmp_path))
+    side = read_run_directory(run_directory(tmp_path))
     assert list(side.files) == ["default"]
     assert table(side.batches("default")) == [default_row("a")]
     assert side.card == "# é"
@@ -260,7 +261,7 @@ def test_a_broken_table_is_told_in_one_line(content: bytes | None, tmp_path: Pat
     else:
         file.write_bytes(content)
     with pytest.raises(BadInput, match=r"^needs .*train-00000.*") as caught:
-        local(folder)
+        read_run_directory(folder)
     assert "\n" not in str(caught.value)
 
 
@@ -269,52 +270,57 @@ def test_a_card_that_is_no_text_is_told(tmp_path: Path) -> None:
     folder = run_directory(tmp_path)
     (folder / "README.md").write_bytes(b"\xff\xfe#")
     with pytest.raises(BadInput, match=r"^needs a card in UTF-8; .*README\.md"):
-        local(folder)
+        read_run_directory(folder)
 
 
-BASE = Base("me/data", "main", "c0ffee", "1.0.0", True, "wörds", {})
+BASE = MergeBase("me/data", "main", "c0ffee", "1.0.0", True, "wörds", {})
 
 
 def test_what_was_agreed_on_is_kept(tmp_path: Path) -> None:
     """A base comes back as it was, for its repository and branch alone, and the last one replaces the one before."""
     tables = {"default": [default_row("a"), default_row("b")], "metadata": [metadata_row("m")]}
     rows = snapshot(tmp_path, tables).digests
-    assert bases.load(tmp_path, "me/data", "main") is None
-    bases.save(tmp_path, BASE)
-    bases.save(tmp_path, Base(**{**vars(BASE), "digests": rows}))
-    found = bases.load(tmp_path, "me/data", "main")
+    assert merge_base.load(tmp_path, "me/data", "main") is None
+    merge_base.save(tmp_path, BASE)
+    merge_base.save(tmp_path, dataclasses.replace(BASE, digests=rows))
+    found = merge_base.load(tmp_path, "me/data", "main")
     assert found is not None
     assert {**vars(found), "digests": {}} == vars(BASE)
     assert {name: frame.rows() for name, frame in found.digests.items()} == {
         n: f.rows() for n, f in rows.items()
     }
-    assert bases.load(tmp_path, "me/data", "other") is bases.load(tmp_path, "you/data", "main") is None
+    assert (
+        merge_base.load(tmp_path, "me/data", "other") is merge_base.load(tmp_path, "you/data", "main") is None
+    )
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [
-        bases.file(tmp_path, "me/data", "main").name
+        merge_base.path_of(tmp_path, "me/data", "main").name
     ]
 
 
 def test_a_torn_base_is_told_in_one_line(tmp_path: Path) -> None:
     """Whatever stands in its place is bad input with a way out."""
-    path = bases.file(tmp_path, "me/data", "main")
+    path = merge_base.path_of(tmp_path, "me/data", "main")
     torn = [b"", b"no Parquet"]
-    bases.save(tmp_path, BASE)
+    merge_base.save(tmp_path, BASE)
     torn.append(path.read_bytes()[:-9])
     table = pa.table({"id": ["a"]})
     for about in (b"", b"[1]", b"\xff", b'{"repo": "a"}'):
         pq.write_table(table.replace_schema_metadata({b"codeclm-hf": about} if about else None), path)
         torn.append(path.read_bytes())
-    whole = {name: value for name, value in vars(BASE).items() if name != "digests"}
-    pq.write_table(table.replace_schema_metadata({b"codeclm-hf": json.dumps(whole).encode()}), path)
+    merge_base.save(tmp_path, BASE)
+    whole = pq.read_schema(path).metadata[b"codeclm-hf"]
+    pq.write_table(table.replace_schema_metadata({b"codeclm-hf": whole}), path)
     torn.append(path.read_bytes())
     for content in torn:
         path.write_bytes(content)
         with pytest.raises(BadInput, match=r"^needs what publish or pull wrote; .*pull again$") as caught:
-            bases.load(tmp_path, "me/data", "main")
+            merge_base.load(tmp_path, "me/data", "main")
         assert "\n" not in str(caught.value)
 
 
 def test_digests_may_be_known_without_the_files() -> None:
-    """What is known is not read."""
+    """What is known is not read, nor what another snapshot has of the same rows."""
     known = {"default": pl.DataFrame({"id": ["a"], "digest": ["b"]})}
-    assert Snapshot(known=lambda: known).digests is known
+    snapshot = Snapshot(known_digests=known)
+    assert Snapshot(same_rows_as=snapshot).digests is snapshot.digests is known
+    assert Snapshot(same_rows_as=snapshot).height("default") == snapshot.height("default") == 1

@@ -29,12 +29,10 @@ class Publisher:
         self._env = {**os.environ, "HF_TOKEN": token, "TMPDIR": str(folder.parent / "tmp")}
         self._pid, self._started = 0, Event()
 
-    def publish(self, directory: Path, repo: str, **options: Any) -> dict[str, Any] | None:
+    def publish(self, directory: Path, repo: str) -> dict[str, Any] | None:
         """What `publish` returns or raises, as JSON; None where it was killed."""
         self._started.clear()
-        process = Process(
-            _publish, str(self._folder), str(directory), repo, options, env=self._env, folder="/"
-        )
+        process = Process(_publish, str(self._folder), str(directory), repo, env=self._env, folder="/")
         self._pid = process.pid
         self._started.set()
         out, err = process.communicate()
@@ -50,21 +48,21 @@ class Publisher:
         os.kill(self._pid, signal.SIGKILL)
 
 
-def _publish(cache: str, directory: str, repo: str, options: dict[str, Any]) -> None:
+def _publish(cache: str, directory: str, repo: str) -> None:
     """Publish with a cache of the Hub's of its own, waiting for nobody, and print how it ended."""
     from huggingface_hub import constants, file_download, utils
 
     from codeclm_hf.errors import CodecLMError
-    from codeclm_hf.hub import repository
-    from codeclm_hf.hub.publish import publish
+    from codeclm_hf.hub.publish import PublishRequest, publish_version
+    from codeclm_hf.hub.repository import Repository
 
     constants.HF_HUB_CACHE = cache
     hurried = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
     for module in (utils._http, file_download):
         module.time = hurried  # type: ignore[attr-defined]
-    repository.sleep = hurried.sleep
     try:
-        published = publish(directory=directory, repo=repo, **options)
+        request = PublishRequest(directory=Path(directory))
+        published = publish_version(request, Repository(repo, sleep=hurried.sleep))
         result: dict[str, Any] = {
             "version": published.version,
             "commit": published.commit,

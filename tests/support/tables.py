@@ -108,4 +108,4 @@ VERSIONS = st.one_of(
     st.tuples(st.just(config), *[unique(schema.KEYS[config], rows)] * 3)
     for config, rows in (("default", _default), ("metadata", _metadata))
 )
-"""A config, and its rows in the common ancestor, in ours and in theirs."""
+"""A config, and its rows in the base, in the current and in the incoming version."""

@@ -11,7 +11,7 @@ from codeclm_hf import (
     Endpoint,
     Evaluation,
     Progress,
-    Published,
+    PublishResult,
     Rubrics,
     Tailor,
     augment,
@@ -43,7 +43,7 @@ metadata: Dataset = subsample(augment(encode.map(seeds), 200, seed=1), 0.6)
 trace: Dataset = tailor.map(decode.map(rubrics.map(metadata)))
 default: Dataset = tables(trace, metadata)["default"]
 
-published: Published = publish("my-set", "org/my-set", bump="auto", message="first round", redact=True)
+published: PublishResult = publish("my-set", "org/my-set", bump="auto", message="first round", redact=True)
 pull("org/my-set", "their-set", revision=published.version)
 number: int | None = contribute("their-set", "org/my-set").pull_request
 
