@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +103,20 @@ def test_no_test_file_imports_another() -> None:
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             wrong = [name for name in names if any(part.startswith("test_") for part in name.split("."))]
             assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+def test_what_contributors_are_shown_is_there() -> None:
+    """Every file and every test that CONTRIBUTING.md names exists, but those that the reader is to write."""
+    shown = re.findall(r"`([^`\n]+)`", (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    files = [name for name in shown if re.fullmatch(r"[\w./-]+/[\w./-]*", name) and "NAME" not in name]
+    assert len(files) > 20
+    assert [name for name in files if not (ROOT / name).exists()] == []
+    written = "".join(
+        path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").rglob("test_*.py"))
+    )
+    tests = [name for name in shown if name.startswith("test_") and not name.endswith(".py")]
+    assert len(tests) > 8
+    assert [name for name in tests if f"def {name}(" not in written] == []
 
 
 def test_a_newcomer_reads_the_method_from_the_file_list() -> None:

@@ -16,7 +16,6 @@ from codeclm_hf.cli.options import Concurrency, GiveUpAfter, MaxRequests, MaxTok
 from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER
 from codeclm_hf.errors import CodecLMError
 from codeclm_hf.settings import check_settings
-from codeclm_hf.stages.compare import ROLES
 
 if TYPE_CHECKING:
     from codeclm_hf.endpoints.protocol import Endpoint
@@ -224,6 +223,8 @@ def compare(
 
 def _print_missing_responses(benchmark: Benchmark) -> None:
     """Print which instructions lack a response, before anything is asked."""
+    from codeclm_hf.stages.compare import ROLES
+
     usable = benchmark.count_complete(asked=ROLES)
     for role, missing in benchmark.without_response.items():
         if missing:

@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from codeclm_hf.errors import BadInput
-from codeclm_hf.stages.stage import Row
+
+if TYPE_CHECKING:
+    from codeclm_hf.stages.stage import Row
 
 Entry = dict[str, Any]
 """What a trainer reads of one row."""
