@@ -37,9 +37,9 @@ class Column(NamedTuple):
 def infer_columns(rows: Sequence[Mapping[str, Any]], layout: Layout) -> list[Column]:
     """Return the columns to keep, in the order in which they appear in the first rows.
 
-    A column whose values are all truth values, whole numbers or numbers keeps that type; any other is text, in which
-    text stays as it is and everything else is its JSON. A later number column's value that is no number is null; a
-    column that only later rows have is left out.
+    A column whose values are all truth values, whole numbers or numbers keeps that type; any other is text,
+    in which text stays as it is and everything else is its JSON. A later number column's value that is no
+    number is null; a column that only later rows have is left out.
     """
     if layout.name == "traffic":
         return [Column(name, name, "string", text_of) for name in TRAFFIC_COLUMNS]

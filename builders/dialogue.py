@@ -28,7 +28,7 @@ class Fault(NamedTuple):
 
 
 def turns_in(value: Any) -> list[Mapping[str, Any]] | None:
-    """Return the turns of a dialogue, which may be JSON text as in CSV files; None if the value is no dialogue."""
+    """Return the turns of a dialogue, which may be JSON text as in CSV files; None if it is no dialogue."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)

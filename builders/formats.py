@@ -1,8 +1,8 @@
 """The formats of files that rows are read from, one row at a time, so that a large file never fills memory.
 
-The reader of JSON arrays is ours, on the standard library's `raw_decode`. `ijson` was tried: it is faster, but it
-turns half a surrogate pair into `?` without a word, refuses a whole file for one NaN or one bad byte, and a text of
-100,000 open brackets ends the process.
+The reader of JSON arrays is ours, on the standard library's `raw_decode`. `ijson` was tried: it is faster,
+but it turns half a surrogate pair into `?` without a word, refuses a whole file for one NaN or one bad byte,
+and a text of 100,000 open brackets ends the process.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def _json(source: File, columns: Sequence[str] | None) -> Iterator[Row]:
 
 
 def _holds_lines(source: File) -> bool:
-    """Return whether a .json file is JSON Lines: its first line is an object, and not `{"data": [...]}` alone."""
+    """Return whether a .json file is JSON Lines: an object a line, and not `{"data": [...]}` alone."""
     with _open(source, None) as file:
         head = next(filter(str.strip, iter(lambda: file.readline(_CHUNK), "")), "")
         try:
@@ -257,7 +257,8 @@ class _JsonText:
             try:
                 value, end = _DECODER.raw_decode(self._buffer, self._at)
             except (ValueError, RecursionError) as exc:
-                # a broken file must not be read whole in vain: only what a chunk's end may have cut is tried again
+                # a broken file must not be read whole in vain: only what a chunk's end may have cut is tried
+                # again
                 cut = isinstance(exc, json.JSONDecodeError) and (
                     exc.msg.startswith("Unterminated string") or exc.pos > len(self._buffer) - _LONGEST_TOKEN
                 )

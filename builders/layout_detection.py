@@ -1,4 +1,4 @@
-"""Which layout a source of seeds is read in: the one that was asked for, or the one that its first rows have."""
+"""The layout to read seeds in: the one that was asked for, or the one that their first rows have."""
 
 from __future__ import annotations
 
@@ -82,14 +82,15 @@ def detect_layout(rows: Head, *, layout: str, column: str | None) -> Layout:
 
 
 def check_options(layout: str, column: str | None, turns: str) -> None:
-    """Raise an error for a layout or turns that there are not, or for a column beside a layout that has its own.
+    """Raise an error for an unknown layout, unknown turns, or a column beside a layout that has its own.
 
     Raises:
         BadInput: with the nearest layout, where the name is unknown.
     """
     if layout != AUTO and layout not in layouts.NAMES:
         raise BadInput(
-            f"needs a layout that is known; there is no `{layout}`{did_you_mean(layout, (AUTO, *layouts.NAMES))}",
+            f"needs a layout that is known; there is no `{layout}`"
+            + did_you_mean(layout, (AUTO, *layouts.NAMES)),
             hint=f"pass one of {', '.join((AUTO, *layouts.NAMES))}",
         )
     if column is not None and layout not in (AUTO, *PLAIN):

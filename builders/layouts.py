@@ -1,7 +1,8 @@
-"""The layouts that people keep instructions in: how each is recognised, and what in its rows is the instruction.
+"""The layouts that people keep instructions in: how each is recognised, and where its instructions are.
 
 The four test sets of the paper (§5.1) are read as their authors publish them: Vicuna's `question.jsonl`,
-Self-Instruct's `user_oriented_instructions.jsonl`, `koala_test_set.jsonl` and Evol-Instruct's `WizardLM_testset.jsonl`.
+Self-Instruct's `user_oriented_instructions.jsonl`, `koala_test_set.jsonl` and Evol-Instruct's
+`WizardLM_testset.jsonl`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Layout:
     marks: Callable[[Cells], bool]
     """Whether a row is surely of this layout."""
     text: Callable[[Cells, bool], Any]
-    """(row, whole dialogue?) -> the instruction; else a value that is no text, a `Fault` that says why, or `ABSENT`."""
+    """(row, whole dialogue?) -> the instruction, a value that is no text, a `Fault` that says why, or `ABSENT`."""
     kept_whole: bool = True
     """Whether the column `needs` holds more than the instruction, and stays beside it."""
 
@@ -56,8 +57,8 @@ def layout_of_row(row: Cells) -> Layout | None:
 def most_common_layout(rows: Sequence[Cells], *, single_column: bool = False) -> Layout | None:
     """Return the layout that most of the rows have, or None.
 
-    Of several that as many rows have, it is the one that says most about a row. The order of the rows and of their
-    columns does not matter.
+    Of several that as many rows have, it is the one that says most about a row. The order of the rows and of
+    their columns does not matter.
 
     Args:
         rows: rows of a file.
@@ -200,7 +201,7 @@ LAYOUTS: dict[str, Layout] = {
                lambda row: "instruction" in row and "input" in row, _alpaca, kept_whole=False),
     )
 }  # fmt: skip
-"""By name, what is known by most first; `prompt` and `text` are `plain` columns, found among the rows' own."""
+"""By name, those that are recognised most surely first; `prompt` and `text` are made by `column_layout`."""
 
 NAMES = (*LAYOUTS, "prompt", "text")
 """Every layout there is."""

@@ -18,8 +18,8 @@ def load_metadata(path: str) -> list[dict[str, Any]]:
     """Return hand-written metadata: the use cases to write instructions for, and the skills each one needs.
 
     Args:
-        path: a .jsonl, .json, .csv, .yaml, .yml or .parquet file, or a folder of them, with the columns `use_case` and
-            `skills` (a list of texts, or one text with commas).
+        path: a .jsonl, .json, .csv, .yaml, .yml or .parquet file, or a folder of them, with the columns
+            `use_case` and `skills` (a list of texts, or one text with commas).
 
     Returns:
         `[{"use_case": str, "skills": [str, ...]}, ...]`, white space around each text removed.

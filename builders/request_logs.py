@@ -1,7 +1,8 @@
 """Instructions in the request logs of TGI, vLLM and OpenAI-style servers, and of the proxies before them.
 
-A log holds what must not get out: keys, users, addresses. So nothing of a line is read but the text that was asked,
-the model, the time and the route, each only where it looks like one; and no error message here quotes a line.
+A log holds what must not get out: keys, users, addresses. So nothing of a line is read but the text that was
+asked, the model, the time and the route, each only where it looks like one; and no error message here quotes
+a line.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Request(NamedTuple):
 
 
 def request_of(line: Mapping[str, Any], whole: bool = False) -> Request | None:
-    """Return the request in a line of a log, or None for any other line (a health check, another route, a message)."""
+    """Return the request in a line of a log, or None for another line (a health check, a message)."""
     around: list[Mapping[str, Any]] = []
     for body, outer in _bodies(line, ()):
         if (text := _text_in_body(body, outer, whole)) is not None:
@@ -86,7 +87,7 @@ def request_of(line: Mapping[str, Any], whole: bool = False) -> Request | None:
 
 
 def is_traffic(line: Mapping[str, Any]) -> bool:
-    """Return whether a row is a line of a request log, and not a row of a data set that has such columns by chance."""
+    """Return whether a row is a line of a request log, and not of a data set that has such columns by chance."""
     if request_of(line) is None:
         return False
     if not {"messages", "prompt", "inputs"} & set(line):
@@ -101,7 +102,7 @@ def is_traffic(line: Mapping[str, Any]) -> bool:
 
 
 def _bodies(value: Any, outer: tuple[Mapping[str, Any], ...]) -> Iterator[tuple[Mapping[str, Any], Any]]:
-    """Yield every object that may be the body of a request, with the objects around it, the outermost first."""
+    """Yield every object that may be a request's body, with the objects around it, the outermost first."""
     if isinstance(value, str) and outer and value.lstrip()[:1] == "{":
         try:
             value = json.loads(value)
@@ -149,7 +150,7 @@ def _plain_prompt(prompt: str) -> Any:
 
 
 def _text_in_message(line: Mapping[str, Any]) -> Any:
-    """Return what a server was asked, by its own log: TGI's at level DEBUG, vLLM's with --enable-log-requests."""
+    """Return what a server was asked, by its log: TGI's at level DEBUG, vLLM's with --enable-log-requests."""
     fields = line.get("fields")
     message = fields.get("message") if isinstance(fields, dict) else line.get("message")
     if not isinstance(message, str):

@@ -1,4 +1,4 @@
-"""Responses of a model, in whatever people keep them: outputs of a benchmark, chats, or an earlier evaluation."""
+"""Responses of a model, as people keep them: outputs of a benchmark, chats, or an earlier evaluation."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ def load_responses(source: str, *, role: str | None = None) -> datasets.Dataset:
     """Reads a model's responses: the first to each instruction.
 
     Args:
-        source: what `load_seeds` takes, a Hub data set also as `org/name@revision`; or the folder of an evaluation.
-        role: `candidate` or `reference`: whose responses to take where there are both, as in an evaluation's folder.
+        source: what `load_seeds` takes, a Hub data set also as `org/name@revision`; or the folder of an
+            evaluation.
+        role: `candidate` or `reference`: whose responses to take where there are both, as in an evaluation's
+            folder.
 
     Returns:
-        The columns `instruction` and `response`, which is null where a row has none. A response is in one of the
-        columns that `COLUMNS` names, or the assistant's first turn in a chat. `Dataset.info.description` is the model's
-        name where a column or the evaluation gives one, or else what the file or the data set is called.
+        The columns `instruction` and `response`, which is null where a row has none. A response is in one of
+        the columns that `COLUMNS` names, or the assistant's first turn in a chat. `Dataset.info.description`
+        is the model's name where a column or the evaluation gives one, or else what the file or the data set
+        is called.
 
     Raises:
         BadInput: there is no such source, or no column with responses.

@@ -1,4 +1,4 @@
-"""One pass over the rows of seeds: each row becomes a seed with its split and its columns, or a row with an error."""
+"""One pass over rows: each becomes a seed with its split and its columns, or a row with an error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXAMPLES = 3
 
 
 class SeenKeys:
-    """The keys that came so far, at eight bytes each: sorted runs, of which those of like length are merged."""
+    """The keys that came so far, at eight bytes each: sorted runs; those of like length are merged."""
 
     def __init__(self) -> None:
         self._runs: list[np.ndarray[Any, np.dtype[np.uint64]]] = []
@@ -101,9 +101,10 @@ class SeedPass:
         in_split: whether the seed of a key belongs to the split that is read.
         whole: whether a dialogue gives all its turns, and not the first alone.
         skip_bad: whether rows of another layout are left out; else the pass ends with `BadInput`.
-        mixed: whether a row that lacks what the layout reads may be of another layout; where the caller named a
-            column it may not, and is a row without an instruction.
-        strict: whether the pass ends at the first row of another layout, as a stream must; else they are counted first.
+        mixed: whether a row that lacks what the layout reads may be of another layout; where the caller named
+            a column it may not, and is a row without an instruction.
+        strict: whether the pass ends at the first row of another layout, as a stream must; else they are
+            counted first.
     """
 
     layout: Layout
@@ -214,7 +215,7 @@ class SeedPass:
         )
 
     def _take(self, cells: Mapping[str, Any], layout: Layout) -> tuple[Any, Mapping[str, Any]]:
-        """Return the instruction of a row and the columns that may be kept; of a log's line, the harmless ones."""
+        """Return a row's instruction and the columns that may be kept; of a log's line, the harmless ones."""
         if layout.name != "traffic":
             return layout.text(cells, self.whole), cells
         request = request_of(cells, self.whole)
@@ -287,7 +288,7 @@ def no_column(layout: Layout, name: str, cells: Mapping[str, Any]) -> BadInput:
 
 
 def likely_column(cells: Mapping[str, Any]) -> str:
-    """Return the column that probably holds the instructions, quoted for a shell; NAME where none stands out."""
+    """Return the column that probably holds the instructions, quoted for a shell; NAME where none does."""
     texts = [name for name, value in cells.items() if isinstance(value, str)]
     found = [text for text in texts if text.strip().lower() in layouts.LIKELY]
     if len(found) != 1:

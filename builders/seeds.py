@@ -62,29 +62,32 @@ def load_seeds(
 ) -> datasets.Dataset:
     """Return the seed instructions in files, a folder or a data set on the Hub, each instruction once.
 
-    A row that cannot be used (no text, broken JSON, bytes that are not UTF-8, a dialogue with tool calls or images) has
-    no instruction and says why in its `error`; the others are read. A row of another layout than the file's is no such
-    row: it would be good with another layout, so the choice is the user's.
+    A row that cannot be used (no text, broken JSON, bytes that are not UTF-8, a dialogue with tool calls or
+    images) has no instruction and says why in its `error`; the others are read. A row of another layout than
+    the file's is no such row: it would be good with another layout, so the choice is the user's.
 
     Args:
-        source: a .jsonl, .json, .csv, .parquet or .txt file (one instruction a line), a log of requests, any of them
-            compressed (.gz, .bz2, .xz, .zst); a folder of such files, a pattern, an address such as
+        source: a .jsonl, .json, .csv, .parquet or .txt file (one instruction a line), a log of requests, any
+            of them compressed (.gz, .bz2, .xz, .zst); a folder of such files, a pattern, an address such as
             `hf://datasets/org/name/file.jsonl`; or a Hub data set id. A name that exists here is read here.
         column: the column that holds the instructions; .txt files need none.
-        split: "train" is all rows of files, in order; "validation" and "test" are the paper's 20 % and 80 % of them
-            (see `SeedInstructions`). Of a Hub data set it is one of its own splits. "train[:100]" slices.
+        split: "train" is all rows of files, in order; "validation" and "test" are the paper's 20 % and 80 %
+            of them (see `SeedInstructions`). Of a Hub data set it is one of its own splits. "train[:100]"
+            slices.
         revision: the branch, tag or commit of a Hub data set; by default "main".
         layout: one of `SeedInstructions`' configs; "auto" tells it from the first rows.
         turns: what a dialogue gives: the user's "first" turn, or "all" turns up to the user's last one.
         skip_bad: leave out rows of another layout than the others'.
 
     Returns:
-        One row a seed: `id, instruction, source, error` and the columns that were there. `source` is `file:line` (the
-        row's number in .json and .parquet), `org/name@commit:row` or `org/name@commit/file:line`, counted from 1. What
-        was read, and what was left out, is in `Dataset.info.description`, in one line.
+        One row a seed: `id, instruction, source, error` and the columns that were there. `source` is
+        `file:line` (the row's number in .json and .parquet), `org/name@commit:row` or
+        `org/name@commit/file:line`, counted from 1. What was read, and what was left out, is in
+        `Dataset.info.description`, in one line.
 
     Raises:
-        BadInput: there is no such source, layout, column or split, rows are of several layouts, or it cannot be read.
+        BadInput: there is no such source, layout, column or split, rows are of several layouts, or it cannot
+            be read.
     """
     layout_detection.check_options(layout, column, turns)
     here = sources.find(source, SEED_SUFFIXES, logs=layout == "traffic")
@@ -117,7 +120,7 @@ def load_seeds(
 
 
 def _by_contents(folder: str, paths: list[str], layout: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments that name a builder by its files' contents: an edited file is read anew, a copied one is not."""
+    """Return arguments that name a builder by contents: an edited file is read anew, a copied one is not."""
     digests = [sources.digest_of(path) for path in paths]
     names = [sources.name_in(path, folder) for path in paths]
     return {
@@ -135,47 +138,51 @@ class SeedsConfig(datasets.BuilderConfig):  # type: ignore[misc]  # datasets shi
     """How seeds are read: `name` is the layout."""
 
     column: str | None = None
-    """The column that holds the instructions, for `prompt` and `auto`; by default the one with a likely name."""
+    """The column that holds the instructions, for `prompt` and `auto`; by default one with a likely name."""
     turns: str = "first"
     """What a dialogue gives: the user's "first" turn, or "all" turns up to the user's last one."""
     validation: float = VALIDATION
-    """The share of the split `validation`; with 0 all rows are one split, `train`, in the order of the files."""
+    """The share of the split `validation`; with 0 all rows are one split, `train`, in the files' order."""
     skip_bad: bool = False
-    """Whether rows of another layout than the others' are left out; else they are counted, shown and refused."""
+    """Whether rows of another layout are left out; else they are counted, and refused with examples."""
 
 
 class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets ships no types
     """The `datasets` builder of seed instructions, for files here, on the Hub or elsewhere.
 
-    The configs are the layouts: `alpaca` (the instruction, and after a blank line its input), `messages` and `sharegpt`
-    (the user's first turn), `prompt` and `text` (a column), the paper's test sets `vicuna`, `self_instruct`, `koala`
-    and `evol_instruct` as their authors publish them, `mt_bench` (the first turn), `traffic` (logs of requests to TGI,
-    vLLM and OpenAI-style servers), and `auto`, which tells the layout from the first rows::
+    The configs are the layouts: `alpaca` (the instruction, and after a blank line its input), `messages` and
+    `sharegpt` (the user's first turn), `prompt` and `text` (a column), the paper's test sets `vicuna`,
+    `self_instruct`, `koala` and `evol_instruct` as their authors publish them, `mt_bench` (the first turn),
+    `traffic` (logs of requests to TGI, vLLM and OpenAI-style servers), and `auto`, which tells the layout
+    from the first rows::
 
         builder = SeedInstructions("alpaca", data_files="seeds.json")
         builder.download_and_prepare()
         builder.as_dataset("validation")
         builder.as_streaming_dataset("test")
 
-    Rows are `id, instruction, source, error` and what was there: whole columns of numbers and truth values keep their
-    type, any other column is text, with JSON for what is no text; a column called like one of ours gets `original_`
-    before its name; of the column that is the instruction there is no second copy. The first rows settle the columns:
-    what only later rows have is left out, and a later value that does not fit a number's column is null. Of `traffic`
-    only `model`, `created` and `route` are kept, since a log has keys and names in it.
+    Rows are `id, instruction, source, error` and what was there: whole columns of numbers and truth values
+    keep their type, any other column is text, with JSON for what is no text; a column called like one of ours
+    gets `original_` before its name; of the column that is the instruction there is no second copy. The first
+    rows settle the columns: what only later rows have is left out, and a later value that does not fit a
+    number's column is null. Of `traffic` only `model`, `created` and `route` are kept, since a log has keys
+    and names in it.
 
-    `validation` and `test` are drawn by a hash of the text, so that a row stays in its split when its file grows; the
-    same text again is left out (white space around it and the kind of line ends make no other text).
+    `validation` and `test` are drawn by a hash of the text, so that a row stays in its split when its file
+    grows; the same text again is left out (white space around it and the kind of line ends make no other
+    text).
 
-    Three things may be wrong with a row. It is broken, or has no text, or is a dialogue with tool calls or media: then
-    it is a row with an `error`. It is of another layout: all such are counted and the first ones shown in a `BadInput`,
-    or with `skip_bad` left out (a stream stops at the first). It is a line of a log that asks for no generation: it is
-    counted and left out. `info.description` has the counts.
+    Three things may be wrong with a row. It is broken, or has no text, or is a dialogue with tool calls or
+    media: then it is a row with an `error`. It is of another layout: all such are counted and the first ones
+    shown in a `BadInput`, or with `skip_bad` left out (a stream stops at the first). It is a line of a log
+    that asks for no generation: it is counted and left out. `info.description` has the counts.
 
     Args:
         config_name: the layout.
-        data_files: a file, a folder, a pattern, an `hf://` or other address that fsspec opens, or a list of these.
-        data_dir: the folder that names in `source` are relative to (by default the folder or the fixed part of the
-            pattern that was given; else the bare names are taken); alone, the folder to read.
+        data_files: a file, a folder, a pattern, an `hf://` or other address that fsspec opens, or a list of
+            these.
+        data_dir: the folder that names in `source` are relative to (by default the folder or the fixed part
+            of the pattern that was given; else the bare names are taken); alone, the folder to read.
         **options: the fields of `SeedsConfig`, and what every `datasets` builder takes.
 
     Raises:
@@ -284,7 +291,7 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
             raise
 
     def as_dataset(self, split: Any = None, **options: Any) -> Any:
-        """The prepared rows of a split, or of all of them; `BadInput` when there is no such split, with the nearest."""
+        """Return the prepared rows of a split, or of all; an unknown split is `BadInput`, with the nearest name."""
         try:
             return super().as_dataset(split, **options)
         except ValueError as exc:

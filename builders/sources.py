@@ -1,6 +1,7 @@
-"""Finds the files that rows are read from, here, on the Hub or where fsspec reaches, and opens them, compressed or not.
+"""The files that rows are read from: found and opened here, on the Hub, or wherever fsspec reaches.
 
-`datasets` replaces `open`, `Path` and `os.path` inside a builder's own module, so this module holds no builder.
+`datasets` replaces `open`, `Path` and `os.path` inside a builder's own module, so this module holds no
+builder.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 from codeclm_hf.errors import BadInput
 
 SEED_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".ndjson", ".log")
-"""What seeds are read from, also with .gz, .bz2, .xz or .zst after it, and with a number as rotated logs have it."""
+"""The suffixes of files of seeds; .gz, .bz2, .xz or .zst may follow, and the number of a rotated log."""
 CHUNK = 1 << 20
 HUB_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, RuntimeError, HfHubHTTPError.__mro__[1])
-"""The errors of the Hub's clients: the last is requests.HTTPError or httpx2.HTTPError, whichever is installed."""
+"""The errors of the Hub's clients; the last is requests.HTTPError or httpx2.HTTPError, as installed."""
 _COMPRESSED: dict[str, Callable[[BinaryIO], Any]] = {
     ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
     ".bz2": bz2.BZ2File,
@@ -72,7 +73,7 @@ class File(NamedTuple):
 
 
 def format_of(name: str) -> str:
-    """Return the suffix that says how to read a file: ".jsonl" of `a.jsonl`, `a.jsonl.2.gz` and `a.log-20240131.xz`."""
+    """Return the suffix that says how to read a file: ".jsonl" of `a.jsonl.2.gz` and `a.log-20240131.xz`."""
     suffix = suffix_of(name)
     return _SAME.get(suffix, suffix)
 
@@ -86,14 +87,16 @@ def suffix_of(name: str) -> str:
 
 
 def find(source: str, suffixes: Sequence[str], *, logs: bool = False) -> tuple[str, list[str]] | None:
-    """Return the folder that names are relative to and the readable files, sorted; None where there is nothing.
+    """Return the folder that names are relative to, and the readable files, sorted; None if nothing is there.
 
     Hidden files are left out.
 
     Args:
-        source: a file, a folder, or a pattern with `*`, `?` or `**`; a file called like a pattern is that file.
+        source: a file, a folder, or a pattern with `*`, `?` or `**`; a file called like a pattern is that
+            file.
         suffixes: what can be read.
-        logs: whether .log files of a folder count beside the others; they always do where it has nothing else.
+        logs: whether .log files of a folder count beside the others; they always do where it has nothing
+            else.
 
     Raises:
         BadInput: the file has another suffix, or the folder or the pattern gives no readable file.

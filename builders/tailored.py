@@ -57,7 +57,7 @@ class TailoredConfig(datasets.BuilderConfig):  # type: ignore[misc]  # datasets 
     """The stages with their models and settings, the inputs that were drawn, and the sizes."""
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
-        """Return the name of the cache folder: a hash of the inputs, the models, the settings and the prompts."""
+        """Return the cache folder's name: a hash of the inputs, the models, the settings and the prompts."""
         assert self.recipe is not None
         return f"{self.name}-{ids.row_id(self.recipe.spec())}"
 
@@ -67,22 +67,23 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
 
     ::
 
-        builder = Tailored(seeds="seeds.jsonl", strong="http://localhost:8080", target="http://localhost:8081")
-        builder.download_and_prepare()           # asks the models; the same call again resumes
-        builder.as_dataset("default")            # or "preference", "trace", "metadata", "default[:10]"
-        builder.as_dataset()                     # all four, as a DatasetDict
+        builder = Tailored(seeds="seeds.jsonl", strong="http://localhost:8080",
+        target="http://localhost:8081") builder.download_and_prepare()           # asks the models; the same
+        call again resumes builder.as_dataset("default")            # or "preference", "trace", "metadata",
+        "default[:10]" builder.as_dataset()                     # all four, as a DatasetDict
 
-    What is prepared is loaded from the cache without a request. The answers are kept beside the prepared data sets, in
-    `CACHE/tailored/journal.sqlite`, so another threshold, or another target for the same strong model, asks only for
-    what is new. `download_mode="reuse_cache_if_exists"` writes the tables anew from the answers that are kept;
-    `"force_redownload"` asks for all answers again, for these settings alone. `BadInput`, `EndpointError` and
-    `BudgetSpent` come out of `download_and_prepare` as themselves; the same call then goes on.
+    What is prepared is loaded from the cache without a request. The answers are kept beside the prepared data
+    sets, in `CACHE/tailored/journal.sqlite`, so another threshold, or another target for the same strong
+    model, asks only for what is new. `download_mode="reuse_cache_if_exists"` writes the tables anew from the
+    answers that are kept; `"force_redownload"` asks for all answers again, for these settings alone.
+    `BadInput`, `EndpointError` and `BudgetSpent` come out of `download_and_prepare` as themselves; the same
+    call then goes on.
 
     Args:
-        seeds: a table with instructions of the target distribution, or what `load_seeds` takes: a file, a folder or a
-            Hub id, whose split `train` is read. A Hub id is looked up on the Hub each time.
-        strong: the strong model, or what `codeclm_hf.endpoint` takes: then its server is asked here what it is, which
-            is no generation. An endpoint that is there already is not asked anything here.
+        seeds: a table with instructions of the target distribution, or what `load_seeds` takes: a file, a
+            folder or a Hub id, whose split `train` is read. A Hub id is looked up on the Hub each time.
+        strong: the strong model, or what `codeclm_hf.endpoint` takes: then its server is asked here what it
+            is, which is no generation. An endpoint that is there already is not asked anything here.
         target: the model that the data set is for; as `strong`.
         judge: who scores the answers; the strong model, unless another is given.
         metadata: rows with a `use_case` and `skills`, or a file of them, instead of seeds or beside them.
@@ -180,9 +181,10 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         ]
 
     def _journal_path(self, *, anew: bool) -> Path:
-        """Return the path of the journal: that of all data sets in the cache, or the latest one of this data set alone.
+        """Return the journal's path: that of all data sets in the cache, or the latest one of this data set.
 
-        A prepared data set names the journal that it was made from; a later journal was begun and is continued.
+        A prepared data set names the journal that it was made from; a later journal was begun and is
+        continued.
         """
         shared = Path(self._cache_dir_root, str(self.dataset_name))
         own = shared / str(self.config_id)
@@ -216,7 +218,8 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
 
     def _save_info(self) -> None:
         super()._save_info()
-        # `datasets` deletes the folder that this one replaces file by file. Killed meanwhile, nothing must be there
+        # `datasets` deletes the folder that this one replaces file by file. Killed meanwhile, nothing must be
+        # there
         # rather than a half of it.
         folder = self._output_dir.removesuffix(_INCOMPLETE)
         if folder == self._output_dir:  # on another machine, where `datasets` writes in place
@@ -245,7 +248,7 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         return datasets.Dataset(fingerprint=fingerprint, **read)
 
     def as_streaming_dataset(self, split: str | None = None, base_path: str | None = None) -> Any:
-        """Not for a data set that has to be made first: `as_dataset(split).to_iterable_dataset()` streams it after.
+        """Refuse to stream what has to be made first; `as_dataset(split).to_iterable_dataset()` streams it then.
 
         Raises:
             BadInput: always.

@@ -85,7 +85,7 @@ class EndpointDown(EndpointError):
 
 
 class ModelChanged(EndpointError):
-    """Behind the URL stands another model than when the run connected: their answers do not belong in one table."""
+    """Behind the URL is another model than when the run connected; their answers belong in no one table."""
 
 
 class AccessDenied(EndpointError):
@@ -101,7 +101,7 @@ class BudgetSpent(CodecLMError):
 
 
 class HubError(CodecLMError):
-    """The Hub gave no answer, or one that is no help, for too long; what it has is whole, and so is what is here."""
+    """The Hub gave no useful answer for too long; what it has is whole, and so is what is here."""
 
     exit_code = 3
     retryable = True

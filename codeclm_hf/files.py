@@ -1,4 +1,4 @@
-"""Files: tables as Parquet, in shards named by their content and read a batch at a time; hashes; replacement whole."""
+"""Files: Parquet in shards named by their content and read a batch at a time; hashes; atomic replacement."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ SHARD_BYTES = 500_000_000
 def write(folder: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> dict[str, str]:
     """Write one table; the same rows in the same order make the same bytes.
 
-    The content's hash is in the names because `load_dataset` caches a local folder by the folder's name and its card
-    alone: with the same names in the card it would go on showing an older run, or another run of the same folder name.
+    The content's hash is in the names because `load_dataset` caches a local folder by the folder's name and
+    its card alone: with the same names in the card it would go on showing an older run, or another run of the
+    same folder name.
 
     Args:
         folder: made here; holds nothing else.
@@ -28,7 +29,8 @@ def write(folder: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) ->
         schema: the columns, with the `datasets` features in its metadata.
 
     Returns:
-        The SHA-256 of each shard by its name `train-00000-of-00001-<hash>.parquet`; nothing where there are no rows.
+        The SHA-256 of each shard by its name `train-00000-of-00001-<hash>.parquet`; nothing where there are
+        no rows.
     """
     folder.mkdir(parents=True)
     shards: list[Path] = []

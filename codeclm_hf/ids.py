@@ -13,7 +13,8 @@ _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", 
 def canonical(value: Any) -> str:
     """Return the one JSON text of a value: keys sorted, no white space, Unicode as it is."""
     text = _encode(value)
-    # A lone surrogate from a broken file becomes its JSON escape, so that its row can have an id and fail in words.
+    # A lone surrogate from a broken file becomes its JSON escape, so that its row can have an id and fail in
+    # words.
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -28,7 +29,7 @@ def row_id(*parts: Any) -> str:
 
 
 def derive(seed: int, *parts: Any) -> int:
-    """Return a sampling seed for (run seed, stage, row id, attempt), in [0, 2³¹), which every server takes."""
+    """Return a sampling seed for (run seed, stage, row id, attempt): in [0, 2³¹), which every server takes."""
     return int(digest(seed, *parts)[:8], 16) & 0x7FFF_FFFF
 
 

@@ -1,9 +1,9 @@
-"""Frozen dataclasses that stand for objects of JSON: read with every type checked, written back in the same order.
+"""Frozen dataclasses for objects of JSON: read with every type checked, written in the same order.
 
 The keys of an object are the fields of its class, in their order. Two fields are special:
 
-* `more` holds the keys that the class does not know; they are kept, and written last. A class without it drops them.
-* A field with the metadata `ABSENT` is left out of the JSON where it holds its default.
+* `more` holds the keys that the class does not know; they are kept, and written last. A class without it
+drops them. * A field with the metadata `ABSENT` is left out of the JSON where it holds its default.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def from_json(kind: type[T], value: object, at: str = "") -> T:
     """Read an object of JSON as an instance of a dataclass.
 
     Args:
-        kind: the dataclass. Its fields may hold texts, numbers, other such classes, mappings from texts, tuples of one
-            type, and None.
+        kind: the dataclass. Its fields may hold texts, numbers, other such classes, mappings from texts,
+            tuples of one type, and None.
         value: what a JSON parser gave.
         at: where it stands in the document, for errors.
 

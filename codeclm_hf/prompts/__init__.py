@@ -1,7 +1,8 @@
 """The prompts, one file a stage, replaceable by the caller.
 
-A prompt file is split into turns at its `--- user` and `--- assistant` lines *before* anything is filled in, so no
-seed, instruction or answer can open a turn of its own. No system turn: several chat templates refuse one.
+A prompt file is split into turns at its `--- user` and `--- assistant` lines *before* anything is filled in,
+so no seed, instruction or answer can open a turn of its own. No system turn: several chat templates refuse
+one.
 """
 
 from __future__ import annotations
@@ -125,7 +126,8 @@ def check(folder: str | Path | None) -> None:
     for own in sorted(Path(folder).glob("*.jinja")) if folder is not None else ():
         if own.stem not in VARIABLES:
             raise BadInput(
-                f"needs prompts named {', '.join(f'{name}.jinja' for name in VARIABLES)}; {own} is none of them"
+                f"needs prompts named {', '.join(f'{name}.jinja' for name in VARIABLES)}; "
+                f"{own} is none of them"
             )
     for name in VARIABLES:
         load(name, folder)

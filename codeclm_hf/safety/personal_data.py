@@ -28,7 +28,8 @@ _NO_EMAIL = re.compile(
 )
 _LOGIN = re.compile(r"://[^\s/@]*\Z")
 """What stands before a password in a URL; together with the host it looks like an e-mail address."""
-# What may not stand before a match is checked after its first character: in front, `re` would try every place.
+# What may not stand before a match is checked after its first character: in front, `re` would try every
+# place.
 _IPV4_HINT = r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"
 _IPV4 = re.compile(
     r"[0-9](?<![\w.].)(?<![A-Za-z]-.)[0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?!\w|\.[0-9]|-[A-Za-z])"

@@ -120,8 +120,8 @@ def _positions_found(texts: pl.Series) -> list[int]:
 def _suspects(texts: pl.Series) -> pl.DataFrame:
     """The texts that may hold a secret: their position `at`, and `text` with its long words and logins.
 
-    Words and logins follow the text, a line each: Kingfisher's rules are for code, where a quote or a space ends
-    a token; in prose a comma or a bracket does.
+    Words and logins follow the text, a line each: Kingfisher's rules are for code, where a quote or a space
+    ends a token; in prose a comma or a bracket does.
     """
     text, word = pl.col("text"), pl.col("word")
     frame = _likely(texts.alias("text").to_frame().with_row_index("at").filter(~text.str.contains(_ID)), text)

@@ -17,10 +17,8 @@ MOST_MISSES = 1000
 def augment(metadata: Dataset, size: int, *, seed: int = 0) -> Dataset:
     """Return a larger metadata table, without duplicates and with new pairs of a use case and skills (A.3).
 
-    Pairs are drawn until there are `size` rows.
-
-    A use case is drawn from the set of use cases, and 1–3 skills without replacement from the union of all skills.
-    Rows without a use case stay, at the end.
+    Pairs are drawn until there are `size` rows. A use case is drawn from the set of use cases, and 1–3 skills
+    without replacement from the union of all skills. Rows without a use case stay, at the end.
 
     Args:
         metadata: a metadata table.
@@ -52,7 +50,7 @@ def augment(metadata: Dataset, size: int, *, seed: int = 0) -> Dataset:
 
 
 def subsample(metadata: Dataset, fraction: float, *, seed: int = 0) -> Dataset:
-    """Return a share of the metadata, drawn at random, at least one row (fig. 4); rows without a use case stay."""
+    """Return a share of the metadata, drawn at random: at least one row (fig. 4). Rows without a use case stay."""
     rows = metadata.to_list()
     good = [index for index, row in enumerate(rows) if row["use_case"]]
     size = min(len(good), max(1, round(fraction * len(good))))

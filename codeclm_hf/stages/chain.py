@@ -18,7 +18,7 @@ from codeclm_hf.stages.structured import gather
 from codeclm_hf.stages.tailor import Tailor
 
 MOST_IN_THE_LOOP = 4096
-"""Instructions that are judged and improved at a time: enough for any endpoint, and a limit to what memory holds."""
+"""Instructions that are judged and improved at a time: enough for any endpoint, and a limit for memory."""
 _in_the_loop = asyncio.Semaphore(MOST_IN_THE_LOOP)
 
 
@@ -26,8 +26,8 @@ _in_the_loop = asyncio.Semaphore(MOST_IN_THE_LOOP)
 class Chain(Stage):
     """Metadata → the same metadata with rubrics and, in a column `trace`, the trace of all its instructions.
 
-    The rows are those that the three stages make one after the other; rubrics are made beside the instructions, and
-    each instruction's loop begins as soon as it is there.
+    The rows are those that the three stages make one after the other; rubrics are made beside the
+    instructions, and each instruction's loop begins as soon as it is there.
     """
 
     features: ClassVar[Features] = Features({**schema.METADATA, "trace": List(dict(schema.TRACE))})

@@ -1,4 +1,4 @@
-"""Contrastive Filtering: the gap, the verdict, and the tables that follow from a trace (§4.3). No model is asked."""
+"""Contrastive Filtering without a model: the gap, the verdict, and the tables that follow (§4.3)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def averages(strong_first: list[float], target_first: list[float]) -> dict[str, 
 
 
 def verdict(gap: float, threshold: float, *, last: bool) -> str:
-    """Return the verdict: accepted strictly beyond the threshold, else to be improved until the last iteration."""
+    """Return the verdict: accepted strictly beyond the threshold, else improved until the last iteration."""
     if gap > threshold:
         return "accept_strong"
     if gap < -threshold:
@@ -42,8 +42,8 @@ def tables(trace: Dataset, metadata: Dataset) -> dict[str, Dataset]:
         metadata: the metadata its rows come from.
 
     Returns:
-        By name: `default`, the accepted instructions with the winner's response; `preference`, the same rows as pairs
-        where both answers exist; `trace` and `metadata`, as they were given.
+        By name: `default`, the accepted instructions with the winner's response; `preference`, the same rows
+        as pairs where both answers exist; `trace` and `metadata`, as they were given.
     """
     strong_won = pl.col("verdict") == "accept_strong"
     won = (

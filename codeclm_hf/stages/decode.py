@@ -109,5 +109,5 @@ def _instruction(row: Row, *, instruction: str | None = None, error: str | None 
 
 
 def instruction_id(metadata_id: str, instruction: str, parent_id: str | None = None) -> str:
-    """Return an instruction's id: a hash of its metadata, its text and the instruction that it was improved from."""
+    """Return an instruction's id: a hash of its metadata, its text and the instruction that it comes from."""
     return ids.row_id("instruction", metadata_id, parent_id, instruction)

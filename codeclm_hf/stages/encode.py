@@ -24,8 +24,8 @@ _NAME = {"type": "string", "minLength": 1, "maxLength": 60}
 class Encode(Stage):
     """Seed instructions → metadata: the strong model names each seed's use case and skills (§4.1).
 
-    Takes a column `instruction`, and `id` and `error` where there are such columns; makes the table `schema.METADATA`,
-    one row a seed.
+    Takes a column `instruction`, and `id` and `error` where there are such columns; makes the table
+    `schema.METADATA`, one row a seed.
     """
 
     features: ClassVar[Features] = schema.METADATA
@@ -43,7 +43,8 @@ class Encode(Stage):
     async def rows(self, row: Row) -> list[Row]:
         """Return the metadata of one seed, as a single row.
 
-        A seed that cannot be used, or whose answer cannot be read, gives a row without a use case and with an `error`.
+        A seed that cannot be used, or whose answer cannot be read, gives a row without a use case and with an
+        `error`.
         """
         instruction = row["instruction"]
         seed_id = row.get("id") or ids.row_id("seed", instruction)
@@ -72,7 +73,8 @@ class Encode(Stage):
 def metadata_row(use_case: str, skills: list[str], *, origin: str, seed_ids: list[str]) -> Row:
     """Return a row of the metadata table.
 
-    The same use case with the same set of skills has the same id, in whatever order and case they are written.
+    The same use case with the same set of skills has the same id, in whatever order and case they are
+    written.
     """
     key = sorted({skill.casefold() for skill in skills})
     return {

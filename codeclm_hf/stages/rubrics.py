@@ -1,4 +1,4 @@
-"""Rubrics: metadata gets the criteria of its own difficulty, and an action for each (§4.2). Once a metadata."""
+"""Rubrics: metadata gets the criteria of its own difficulty, and an action for each, once (§4.2)."""
 
 from __future__ import annotations
 

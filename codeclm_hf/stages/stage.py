@@ -25,7 +25,7 @@ Row = dict[str, Any]
 AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict, IterableDataset, IterableDatasetDict)
 """The kinds of data set that a stage maps; it returns the kind that it was given."""
 OnRows = Callable[[str, list[Row]], None]
-"""Called with a stage's name and the output rows of one input row when they are done, on the transport's thread."""
+"""Called on the transport's thread with a stage's name and the output rows of one input row."""
 
 BATCH_SIZE = 16
 """Rows in one call of `Dataset.map`; small, so that no row waits long for its neighbours."""
@@ -91,8 +91,9 @@ class Stage:
         """Return the stage's table for a whole data set, with as many rows in work as the endpoint takes.
 
         Args:
-            dataset: one that has the stage's columns, in any format; its own caching applies. Each of several splits is
-                mapped. A stream is mapped while it is read, `BATCH_SIZE` rows at a time, and need not end.
+            dataset: one that has the stage's columns, in any format; its own caching applies. Each of several
+                splits is mapped. A stream is mapped while it is read, `BATCH_SIZE` rows at a time, and need
+                not end.
             on_rows: called for each input row that is done.
 
         Returns:
@@ -100,7 +101,8 @@ class Stage:
 
         Raises:
             BadInput: a column is missing, or this is not the process that connected the endpoints.
-            EndpointError: the endpoint cannot serve now; what was answered is in the journal, if there is one.
+            EndpointError: the endpoint cannot serve now; what was answered is in the journal, if there is
+                one.
         """
         if isinstance(dataset, dict):
             return type(dataset)({split: self.map(part, on_rows=on_rows) for split, part in dataset.items()})
@@ -181,7 +183,7 @@ class Stage:
                 task.cancel()
 
     def spec(self) -> dict[str, Any]:
-        """Return what shapes the output, as plain data: an endpoint as its model's identity, a prompt as its text."""
+        """Return what shapes the output as plain data: an endpoint as its model's identity, a prompt as its text."""
         values = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
         return {"stage": type(self).__name__, "version": VERSION, **values}
 

@@ -27,7 +27,8 @@ RETRY_TEMPERATURE = 0.7
 async def gather(*coroutines: Any) -> list[Any]:
     """Await all and return their results in order.
 
-    An error that stops the run is raised at once; a row's error only when all have ended, the first in their order.
+    An error that stops the run is raised at once; a row's error only when all have ended, the first in their
+    order.
     """
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     waiting = set(tasks)
@@ -57,7 +58,8 @@ async def respond(
     Args:
         endpoint: whom to ask.
         instruction: what to answer.
-        about: the model's role and the id of the row, from which, with the run's seed, the request's seed follows.
+        about: the model's role and the id of the row, from which, with the run's seed, the request's seed
+            follows.
         seed: the run's seed.
         temperature: 0 means greedy.
         max_new_tokens: where the answer is cut off.
@@ -95,8 +97,8 @@ async def ask(
         read: makes a value of the answer, or raises `UnreadableAnswer`.
         schema: the JSON schema the answer should follow.
         seed: the run's seed.
-        about: the step, the id of the row and what else tells this request from others; its seed follows from it,
-            the run's seed and the attempt.
+        about: the step, the id of the row and what else tells this request from others; its seed follows from
+            it, the run's seed and the attempt.
         temperature: 0 means greedy.
         max_new_tokens: where the answer is cut off; a small model may write a string without an end.
         top_logprobs: alternatives a token.

@@ -1,6 +1,7 @@
 """Tailor: respond, judge in both orders, filter, improve, up to 4 iterations of one instruction (§4.2, §4.3).
 
-The whole loop of an instruction runs inside its row, so no instruction waits for another at an iteration's end.
+The whole loop of an instruction runs inside its row, so no instruction waits for another at an iteration's
+end.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ _IMPROVED = object_of(instruction={"type": "string", "minLength": 1})
 class Tailor(Stage):
     """Basic instructions → their trace: every version of each that was judged, with the verdict (§4.2, §4.3).
 
-    Takes a column `instruction`, and `id`, `metadata_id`, `actions` and `error` where there are such columns; makes
-    the table `schema.TRACE`, one row an instruction and iteration.
+    Takes a column `instruction`, and `id`, `metadata_id`, `actions` and `error` where there are such columns;
+    makes the table `schema.TRACE`, one row an instruction and iteration.
     """
 
     features: ClassVar[Features] = schema.TRACE

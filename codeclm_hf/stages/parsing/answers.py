@@ -1,7 +1,7 @@
 """Reading what a model wrote, for servers without grammars: tolerant of form, never of doubt.
 
-Each reader returns what was asked for or raises `UnreadableAnswer`. An answer that could be read in two ways is
-unreadable: asking again costs one request, a wrong reading costs a wrong row.
+Each reader returns what was asked for or raises `UnreadableAnswer`. An answer that could be read in two ways
+is unreadable: asking again costs one request, a wrong reading costs a wrong row.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def instructions(text: str, n: int) -> list[str]:
 
 
 def improved_instruction(text: str, before: str) -> str:
-    """Read the harder instruction (§4.2): JSON, or the text itself without what models say before and after it."""
+    """Read the harder instruction (§4.2): from JSON, or the text without what models say around it."""
     bare = plain(text)
     intro, items = items_of(bare)
     if _is_json(bare):
@@ -142,7 +142,7 @@ def improved_instruction(text: str, before: str) -> str:
 
 
 def unreadable(needed: str, text: str) -> UnreadableAnswer:
-    """The error of an answer that does not hold what was needed."""
+    """Return the error for an answer that does not hold what was needed."""
     quoted = " ".join(text.split())
     quoted = quoted[:QUOTED] + "…" * (len(quoted) > QUOTED)
     return UnreadableAnswer(f"needs {needed}; the model answered {quoted!r}")
@@ -165,7 +165,8 @@ def json_value(text: str, *, inline: bool = False) -> Any:
     """The JSON object or array in the answer, the keys of its objects as `field` gives them, or None.
 
     Args:
-        text: the answer; prose may stand before and after the JSON. Two values that differ make it unreadable.
+        text: the answer; prose may stand before and after the JSON. Two values that differ make it
+            unreadable.
         inline: take JSON that begins after a colon within a line too.
     """
     bare, at, values = plain(text), 0, list[Any]()
@@ -184,7 +185,7 @@ def json_value(text: str, *, inline: bool = False) -> Any:
 
 
 def field(name: str) -> str:
-    """A JSON key or label without its spelling: `Use case`, `use_case` and `useCase` are one."""
+    """Return a JSON key or label without its spelling: `Use case`, `use_case` and `useCase` are one."""
     return re.sub(r"[^a-z0-9]", "", name.casefold())
 
 
@@ -196,7 +197,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _introduces(before: str) -> bool:
-    """Whether nothing but an introduction stands there, so that what follows is the whole answer."""
+    """Return whether a text is nothing but an introduction, so that what follows it is the whole answer."""
     before = re.sub(r"`+(?:json\b)?", "", before).strip()
     return not before or _INTRO.fullmatch(before) is not None
 
@@ -206,28 +207,28 @@ def _is_json(bare: str) -> bool:
 
 
 def _cut_strings(bare: str) -> Any:
-    """The whole strings of a JSON array that was cut off; none if it is broken in another way."""
+    """Return the complete strings of a JSON array that was cut off; none if it is broken in another way."""
     opening = _JSON.search(bare)
     cut = _CUT.fullmatch(bare, opening.end()) if opening else None
     return json_value(f"[{cut[1].strip().rstrip(',')}]") or [] if cut else []
 
 
 def _strings(values: Any) -> list[str]:
-    """The sentences of a JSON array, if it holds nothing else."""
+    """Return the sentences of a JSON array, or none if it holds anything else."""
     items = values if isinstance(values, list) else []
     found = [item.get("instruction") if isinstance(item, dict) else item for item in items]
     return [str(item).strip() for item in found] if all(isinstance(item, str) for item in found) else []
 
 
 def _unwrapped(item: str) -> str:
-    """An instruction without `New instruction:` before it, and without bold type or quotes around all of it."""
+    """Return an instruction without `New instruction:` before it and without bold type or quotes around it."""
     item = item[intro.end() :] if (intro := _INTRO.match(item)) else item
     wrapped = re.fullmatch(r'\s*(?:\*\*((?:(?!\*\*).)*)\*\*|"([^"]*)"|“([^”]*)”)\s*', item, re.S)
     return (wrapped[wrapped.lastindex or 0] if wrapped else item).strip()
 
 
 def _paragraph(bare: str) -> str:
-    """A bare instruction; empty if it is in doubt."""
+    """Return the instruction that a bare paragraph is; "" where it is in doubt."""
     bare = bare[intro.end() :] if (intro := _INTRO.match(bare)) else bare
     talk = (
         _CHAT.match(bare) or _REFUSAL.match(bare) or bare.endswith(":") or re.match(r"\(?\w{1,2}[.)]\s", bare)
@@ -236,7 +237,7 @@ def _paragraph(bare: str) -> str:
 
 
 def _split_skills(value: str) -> list[str]:
-    """Skills listed below each other, or in one line between commas; none if it is in doubt what is one skill."""
+    """Return the skills of a list, or of one line with commas; none where it is in doubt what one skill is."""
     before, items = items_of(value)
     line = value.strip().split("\n\n")[0].rstrip(" .,;")
     if not before.strip() or "\n" in line or len(line) > 300:
@@ -247,7 +248,7 @@ def _split_skills(value: str) -> list[str]:
 
 
 def _name(item: Any) -> str:
-    """A use case or skill without what stands around it; empty if it is none."""
+    """Return a use case or skill without what stands around it; "" if it is no name."""
     name = (
         re.sub(r"^(?:[-•*+]|[0-9]{1,2}[.)])\s+", "", item.strip()).rstrip(" .,;|")
         if isinstance(item, str)

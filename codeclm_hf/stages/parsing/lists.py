@@ -1,4 +1,4 @@
-"""The items of a list that a model wrote, in any style of numbering, without what stands before and after them."""
+"""The items of a list that a model wrote, in any style of numbering, without the talk around them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MARKER = re.compile(r"""(?ix)
             | (?:(?<=\#[0-9])|(?<=\#[0-9][0-9]))(?=[ ]) | (?=[ ]*$) )
         | [-–—+*•·▪◦‣](?=[ ]) ) [ \t]*(?P<text>.*)""")
 _INSIDE = 99
-"""The depth of what a code fence encloses: it is never an item or a paragraph of its own."""
+"""The depth of what a code fence encloses, which is never an item or a paragraph of its own."""
 
 
 def lines_of(text: str) -> list[tuple[str, int]]:
-    """The lines with their depth; none if a code fence stays open."""
+    """Return the lines with their depth; none if a code fence stays open."""
     lines, fenced = [], False
     for line in text.split("\n"):
         edge = line.lstrip().startswith("```")
@@ -34,10 +34,10 @@ def lines_of(text: str) -> list[tuple[str, int]]:
 
 
 def items_of(text: str) -> tuple[str, list[str]]:
-    """What stands before the list in a text, and its items: none if it is in doubt where they begin.
+    """Return the text before a list, and the list's items: none where it is in doubt where they begin.
 
-    Lines that are indented, fenced, or marked more weakly than the first item (bullets under numbers, numbers under
-    `Instruction 1:`) belong to the item above them.
+    Lines that are indented, fenced, or marked more weakly than the first item (bullets under numbers, numbers
+    under `Instruction 1:`) belong to the item above them.
     """
     before: list[str] = []
     items: list[list[tuple[str, int]]] = []
@@ -62,7 +62,7 @@ def items_of(text: str) -> tuple[str, list[str]]:
 
 
 def item_text(lines: list[tuple[str, int]]) -> str | None:
-    """The text of an item without the paragraph that models close an answer with; None if it is in doubt."""
+    """Return an item's text without the paragraph that models end an answer with; None where it is in doubt."""
     kept = [line for line, _ in lines[:1]]
     points_on = not any(kept)
     for (above, _), (line, depth) in pairwise(lines):

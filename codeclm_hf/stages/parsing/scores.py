@@ -72,7 +72,7 @@ def scores(text: str) -> tuple[float, float]:
 
 
 def leading_scores(text: str) -> tuple[float, float]:
-    """Read the two scores of a judgement whose explanation comes after them (§5.3); the explanation is not read.
+    """Read the two scores at the beginning of a judgement that is explained after them (§5.3).
 
     Raises:
         UnreadableAnswer: the answer does not begin with two scores, nor give two anywhere.
@@ -88,13 +88,16 @@ def leading_scores(text: str) -> tuple[float, float]:
 
 
 def _text(bare: str) -> str:
-    """The answer without Markdown, tabs and denominators; a sign between two numbers stays, and stays unreadable."""
+    """Return the answer without Markdown, tabs and denominators.
+
+    A sign between two numbers stays, and makes the answer unreadable.
+    """
     bare = re.sub(r"(?<=[0-9])[ \t]*[*_`#]+[ \t]*(?=[0-9])", "×", bare)
     return _OUT_OF_TEN.sub("", re.sub(r"[*_`#]+", "", bare).replace("\t", " "))
 
 
 def _has_more(bare: str, pairs: list[re.Match[str]]) -> bool:
-    """Whether a further number has a line to itself, or a heading above a pair names assistant 2 first."""
+    """Return whether another number has its own line, or a heading above a pair names assistant 2 first."""
     rest = _LABELLED.sub("", _PAIR.sub("", bare))
     named = re.search(r"assistant\W?([0-9])", bare[: pairs[0].start()] if pairs else "", re.I)
     return (
@@ -104,7 +107,7 @@ def _has_more(bare: str, pairs: list[re.Match[str]]) -> bool:
 
 
 def _json_sightings(value: Any) -> list[tuple[int, float]]:
-    """The scores in a JSON answer by place."""
+    """Return the scores in a JSON answer, each with its place."""
     if isinstance(value, list):
         whole = len(value) == 2 and all(type(score) in (int, float) for score in value)
         return list(enumerate(value)) if whole else [(_NOWHERE, 0.0)]
@@ -117,17 +120,20 @@ def _json_sightings(value: Any) -> list[tuple[int, float]]:
 
 
 def expected_scores(tokens: list[list[tuple[str, float]]], text: str) -> tuple[float, float]:
-    """The means of the two score distributions, from the log-probabilities of the tokens that hold the scores.
+    """Return the means of the two score distributions, read from the tokens that hold the scores.
 
-    The paper's judge is discrete; a small model's two numbers hardly vary, but these means do. A 10 may be one token
-    or "1" and "0": where it is two, the alternatives of the second say how likely the "1" was to be a 10.
+    The paper's judge is discrete; a small model's two numbers hardly vary, but these means do. A 10 may be
+    one token or "1" and "0": where it is two, the alternatives of the second say how likely the "1" was to be
+    a 10.
 
     Args:
-        tokens: for each generated token, the chosen one first, then the alternatives: (text, log-probability).
+        tokens: for each generated token, the chosen one first, then the alternatives: (text,
+            log-probability).
         text: the answer, for the error.
 
     Raises:
-        UnreadableAnswer: the tokens spell no two whole scores next to each other, or no alternative is a score.
+        UnreadableAnswer: the tokens spell no two whole scores next to each other, or no alternative is a
+            score.
     """
     end = len(tokens)
     while end and re.fullmatch(r"\s*|<[^<>]*>", tokens[end - 1][0][0]):
@@ -164,13 +170,13 @@ def _expected(tokens: list[list[tuple[str, float]]], at: int, text: str) -> floa
 
 
 def _digits(token: str) -> str:
-    """The number in a token, which may hold the space or the bracket before it too."""
+    """Return the number in a token, which may also hold the space or bracket before it."""
     number = re.fullmatch(r"[^\w.−–—-]*([0-9]+)[^\w]*", token)
     return number[1] if number else ""
 
 
 def _mass(alternatives: list[tuple[str, float]]) -> dict[str, float]:
-    """Share of each number among the tokens listed: the chosen token stands first and mostly once more after."""
+    """Return the share of each number among the alternatives; the chosen token may stand twice among them."""
     chosen, *others = alternatives
     listed = others if chosen[0] in {token for token, _ in others} else alternatives
     mass: dict[str, float] = {}
