@@ -33,6 +33,7 @@ from versions import columns, prose
 from codeclm_hf import files as parquet
 from codeclm_hf import schema
 from codeclm_hf.card.statistics import READ, distributions
+from codeclm_hf.json_types import to_json
 
 SECONDS, PEAK, FASTER, ROWS = 8, 1_500, 5, 1_000_000
 """Targets: seconds, MB (2²⁰ bytes), and times as fast as `datasets` and `Counter`, of so many rows of each table."""
@@ -111,11 +112,13 @@ def warmed(folder: Path) -> None:
 
 
 def scanned(folder: Path) -> Found:
-    return distributions({name: pl.scan_parquet(files(folder, name)) for name in TABLES})
+    tables = {name: pl.scan_parquet(files(folder, name)) for name in TABLES}
+    return dict(to_json(distributions(tables)))
 
 
 def batched(folder: Path) -> Found:
-    return distributions({name: _from_batches(files(folder, name), READ[name]) for name in TABLES})
+    tables = {name: _from_batches(files(folder, name), READ[name]) for name in TABLES}
+    return dict(to_json(distributions(tables)))
 
 
 def _from_batches(paths: list[Path], read: list[str]) -> pl.LazyFrame:
