@@ -15,7 +15,7 @@ from datasets import load_dataset
 
 from support import command_line
 from support.command_line import Cli
-from support.command_process import cli, command, refused, start
+from support.command_process import cli, command, refusal_of, start
 from support.model_server import StandIn
 
 WorldOf = Callable[..., tuple[StandIn, StandIn]]
@@ -61,7 +61,7 @@ def test_inspect_shows_what_there_is(typed: list[object], tmp_path: Path) -> Non
         "capacity recovery ratio",
     ):
         assert words in shown.stdout
-    assert "needs a run directory" in refused(cli("inspect", tmp_path / "nowhere"))
+    assert "needs a run directory" in refusal_of(cli("inspect", tmp_path / "nowhere"))
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(typed: list[object], tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         for word in words
     ]
     result = cli_here("run", *line_typed[:1], *typed[2:], *line_typed[1:])
-    assert re.search(line, refused(result))
+    assert re.search(line, refusal_of(result))
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
@@ -181,13 +181,13 @@ def test_a_server_of_something_else_and_a_refused_token_are_one_line(
 ) -> None:
     """401, with its hint, and a web server that is no LLM server."""
     locked = serve(lambda *_: "hi", tgi=False, token="right")
-    assert "give a valid token" in refused(cli(*typed, "--strong", locked.url))
-    assert "give a valid token" in refused(
+    assert "give a valid token" in refusal_of(cli(*typed, "--strong", locked.url))
+    assert "give a valid token" in refusal_of(
         cli(*typed, "--strong", locked.url, "--strong-key-env", "KEY", KEY="wr0ng")
     )
     locked.tgi, locked.token = False, None
     other = serve(lambda *_: "hi", tgi=False)
-    assert "needs an LLM server" in refused(cli(*typed, "--strong", other.url + "/blog"))
+    assert "needs an LLM server" in refusal_of(cli(*typed, "--strong", other.url + "/blog"))
     other.unknown.clear()
     assert not (tmp_path / "out").exists()
 
@@ -302,7 +302,7 @@ def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(
 def test_a_broken_run_directory_is_one_line(tmp_path: Path, manifest: str) -> None:
     """A manifest that no run wrote is refused by inspect."""
     (tmp_path / "codeclm.json").write_text(manifest)
-    assert "needs a manifest that a run wrote" in refused(cli("inspect", tmp_path))
+    assert "needs a manifest that a run wrote" in refusal_of(cli("inspect", tmp_path))
 
 
 def test_a_damaged_table_is_one_line(typed: list[object], tmp_path: Path) -> None:
@@ -310,9 +310,9 @@ def test_a_damaged_table_is_one_line(typed: list[object], tmp_path: Path) -> Non
     cli(*typed)
     (table,) = (tmp_path / "out" / "data" / "trace").iterdir()
     table.write_bytes(b"PAR1")
-    assert "needs the table `trace`" in refused(cli("inspect", tmp_path / "out"))
+    assert "needs the table `trace`" in refusal_of(cli("inspect", tmp_path / "out"))
     table.unlink()
-    assert "rows of `trace`" in refused(cli("inspect", tmp_path / "out"))
+    assert "rows of `trace`" in refusal_of(cli("inspect", tmp_path / "out"))
 
 
 def test_when_nothing_is_accepted_the_output_says_so(typed: list[object]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from codeclm_hf.endpoints.journal import Journal
-from support.command_process import cli, command, refused, start
+from support.command_process import cli, command, refusal_of, start
 from support.counted_endpoint import MANY, Counter, ask
 from support.inputs import SEEDS
 
@@ -76,9 +76,9 @@ def test_an_export_that_cannot_be_written_is_one_line(running: Journal, tmp_path
 
 def test_prune_says_what_went(running: Journal, tmp_path: Path) -> None:
     """It refuses beside a run and without a complete run; then it deletes, shrinks the file and says how much."""
-    assert "needs a complete run" in refused(cli("journal", "prune", tmp_path))
+    assert "needs a complete run" in refusal_of(cli("journal", "prune", tmp_path))
     running.complete()
-    assert "another process has it open" in refused(cli("journal", "prune", tmp_path))
+    assert "another process has it open" in refusal_of(cli("journal", "prune", tmp_path))
     ask(
         Counter(said="x" * 1000),
         running,
@@ -113,7 +113,7 @@ def test_what_is_no_run_directory_is_one_line(tmp_path: Path, name: str) -> None
         ("foreign", "is a database of something else"),
         ("blank", "is a database of something else"),
     ):
-        assert words in refused(cli("journal", name, tmp_path / folder))
+        assert words in refusal_of(cli("journal", name, tmp_path / folder))
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 

@@ -15,7 +15,7 @@ from codeclm_hf import files, schema
 from codeclm_hf.evaluation.compare import compare_evaluations
 from codeclm_hf.evaluation.paired import JudgeAgreement, RecoveryDifference
 from codeclm_hf.evaluation.results import results_text
-from support.command_line import Cli, refused, said
+from support.command_line import Cli, output_of, refusal_of
 from support.evaluations import MODELS, results_of
 
 Folder = Callable[..., Path]
@@ -51,7 +51,7 @@ def test_two_candidates_are_compared_on_the_same_instructions(folder: Folder, cl
     found = compare_evaluations(after, before)
     assert isinstance(found, RecoveryDifference)
     assert (found.only_first, found.only_second, found.instructions, found.unreadable) == (8, 0, 19, 1)
-    told = said(cli("compare", before, after))
+    told = output_of(cli("compare", before, after))
     assert f" 36.8 %  {before}, which alone recovers 0\n 78.9 %  {after}, which alone recovers 8\n" in told
     assert "+42.1 points (+21.1 to +63.2) on 19 instructions; sign test p = 0.00781" in told
     assert "left out: 1" in told
@@ -61,8 +61,10 @@ def test_two_judges_of_one_candidate_are_asked_how_far_they_agree(folder: Folder
     """By Cohen's κ; another prompt makes another judge."""
     one, other = folder("one", outcomes(10)), folder("other", outcomes(8), judge="fourth")
     assert isinstance(compare_evaluations(one, other), JudgeAgreement)
-    assert "the judges agree on 18 of 20 instructions; Cohen's κ 0.80 (" in said(cli("compare", one, other))
-    assert "the judges agree on 20 of 20" in said(
+    assert "the judges agree on 18 of 20 instructions; Cohen's κ 0.80 (" in output_of(
+        cli("compare", one, other)
+    )
+    assert "the judges agree on 20 of 20" in output_of(
         cli("compare", one, folder("again", outcomes(10), prompt="0b"))
     )
 
@@ -70,13 +72,13 @@ def test_two_judges_of_one_candidate_are_asked_how_far_they_agree(folder: Folder
 def test_what_cannot_be_compared_is_refused(folder: Folder, cli: Cli) -> None:
     """Another reference, other instructions, or no evaluation at all."""
     one = folder("one", outcomes(10))
-    words = refused(cli("compare", one, folder("other", outcomes(8), reference="huge")))
+    words = refusal_of(cli("compare", one, folder("other", outcomes(8), reference="huge")))
     assert (
         "needs two candidates with the same reference and judge" in words
         and "the reference is huge in" in words
     )
-    words = refused(cli("compare", one, folder("fewer", outcomes(8, 10), candidate="tuned")))
+    words = refusal_of(cli("compare", one, folder("fewer", outcomes(8, 10), candidate="tuned")))
     assert "needs the same instructions on both sides" in words
     shutil.rmtree(one / "data")
-    assert "needs the same instructions" in refused(cli("compare", one, folder("again", outcomes(8))))
-    assert "is none" in refused(cli("compare", one / "nothing", one))
+    assert "needs the same instructions" in refusal_of(cli("compare", one, folder("again", outcomes(8))))
+    assert "is none" in refusal_of(cli("compare", one / "nothing", one))

@@ -6,7 +6,7 @@ import pytest
 
 from codeclm_hf import endpoint
 from codeclm_hf.evaluation.judge_check import KINDS, JudgeReport, check_judge, judge_pairs
-from support.command_line import Cli, refused, said
+from support.command_line import Cli, output_of, refusal_of
 from support.judges import Rate, Serve, good, judging
 
 
@@ -63,15 +63,15 @@ def test_a_judge_that_cannot_be_read_is_unfit(serve: Serve) -> None:
 
 def test_the_command_says_what_it_found(serve: Serve, cli: Cli) -> None:
     """Exit code 0 for a judge that is fit; 1, and why, for one that is not."""
-    fit = said(cli("judge-check", "--judge", serve(judging(good), tgi=False).url))
+    fit = output_of(cli("judge-check", "--judge", serve(judging(good), tgi=False).url))
     assert "100%  obviously better answers found" in fit
     assert fit.endswith("is fit\n")
-    unfit = refused(cli("judge-check", "--judge", serve(judging(lambda *_: 8), tgi=False).url), 1)
+    unfit = refusal_of(cli("judge-check", "--judge", serve(judging(lambda *_: 8), tgi=False).url), 1)
     assert (
         unfit.startswith("error: the judge ")
         and "is unfit: it finds the obviously better answer in 0%" in unfit
     )
-    refused(cli("judge-check", "--judge", "http://127.0.0.1:9", "--judge-key-env", "NOT_SET"), 2)
+    refusal_of(cli("judge-check", "--judge", "http://127.0.0.1:9", "--judge-key-env", "NOT_SET"), 2)
 
 
 def test_the_pairs_are_what_they_are_said_to_be() -> None:

@@ -22,7 +22,7 @@ from codeclm_hf.evaluation.comparisons import comparisons
 from codeclm_hf.evaluation.groups import group_results
 from codeclm_hf.evaluation.results import EvaluationResults, Models, read_results
 from codeclm_hf.stages.compare import Compare
-from support.command_line import Cli, refused, said
+from support.command_line import Cli, output_of, refusal_of
 from support.inputs import tree
 from support.judges import good, judging
 from support.killed_processes import exit_codes
@@ -91,7 +91,7 @@ def test_results_by_use_case_recover_what_the_candidate_can(
 ) -> None:
     """In the table, in results.json and in the Parquet; the interval of every topic holds the truth."""
     out = tmp_path / "out"
-    told = said(cli("evaluate", benchmark, *options(models), "--out", out))
+    told = output_of(cli("evaluate", benchmark, *options(models), "--out", out))
     found = results(out)
     assert found["by"] == "use_case"
     assert [one["name"] for one in found["groups"]] == list(SKILL)
@@ -220,12 +220,12 @@ def test_an_unfit_judge_stops_it(models: dict[str, StandIn], serve: Serve, cli: 
     """Before anybody is asked for an answer; with --anyway it goes on, and the report says so."""
     models["judge"] = serve(judging(lambda *_: 7), tgi=False)
     command = ["evaluate", benchmark, *options(models), "--out", tmp_path / "out"]
-    told = refused(cli(*command), 1)
+    told = refusal_of(cli(*command), 1)
     assert "is unfit: it finds the obviously better answer in 0% of the pairs" in told
     assert told.endswith("pass --anyway if its word will do")
     assert models["candidate"].asked == models["reference"].asked == []
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"journal.sqlite"}
-    said(cli(*command, "--anyway"))
+    output_of(cli(*command, "--anyway"))
     assert "is unfit" in caplog.text
     assert results(tmp_path / "out")["judge"]["fit"] is False
     assert "> The judge failed its check" in (tmp_path / "out" / "README.md").read_text()
@@ -284,7 +284,7 @@ def test_sources_of_files_are_the_files(models: dict[str, StandIn], cli: Cli, tm
         (folder / f"{name}.jsonl").write_text(
             json.dumps({"instruction": f"Write about code for {name}."}) + "\n"
         )
-    said(cli("evaluate", folder, *options(models), "--out", tmp_path / "out", "--by", "source"))
+    output_of(cli("evaluate", folder, *options(models), "--out", tmp_path / "out", "--by", "source"))
     assert {one["name"] for one in results(tmp_path / "out")["groups"]} == {"koala.jsonl", "vicuna.jsonl"}
 
 
@@ -292,9 +292,11 @@ def test_an_earlier_evaluation_gives_its_responses(
     models: dict[str, StandIn], cli: Cli, benchmark: Path, tmp_path: Path
 ) -> None:
     """A second candidate is measured against the same answers, which are not paid for again."""
-    said(cli("evaluate", benchmark, *options(models), "--out", tmp_path / "one"))
+    output_of(cli("evaluate", benchmark, *options(models), "--out", tmp_path / "one"))
     asked = len(models["reference"].asked)
-    said(cli("evaluate", benchmark, *options(models, reference=tmp_path / "one"), "--out", tmp_path / "two"))
+    output_of(
+        cli("evaluate", benchmark, *options(models, reference=tmp_path / "one"), "--out", tmp_path / "two")
+    )
     assert len(models["reference"].asked) == asked
     assert results(tmp_path / "two")["models"] == results(tmp_path / "one")["models"]
     assert results(tmp_path / "two")["overall"] == results(tmp_path / "one")["overall"]
@@ -314,7 +316,7 @@ def test_the_plan_says_what_it_would_ask(
     models: dict[str, StandIn], cli: Cli, benchmark: Path, tmp_path: Path
 ) -> None:
     """Nothing is asked or written; what came to be asked lies within it."""
-    told = said(cli("evaluate", benchmark, *options(models), "--out", tmp_path / "out", "--dry-run"))
+    told = output_of(cli("evaluate", benchmark, *options(models), "--out", tmp_path / "out", "--dry-run"))
     assert re.search(rf"respond\W+{8 * EACH}\W+{8 * EACH}\W", told)
     assert re.search(rf"│ judge\W+{8 * EACH}\W+{24 * EACH}\W", told)
     assert not (tmp_path / "out").exists()
@@ -358,7 +360,7 @@ def test_bad_input_is_one_sentence(
         (tmp_path / f"{name}.jsonl").write_text(
             json.dumps({"instruction": instruction, "output": "good"}) + "\n"
         )
-    assert words in refused(cli("evaluate", benchmark, *options(models, **sides), "--out", "out", *more))
+    assert words in refusal_of(cli("evaluate", benchmark, *options(models, **sides), "--out", "out", *more))
     assert not (tmp_path / "out").exists()
     assert sum(len(server.asked) for server in models.values()) == 0
 
@@ -374,4 +376,4 @@ def test_a_folder_of_something_else_is_refused(models: dict[str, StandIn], cli: 
         ("photos", "holds something else"),
         (benchmark, "is a file"),
     ):
-        assert words in refused(cli("evaluate", benchmark, *options(models), "--out", tmp_path / out))
+        assert words in refusal_of(cli("evaluate", benchmark, *options(models), "--out", tmp_path / out))

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from codeclm_hf import BadInput, export, publish
 from codeclm_hf.exports.formats import FORMATS
 from support import gallery, trainer_schemas
-from support.command_line import Cli, refused, said
+from support.command_line import Cli, output_of, refusal_of
 from support.hub_server import Hub
 from support.run_directories import REPO, run_directory_of
 
@@ -223,19 +223,25 @@ def test_a_version_on_the_hub_is_exported_as_it_was(hub: Hub, run: Path, tmp_pat
 def test_what_cannot_be_exported_is_one_sentence(cli: Cli, run: Path, tmp_path: Path) -> None:
     """A layout that is none, a share that is none, one use case alone, nothing accepted, a broken index."""
     out = tmp_path / "out"
-    assert "did you mean trl-sft?" in refused(cli("export", run, "--to", "trl-stf", "--out", out))
-    assert "came 1.0" in refused(cli("export", run, "--to", "alpaca", "--out", out, "--eval-fraction", "1"))
-    assert "came one" in refused(cli("export", run, "--to", "alpaca", "--out", out, "--eval-fraction", "0.5"))
+    assert "did you mean trl-sft?" in refusal_of(cli("export", run, "--to", "trl-stf", "--out", out))
+    assert "came 1.0" in refusal_of(
+        cli("export", run, "--to", "alpaca", "--out", out, "--eval-fraction", "1")
+    )
+    assert "came one" in refusal_of(
+        cli("export", run, "--to", "alpaca", "--out", out, "--eval-fraction", "0.5")
+    )
     empty = gallery.run_directory_of(tmp_path / "empty", "all-failed")
-    assert "needs a data set with rows in `default`" in refused(
+    assert "needs a data set with rows in `default`" in refusal_of(
         cli("export", empty, "--to", "alpaca", "--out", out)
     )
     assert not out.exists()
     out.mkdir()
     (out / "dataset_info.json").write_text("[")
-    assert "needs a dataset_info.json" in refused(cli("export", run, "--to", "llama-factory", "--out", out))
+    assert "needs a dataset_info.json" in refusal_of(
+        cli("export", run, "--to", "llama-factory", "--out", out)
+    )
     assert [path.name for path in out.iterdir()] == ["dataset_info.json"]
-    assert said(cli("export", run, "--to", "alpaca", "--out", out)) == f"{out / 'train.json'}: 2 rows\n"
+    assert output_of(cli("export", run, "--to", "alpaca", "--out", out)) == f"{out / 'train.json'}: 2 rows\n"
 
 
 @pytest.mark.usefixtures("token")

@@ -21,7 +21,7 @@ from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.run import directory
 from codeclm_hf.run.manifest import Manifest
 from support.hub_server import Hub, Repo
-from support.run_directories import REPO, kept, repo, run_directory_of
+from support.run_directories import REPO, repo, restorer_of, run_directory_of
 
 pytestmark = pytest.mark.usefixtures("token")
 
@@ -40,7 +40,7 @@ def run(hub: Hub, once: dict[Path, Callable[[Hub], Repo]], tmp_path: Path, tmp_p
         publish(folder, REPO, message="the first")
         run_directory_of(folder, ["one", "two", "four"], responses={"two": "a better one"}, model="model-b")
         publish(folder, REPO, message="better", token="hf_other")
-        once[folder] = kept(hub.repos["datasets", REPO])
+        once[folder] = restorer_of(hub.repos["datasets", REPO])
         hub.clear()
     ((folder, again),) = once.items()
     again(hub)

@@ -18,7 +18,7 @@ from codeclm_hf.card.shapes import RowChanges
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub.merge import Conflict, MergeInputs, TableMerge, merge_table, merged_rows
 from codeclm_hf.hub.snapshot import Snapshot, row_digests
-from support.tables import VERSIONS, Row, default_row, metadata_row, snapshot, table, written
+from support.tables import VERSIONS, Row, default_row, metadata_row, snapshot, table, write_shards
 
 Version = tuple[str, list[Row], list[Row], list[Row]]
 GROWING = ("seed_ids", "rubrics", "actions")
@@ -278,7 +278,7 @@ def test_a_row_by_hand_that_does_not_fit_is_told(gap: Any, tmp_path: Path) -> No
 def test_columns_that_cannot_be_one_are_told(tmp_path: Path) -> None:
     """Where a column of the current table cannot become the incoming one, nothing is made up."""
     columns = pa.schema({"id": pa.string(), "gap": pa.string()})
-    current = Snapshot({"default": written(tmp_path, [{"id": "y", "gap": "wide"}], columns)})
+    current = Snapshot({"default": write_shards(tmp_path, [{"id": "y", "gap": "wide"}], columns)})
     incoming = snapshot(tmp_path, {"default": [A]})
     inputs = MergeInputs(current=current, incoming=incoming)
     merged = merge_table("default", inputs)

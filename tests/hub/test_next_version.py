@@ -38,7 +38,7 @@ from codeclm_hf.json_types import to_json
 from codeclm_hf.run.card_context import render_card
 from codeclm_hf.run.directory import table_files
 from support.manifests import card_from, manifest_from
-from support.tables import MANIFEST, VERSIONS, Row, default_row, metadata_row, snapshot, table, written
+from support.tables import MANIFEST, VERSIONS, Row, default_row, metadata_row, snapshot, table, write_shards
 
 REPO = "me/data"
 A, B, C = (default_row(name, name) for name in "abc")
@@ -239,7 +239,9 @@ def test_scores_that_mean_something_else_are_a_major_version(tmp_path: Path) -> 
 
 def widened(folder: Path, of: Snapshot, found: list[Row], *columns: pa.Field) -> Snapshot:
     """The same with more columns in `default`."""
-    made = written(folder, found, pa.schema([*schema.DEFAULT.arrow_schema, *columns]).with_metadata(None))
+    made = write_shards(
+        folder, found, pa.schema([*schema.DEFAULT.arrow_schema, *columns]).with_metadata(None)
+    )
     return dataclasses.replace(of, files={**of.files, "default": made})
 
 
@@ -265,7 +267,7 @@ def test_the_order_of_columns_is_no_change(tmp_path: Path) -> None:
     current = first(tmp_path, {"default": [A]})
     columns = pa.schema([schema.DEFAULT.arrow_schema.field(name) for name in reversed(list(schema.DEFAULT))])
     incoming = dataclasses.replace(
-        run(tmp_path, {"default": [A]}), files={"default": written(tmp_path, [A], columns)}
+        run(tmp_path, {"default": [A]}), files={"default": write_shards(tmp_path, [A], columns)}
     )
     made = following(tmp_path, incoming, current)
     assert not any(made.changes.values()) and made.version in (FIRST, Version(1, 0, 1))

@@ -17,7 +17,7 @@ from codeclm_hf.hub.publish import publish
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.run import directory
 from support.hub_http import Reply
-from support.hub_server import Hub, Seen, User
+from support.hub_server import Hub, SeenRequest, User
 from support.run_directories import REPO, manifest_of, repo, run_directory_of
 
 pytestmark = pytest.mark.usefixtures("token")
@@ -439,7 +439,7 @@ def test_a_version_that_reads_back_differently_is_an_error(hub: Hub, run: Path) 
     publish(run, REPO)
     old = [oid for path, oid in repo(hub).log()[0].files.items() if path.startswith("data/default/")]
 
-    def tampered(seen: Seen) -> None:
+    def tampered(seen: SeenRequest) -> None:
         if seen.method == "POST" and "/tag/" in seen.path:
             files = repo(hub).log()[0].files
             files.update({path: old[0] for path in files if path.startswith("data/default/")})

@@ -19,7 +19,7 @@ from codeclm_hf import ids, schema
 from codeclm_hf.hub.publish import PublishResult, publish
 from codeclm_hf.hub.version import Version
 from codeclm_hf.run import directory as run_directory
-from support.hub_server import Commit, Fault, Hub, Repo, Seen, User
+from support.hub_server import Commit, Fault, Hub, Repo, SeenRequest, User
 from support.publish_process import Publisher
 from support.run_directories import run_directory_of
 
@@ -70,7 +70,7 @@ def test_no_reader_sees_two_versions(hub: Hub, tmp_path: Path, monkeypatch: pyte
     begun, at_writes = threading.Semaphore(0), itertools.count(10 * VERSIONS)
     wrong: list[BaseException | None] = []
 
-    def script(seen: Seen) -> None:
+    def script(seen: SeenRequest) -> None:
         writes = seen.method == "POST" and ("/commit/" in seen.path or "/tag/" in seen.path)
         if writes and version % 5 == 1:  # between any two changes, and not only when it happens so
             with ThreadPoolExecutor(1) as apart:
@@ -131,7 +131,7 @@ def test_the_same_numbers_are_not_the_same_rows(
     monkeypatch.setenv("HF_TOKEN", "hf_write")
     mine, theirs = (run_directory_of(tmp_path / name, [name]) for name in ("mine", "theirs"))
 
-    def script(seen: Seen) -> None:
+    def script(seen: SeenRequest) -> None:
         if "/commit/" in seen.path:
             hub.script = None
             publish(theirs, NAME, token="hf_other")
@@ -201,11 +201,11 @@ def test_no_writer_loses_a_row(hub: Hub, tmp_path: Path) -> None:
     check_history(hub, made, tmp_path)
 
 
-def at_random(seed: int, share: float) -> Callable[[Seen], Fault]:
+def at_random(seed: int, share: float) -> Callable[[SeenRequest], Fault]:
     """Something goes wrong with a share of the requests."""
     draw, lock = random.Random(seed), threading.Lock()
 
-    def script(seen: Seen) -> Fault:
+    def script(seen: SeenRequest) -> Fault:
         faults: list[Fault] = [429, 500, "drop", "drop-after"]
         if seen.method == "POST" and "/commit/" in seen.path:
             faults += [409, 412]

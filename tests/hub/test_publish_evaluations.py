@@ -16,7 +16,7 @@ from codeclm_hf import BadInput, Evaluation, contribute, endpoint, publish, pull
 from codeclm_hf.evaluation.bundle import of_a_version, read_bundles
 from codeclm_hf.hub.pull_requests import merge
 from codeclm_hf.json_types import to_json
-from support.command_line import Cli, refused, said
+from support.command_line import Cli, output_of, refusal_of
 from support.hub_server import Hub
 from support.judges import good, judging
 from support.manifests import manifest_from
@@ -122,14 +122,16 @@ def test_its_texts_are_searched_before_they_are_sent(
     """A secret stops it; personal data are counted, and replaced on request in the table and in the report."""
     secret_text = "hf_" + "Qx7aLr2Tn8WvYp3Zd6Mk9Bs4Cf1Hj5Ge0U"
     secret = evaluated("leak", f"good {secret_text}")
-    words = refused(cli("publish", run, REPO, "--evaluation", secret))
+    words = refusal_of(cli("publish", run, REPO, "--evaluation", secret))
     assert "in evaluations/leak" in words and "Qx7aLr" not in words
     assert hub.repos == {}
-    assert "in evaluations/named" in refused(
+    assert "in evaluations/named" in refusal_of(
         cli("publish", run, REPO, "--evaluation", evaluated("named", "good", secret_text))
     )
     address = "jane@corp.example.org.uk"
-    said(cli("publish", run, REPO, "--evaluation", evaluated("mail", f"good {address}", address), "--redact"))
+    output_of(
+        cli("publish", run, REPO, "--evaluation", evaluated("mail", f"good {address}", address), "--redact")
+    )
     assert not [name for name, content in repo(hub).files("main").items() if address.encode() in content]
     address = f"hf://datasets/{REPO}/evaluations/mail/data/comparisons/*.parquet"
     assert (

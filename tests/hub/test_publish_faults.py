@@ -20,10 +20,10 @@ from codeclm_hf import schema
 from codeclm_hf.hub import merge_base
 from codeclm_hf.hub.publish import publish
 from codeclm_hf.run import directory as run_directory
-from support.hub_http import Ask, Reply
-from support.hub_server import HUB, Fault, Hub, Repo, Seen
+from support.hub_http import HubRequest, Reply
+from support.hub_server import HUB, Fault, Hub, Repo, SeenRequest
 from support.publish_process import Publisher
-from support.run_directories import kept, run_directory_of
+from support.run_directories import restorer_of, run_directory_of
 
 NAME = "me/tailored"
 Rows = dict[str, dict[str, dict[str, Any]]]
@@ -73,7 +73,7 @@ class NotingHub(Hub):
     def kind(self, method: str, path: str) -> Kind:
         return Kind(self._made, method, _NAMES.sub("*", unquote(path.split("?")[0])))
 
-    def _reply(self, ask: Ask) -> Reply:
+    def _reply(self, ask: HubRequest) -> Reply:
         with self.lock:
             kind = self.kind(ask.method, ask.path)
             last = self.kill is not None and kind == self.fatal and kind not in self.kinds
@@ -230,7 +230,9 @@ def scene(request: pytest.FixtureRequest, hub: Hub, tmp_path: Path, monkeypatch:
     both = united(rows_of(mine), rows_of(theirs))
     run_directory_of(mine, ["a", "b", "d"])
     versions = ("1.0.0", "1.1.0", "1.2.0")
-    return Scene(kept(hub.repos["datasets", NAME]), mine, both, united(both, rows_of(mine)), versions, first)
+    return Scene(
+        restorer_of(hub.repos["datasets", NAME]), mine, both, united(both, rows_of(mine)), versions, first
+    )
 
 
 def kinds(bench: Bench, scene: Scene) -> list[Kind]:
@@ -306,7 +308,7 @@ def test_the_network_may_go_for_good(bench: Bench, scene: Scene) -> None:
     for kind in [kind for kind in found if kind.writes or kind is first_after[kind.changes]]:
         directory, asked = bench.lay(scene), list[Kind]()
 
-        def script(seen: Seen, kind: Kind = kind, asked: list[Kind] = asked) -> Fault:
+        def script(seen: SeenRequest, kind: Kind = kind, asked: list[Kind] = asked) -> Fault:
             asked.append(bench.hub.kind(seen.method, seen.path))
             return "drop" if kind in asked else None
 

@@ -22,7 +22,7 @@ from codeclm_hf.errors import BadInput
 from codeclm_hf.hub import merge_base
 from codeclm_hf.hub.merge_base import MergeBase
 from codeclm_hf.hub.snapshot import Snapshot, read_run_directory, row_digests
-from support.tables import MANIFEST, default_row, metadata_row, snapshot, table, written
+from support.tables import MANIFEST, default_row, metadata_row, snapshot, table, write_shards
 
 COLUMNS = schema.DEFAULT.arrow_schema
 
@@ -94,13 +94,13 @@ def test_no_rows_are_no_file(tmp_path: Path) -> None:
 def test_long_texts_read_back(tmp_path: Path) -> None:
     """Texts of several megabytes are rows like others."""
     rows = [default_row("a", "é" * 3_000_000), default_row("b", "x\0y\n" * 1_000_000), default_row("c", "")]
-    (file,) = written(tmp_path, rows, COLUMNS)
+    (file,) = write_shards(tmp_path, rows, COLUMNS)
     assert table(parquet.read([file])) == rows
 
 
 def test_only_some_columns_are_read(tmp_path: Path) -> None:
     """Columns that were not asked for are not there."""
-    files = written(tmp_path, [default_row("a")], COLUMNS)
+    files = write_shards(tmp_path, [default_row("a")], COLUMNS)
     assert table(parquet.read(files, ["id", "gap"])) == [{"id": "a", "gap": 6.5}]
 
 
@@ -217,7 +217,9 @@ def test_a_row_is_named_by_its_key(tmp_path: Path) -> None:
     side = snapshot(tmp_path, {"metadata": [metadata_row("m")], "default": [default_row("d")]})
     assert [side.key_column(config) for config in ("metadata", "default")] == ["metadata_id", "id"]
     assert side.digests["metadata"]["id"].to_list() == ["m"]
-    bare = Snapshot({"default": written(tmp_path, [{"text": "a"}] * 2, pa.schema({"text": pa.string()}))})
+    bare = Snapshot(
+        {"default": write_shards(tmp_path, [{"text": "a"}] * 2, pa.schema({"text": pa.string()}))}
+    )
     assert bare.key_column("default") is None
     names, held = bare.digests["default"]["id"].to_list(), bare.digests["default"]["digest"].to_list()
     assert names == [held[0], f"{held[0]}#2"]

@@ -16,7 +16,7 @@ from codeclm_hf import MergeConflict, publish, pull, schema
 from codeclm_hf.hub.history import log
 from support import before_rooms
 from support.before_rooms import RUN, changes, check_card, check_manifest, run_again, tables, version_files
-from support.command_line import Cli, said
+from support.command_line import Cli, output_of
 from support.hub_server import Hub, Repo
 from support.model_server import StandIn
 from support.run_directories import REPO, repo
@@ -70,13 +70,13 @@ def test_its_log(newest: Repo, cli: Cli) -> None:
     assert first.rows == {"default": 6, "preference": 6, "trace": 13, "metadata": 5}
     assert second.changes["default"] == {"added": 3, "removed": 2, "changed": 4}
     assert (first.models["target"], second.models["target"]) == ("org/target", "org/target-two")
-    shown = said(cli("log", REPO))
+    shown = output_of(cli("log", REPO))
     assert shown.index("1.1.0") < shown.index("1.0.0")
 
 
 def test_its_diff(newest: Repo, cli: Cli) -> None:
     """The counts are those of the rows, and what the version's own manifest says."""
-    shown = json.loads(said(cli("diff", REPO, "1.0.0", "1.1.0", "--json")))["tables"]
+    shown = json.loads(output_of(cli("diff", REPO, "1.0.0", "1.1.0", "--json")))["tables"]
     counted = {
         config: {kind: table[kind] for kind in ("added", "removed", "changed")}
         for config, table in shown.items()
@@ -89,7 +89,7 @@ def test_its_diff(newest: Repo, cli: Cli) -> None:
 def test_its_diff_against_a_folder(newest: Repo, tmp_path: Path, cli: Cli) -> None:
     """The old run directory is what was published first."""
     run = before_rooms.run_directory(tmp_path / "run")
-    found = json.loads(said(cli("diff", REPO, "1.0.0", run, "--json")))["tables"]
+    found = json.loads(output_of(cli("diff", REPO, "1.0.0", run, "--json")))["tables"]
     assert [[table[kind] for kind in ("added", "removed", "changed")] for table in found.values()] == [
         [0, 0, 0]
     ] * 4
@@ -102,9 +102,9 @@ def test_blame_knows_who_brought_a_row(newest: Repo, cli: Cli) -> None:
         for version in before_rooms.VERSIONS
     )
     changed = min(name for name in was.keys() & now.keys() if was[name] != now[name])
-    assert "as it is since 1.1.0" in said(cli("blame", REPO, changed))
+    assert "as it is since 1.1.0" in output_of(cli("blame", REPO, changed))
     untouched = tables(RUN)["metadata"]["metadata_id"][0].as_py()
-    assert "as it is since 1.0.0" in said(cli("blame", REPO, untouched))
+    assert "as it is since 1.0.0" in output_of(cli("blame", REPO, untouched))
 
 
 def test_it_is_pulled_as_it_was(newest: Repo, tmp_path: Path) -> None:
@@ -220,5 +220,5 @@ def test_a_folder_that_was_pulled_is_gone_on_with(
 
 def test_going_back_to_the_first_version(newest: Repo, cli: Cli) -> None:
     """Its rows are the newest version's, under a new number."""
-    assert "is at version 1.2.0" in said(cli("rollback", REPO, "1.0.0"))
+    assert "is at version 1.2.0" in output_of(cli("rollback", REPO, "1.0.0"))
     assert changes(tables(RUN), tables(newest.files("v1.2.0"))) == changes(tables(RUN), tables(RUN))

@@ -13,7 +13,7 @@ from datasets import load_dataset
 from codeclm_hf import schema
 from support import before_rooms
 from support.before_rooms import RUN, check_card, check_manifest, check_tables, run_again
-from support.command_line import Cli, said
+from support.command_line import Cli, output_of
 from support.inputs import tree
 from support.model_server import StandIn
 
@@ -56,7 +56,7 @@ def test_it_is_a_data_set(run: Path) -> None:
 
 def test_it_is_inspected(run: Path, cli: Cli) -> None:
     """Models, counts, answers, costs, rows and failures are shown."""
-    shown = said(cli("inspect", run))
+    shown = output_of(cli("inspect", run))
     for words in (
         "strong: org/strong",
         "target: org/target",
@@ -72,11 +72,11 @@ def test_it_is_inspected(run: Path, cli: Cli) -> None:
 
 def test_its_journal_is_read(run: Path, cli: Cli) -> None:
     """All answers are counted and exported, and none of them is superfluous."""
-    assert "71 answers" in said(cli("journal", "stats", run))
-    exported = [json.loads(line) for line in said(cli("journal", "export", run)).splitlines()]
+    assert "71 answers" in output_of(cli("journal", "stats", run))
+    exported = [json.loads(line) for line in output_of(cli("journal", "export", run)).splitlines()]
     assert len(exported) == 71
-    said(cli("journal", "prune", run))
-    assert "71 answers" in said(cli("journal", "stats", run))
+    output_of(cli("journal", "prune", run))
+    assert "71 answers" in output_of(cli("journal", "stats", run))
 
 
 def test_it_is_resumed_without_a_request(servers: tuple[StandIn, StandIn], run: Path) -> None:
@@ -121,6 +121,6 @@ def test_another_threshold_is_judged_by_its_journal(servers: tuple[StandIn, Stan
 
 def test_its_card_is_made_anew(run: Path, cli: Cli) -> None:
     """From the manifest and the tables that are there, and it is the same."""
-    said(cli("card", run, "--template", "default"))
+    output_of(cli("card", run, "--template", "default"))
     check_card((run / "README.md").read_text(), (RUN / "README.md").read_text())
-    assert "is fine" in said(cli("card", run, "--check"))
+    assert "is fine" in output_of(cli("card", run, "--check"))

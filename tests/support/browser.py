@@ -43,7 +43,7 @@ _WIDE = """
 
 
 @dataclass
-class Seen:
+class PageLog:
     """What a page did in the browser."""
 
     requests: list[str] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Browser:
         for end in (self._out, self._in):
             os.close(end)
 
-    def look(self, page: Path, *, width: int, dark: bool = False, picture: Path | None = None) -> Seen:
+    def look(self, page: Path, *, width: int, dark: bool = False, picture: Path | None = None) -> PageLog:
         """Open a page in a window of this width, and keep a picture of all of it."""
         self._ask(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
@@ -103,7 +103,7 @@ class Browser:
         self._ask("Page.navigate", url=page.as_uri())
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
             self._events.append(self._next())
-        seen = Seen(
+        seen = PageLog(
             broken=self._value(_BROKEN),
             wide=self._value(_WIDE),
             scrolls=self._value(
@@ -154,7 +154,7 @@ class Browser:
         return dict(json.loads(line))
 
 
-def _note(event: dict[str, Any], page: str, seen: Seen) -> None:
+def _note(event: dict[str, Any], page: str, seen: PageLog) -> None:
     """Keep of an event what a page should not do."""
     said = event.get("params", {})
     match event.get("method"):

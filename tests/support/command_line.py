@@ -36,12 +36,13 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return run
 
 
-def said(result: Result) -> str:
+def output_of(result: Result) -> str:
+    """What a command that succeeded wrote to stdout."""
     assert result.returncode == 0, result.stderr
     return result.stdout
 
 
-def refused(result: Result, code: int = 2) -> str:
+def refusal_of(result: Result, code: int = 2) -> str:
     """The one line of a refusal."""
     assert result.returncode == code, result.stderr
     lines = [line for line in result.stderr.strip().splitlines() if line.startswith("error: ")]

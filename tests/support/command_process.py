@@ -43,7 +43,7 @@ def cli(*words: object, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess([*map(str, words)], process.wait(), out, err)
 
 
-def refused(result: subprocess.CompletedProcess[str] | Result) -> str:
+def refusal_of(result: subprocess.CompletedProcess[str] | Result) -> str:
     """The one line of a refusal."""
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr

@@ -25,7 +25,7 @@ class Unknown(Exception):
 
 
 @dataclass
-class Ask:
+class HubRequest:
     """A request as the routes see it."""
 
     hub: str
@@ -70,7 +70,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
     def __init__(
-        self, arrive: Callable[[str, str, bytes | None], Fault], answer: Callable[[Ask], Reply]
+        self, arrive: Callable[[str, str, bytes | None], Fault], answer: Callable[[HubRequest], Reply]
     ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.arrive, self.answer = arrive, answer
@@ -107,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
         blocks, streamed = self._blocks(), self.command == "PUT" and url.path.startswith("/lfs/")
         body = b"" if streamed else b"".join(blocks)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
-        ask = Ask(self.server.url, self.command, url.path, query, body, blocks, self.headers)
+        ask = HubRequest(self.server.url, self.command, url.path, query, body, blocks, self.headers)
         fault = self.server.arrive(self.command, self.path, None if streamed else body)
         reply = None
         if isinstance(fault, int):

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from support.hub_blobs import Refused
-from support.hub_http import Ask, Reply, Unknown
+from support.hub_http import HubRequest, Reply, Unknown
 from support.hub_store import Commit, Pull, Repo, Tag, card_data, inside, is_lfs
 
 PAGE = 1000
@@ -50,7 +50,7 @@ def last_change(repo: Repo, commit: Commit, path: str) -> dict[str, str]:
     return {"id": commit.oid, "title": commit.title, "date": commit.date}
 
 
-def page(ask: Ask, items: list[Any], size: int) -> Reply:
+def page(ask: HubRequest, items: list[Any], size: int) -> Reply:
     start = int(ask.query.get("cursor", 0))
     headers = {"X-Total-Count": str(len(items))}
     if start + size < len(items):
@@ -59,7 +59,7 @@ def page(ask: Ask, items: list[Any], size: int) -> Reply:
     return Reply(items[start : start + size], headers=headers)
 
 
-def info(repo: Repo, ask: Ask, rest: Path) -> Any:
+def info(repo: Repo, ask: HubRequest, rest: Path) -> Any:
     commit = repo.at(rest[0] if rest else "main")
     siblings: list[dict[str, Any]] = [{"rfilename": path} for path in sorted(commit.files)]
     if ask.true("blobs"):
@@ -83,7 +83,7 @@ def info(repo: Repo, ask: Ask, rest: Path) -> Any:
     return found
 
 
-def tree(repo: Repo, ask: Ask, rest: Path) -> Reply:
+def tree(repo: Repo, ask: HubRequest, rest: Path) -> Reply:
     commit, folder = repo.at(rest[0]), "/".join(rest[1:])
     skip = len(folder) + 1 if folder else 0
     found: dict[str, dict[str, Any]] = {}
@@ -106,7 +106,7 @@ def tree(repo: Repo, ask: Ask, rest: Path) -> Reply:
     return reply
 
 
-def paths_info(repo: Repo, ask: Ask, rest: Path) -> Any:
+def paths_info(repo: Repo, ask: HubRequest, rest: Path) -> Any:
     commit, form = repo.at(rest[0]), parse_qs(ask.body.decode())
     found = []
     for path in form.get("paths", []):
@@ -119,7 +119,7 @@ def paths_info(repo: Repo, ask: Ask, rest: Path) -> Any:
     return found
 
 
-def commits(repo: Repo, ask: Ask, rest: Path) -> Reply:
+def commits(repo: Repo, ask: HubRequest, rest: Path) -> Reply:
     listed = [
         {
             "id": c.oid,
@@ -133,7 +133,7 @@ def commits(repo: Repo, ask: Ask, rest: Path) -> Reply:
     return page(ask, listed, COMMITS_PAGE)
 
 
-def refs(repo: Repo, ask: Ask, rest: Path) -> Any:
+def refs(repo: Repo, ask: HubRequest, rest: Path) -> Any:
     def ref(name: str, kind: str, oid: str) -> dict[str, str]:
         return {"name": name, "ref": f"refs/{kind}/{name}" if kind else name, "targetCommit": oid}
 
@@ -150,7 +150,7 @@ def refs(repo: Repo, ask: Ask, rest: Path) -> Any:
     return found
 
 
-def tag(repo: Repo, ask: Ask, rest: Path) -> Any:
+def tag(repo: Repo, ask: HubRequest, rest: Path) -> Any:
     if ask.method == "DELETE":
         if rest[0] not in repo.tags:
             raise Refused(404, f"Reference does not exist: refs/tags/{rest[0]}", "RevisionNotFound")
@@ -163,7 +163,7 @@ def tag(repo: Repo, ask: Ask, rest: Path) -> Any:
     return {}
 
 
-def branch(repo: Repo, ask: Ask, rest: Path) -> Any:
+def branch(repo: Repo, ask: HubRequest, rest: Path) -> Any:
     name = rest[0]
     if ask.method == "DELETE":
         if name == "main":
@@ -180,7 +180,7 @@ def branch(repo: Repo, ask: Ask, rest: Path) -> Any:
     return {}
 
 
-def squash(repo: Repo, ask: Ask, rest: Path) -> Any:
+def squash(repo: Repo, ask: HubRequest, rest: Path) -> Any:
     if rest[0] not in repo.branches:
         raise Refused(400 if rest[0] in repo.tags else 404, f"Invalid rev id: {rest[0]}", "RevisionNotFound")
     files = repo.at(rest[0]).files
@@ -188,7 +188,7 @@ def squash(repo: Repo, ask: Ask, rest: Path) -> Any:
     return {}
 
 
-def preupload(repo: Repo, ask: Ask, rest: Path) -> Any:
+def preupload(repo: Repo, ask: HubRequest, rest: Path) -> Any:
     there, found = repo.at(rest[0]), []
     for file in ask.json["files"]:
         path = file["path"]
@@ -204,7 +204,7 @@ def preupload(repo: Repo, ask: Ask, rest: Path) -> Any:
     return {"files": found, "commitOid": there.oid}
 
 
-def commit(repo: Repo, ask: Ask, rest: Path) -> Any:
+def commit(repo: Repo, ask: HubRequest, rest: Path) -> Any:
     header, *changes = map(json.loads, ask.body.splitlines())
     oid, num = repo.apply(rest[0], header["value"], changes, ask.author, ask.true("create_pr"))
     found = {
@@ -216,13 +216,13 @@ def commit(repo: Repo, ask: Ask, rest: Path) -> Any:
     return found if num is None else {**found, "pullRequestUrl": f"{ask.hub}/{web(repo)}/discussions/{num}"}
 
 
-def settings(repo: Repo, ask: Ask, rest: Path) -> Any:
+def settings(repo: Repo, ask: HubRequest, rest: Path) -> Any:
     wanted = ask.json
     repo.private = bool(wanted.get("private", wanted.get("visibility") == "private"))
     return {"private": repo.private}
 
 
-def discussions(repo: Repo, ask: Ask, rest: Path) -> Any:
+def discussions(repo: Repo, ask: HubRequest, rest: Path) -> Any:
     if rest:
         num = int(rest[0])
         if num not in repo.pulls:
@@ -243,7 +243,7 @@ def discussions(repo: Repo, ask: Ask, rest: Path) -> Any:
     return {"num": pull.num, "pullRequest": True, "url": f"{ask.hub}/{web(repo)}/discussions/{pull.num}"}
 
 
-def one_pull(repo: Repo, ask: Ask, pull: Pull, what: str) -> Any:
+def one_pull(repo: Repo, ask: HubRequest, pull: Pull, what: str) -> Any:
     if ask.method == "GET":
         base, head = repo.at(pull.base).files, repo.at(f"refs/pr/{pull.num}").files
         changed = sorted(path for path in {*base, *head} if base.get(path) != head.get(path))
@@ -282,7 +282,7 @@ def brief(repo: Repo, pull: Pull) -> dict[str, Any]:
     return found | {"author": {"name": pull.author}, "isPullRequest": True, "repo": where}
 
 
-def file(repo: Repo, ask: Ask, revision: str, path: str) -> Reply:
+def file(repo: Repo, ask: HubRequest, revision: str, path: str) -> Reply:
     if repo.gated:
         words = f"Access to {web(repo)} is restricted; visit {ask.hub}/{web(repo)} to ask for access."
         raise Refused(403 if ask.user else 401, words, "GatedRepo")
@@ -310,7 +310,7 @@ def file(repo: Repo, ask: Ask, revision: str, path: str) -> Reply:
     return Reply(None, 206, headers, stop - start, repo.blobs.blocks(sha, start, stop))
 
 
-def objects(repo: Repo, ask: Ask) -> Any:
+def objects(repo: Repo, ask: HubRequest) -> Any:
     found = []
     for wanted in ask.json["objects"]:
         oid, size = wanted["oid"], wanted["size"]
@@ -321,7 +321,7 @@ def objects(repo: Repo, ask: Ask) -> Any:
     return {"transfer": "basic", "objects": found}
 
 
-def verify(repo: Repo, ask: Ask) -> Any:
+def verify(repo: Repo, ask: HubRequest) -> Any:
     oid, size = ask.json["oid"], ask.json["size"]
     if oid not in repo.blobs or repo.blobs.size(oid) != size:
         raise Refused(404, f"needs an object {oid} of {size} bytes")

@@ -12,10 +12,10 @@ from urllib.parse import unquote
 
 from support import hub_routes
 from support.hub_blobs import Blobs, Refused
-from support.hub_http import Ask, Fault, Reply, Server, Unknown
+from support.hub_http import Fault, HubRequest, Reply, Server, Unknown
 from support.hub_store import ATTRIBUTES, Commit, Pull, Repo, Tag, User, card_data
 
-__all__ = ["Commit", "Fault", "Hub", "Pull", "Repo", "Seen", "Tag", "User"]
+__all__ = ["Commit", "Fault", "Hub", "Pull", "Repo", "SeenRequest", "Tag", "User"]
 
 _NAME = "([^/]+/[^/]+)"
 _FILE = re.compile(rf"/(datasets/|spaces/)?{_NAME}/resolve/([^/]+)/(.+)")
@@ -23,7 +23,7 @@ _OBJECTS = re.compile(rf"/(datasets/|spaces/)?{_NAME}\.git/info/lfs/objects/(bat
 _UPLOAD = re.compile(rf"/lfs/(datasets|models|spaces)/{_NAME}/([0-9a-f]{{64}})")
 _API = re.compile(rf"/api/(datasets|models|spaces)/{_NAME}(?:/([^/]+)(?:/(.+))?)?")
 _BARE = re.compile(r"/api/(datasets|models|spaces)/([^/]+)")
-_ROUTES: dict[str, Callable[[Repo, Ask, list[str]], Any]] = {
+_ROUTES: dict[str, Callable[[Repo, HubRequest, list[str]], Any]] = {
     "GET ": hub_routes.info,
     "GET revision": hub_routes.info,
     "GET tree": hub_routes.tree,
@@ -44,7 +44,7 @@ _ROUTES: dict[str, Callable[[Repo, Ask, list[str]], Any]] = {
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenRequest:
     """A request as a script sees it."""
 
     index: int
@@ -71,7 +71,7 @@ class Hub:
         self.unknown: list[str] = []
         self.seen: list[str] = []
         """Method and path of every request, without the query, in the order of arrival."""
-        self.script: Callable[[Seen], Fault] | None = None
+        self.script: Callable[[SeenRequest], Fault] | None = None
         """Called for every request before it is dealt with; says what the request gets instead."""
         self.clear()
         self.server = Server(self._arrive, self._reply)
@@ -124,9 +124,9 @@ class Hub:
         with self.lock:
             index = len(self.seen)
             self.seen.append(f"{method} {unquote(path.split('?')[0])}")
-        return self.script(Seen(index, method, path, body)) if self.script else None
+        return self.script(SeenRequest(index, method, path, body)) if self.script else None
 
-    def _reply(self, ask: Ask) -> Reply:
+    def _reply(self, ask: HubRequest) -> Reply:
         try:
             token = (ask.headers["Authorization"] or "").removeprefix("Bearer ")
             if token and token not in self.users:
@@ -143,7 +143,7 @@ class Hub:
             self.unknown.append(f"{ask.method} {unquote(ask.path)}{wrong}")
             return Reply({"error": f"the stand-in does not know this{wrong}"}, 501)
 
-    def _answer(self, ask: Ask) -> Any:
+    def _answer(self, ask: HubRequest) -> Any:
         if match := _FILE.fullmatch(ask.path):
             return hub_routes.file(
                 self._repo(ask, match[1], match[2]), ask, unquote(match[3]), unquote(match[4])
@@ -177,7 +177,7 @@ class Hub:
         raise Unknown
 
     @staticmethod
-    def _needs(ask: Ask, what: str, rest: list[str]) -> tuple[str, ...]:
+    def _needs(ask: HubRequest, what: str, rest: list[str]) -> tuple[str, ...]:
         if ask.method == "GET" or what == "paths-info":
             return ()
         proposal = ask.true("create_pr") or "".join(rest[:1]).startswith("refs/pr/")
@@ -185,7 +185,7 @@ class Hub:
             return ("repo.write", "discussion.write")
         return ("repo.write",)
 
-    def _repo(self, ask: Ask | None, kind: str | None, name: str, needs: tuple[str, ...] = ()) -> Repo:
+    def _repo(self, ask: HubRequest | None, kind: str | None, name: str, needs: tuple[str, ...] = ()) -> Repo:
         """The repository, if the one who asks may see it and do what `needs` names."""
         repo = self.repos.get(((kind or "models").rstrip("/"), name))
         user = ask and ask.user
@@ -198,7 +198,7 @@ class Hub:
             raise Refused(403, f"You don't have the rights to write to {name} with this token")
         return repo
 
-    def _make(self, ask: Ask) -> Any:
+    def _make(self, ask: HubRequest) -> Any:
         kind, name, user = self._named(ask)
         where = name if kind == "models" else f"{kind}/{name}"
         found = {"url": f"{self.url}/{where}", "name": name, "id": "0" * 24}
@@ -208,13 +208,13 @@ class Hub:
         self._create(kind, name, {".gitattributes": ATTRIBUTES}, user.name, bool(private))
         return found
 
-    def _delete(self, ask: Ask) -> Any:
+    def _delete(self, ask: HubRequest) -> Any:
         kind, name, _ = self._named(ask)
         self._repo(ask, kind, name, ("repo.write",)).blobs.clear()
         del self.repos[kind, name]
         return {}
 
-    def _named(self, ask: Ask) -> tuple[str, str, User]:
+    def _named(self, ask: HubRequest) -> tuple[str, str, User]:
         """What to create or delete: kind, name, and by whom."""
         kind = f"{ask.json.get('type') or 'model'}s"
         if ask.user is None:

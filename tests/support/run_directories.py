@@ -31,7 +31,7 @@ def repo(hub: Hub) -> Repo:
     return hub.repos["datasets", REPO]
 
 
-def kept(repo: Repo) -> Callable[[Hub], Repo]:
+def restorer_of(repo: Repo) -> Callable[[Hub], Repo]:
     """What puts the repository as it is now into a Hub, again and again."""
     shas = {sha for commit in repo.commits.values() for sha in commit.files.values()}
     contents = [repo.blobs.read(sha) for sha in shas]

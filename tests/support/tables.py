@@ -59,7 +59,7 @@ def metadata_row(id: str | None, text: str = "u", **other: Any) -> Row:
     return {**row, "actions": [], "error": None, **other}
 
 
-def written(folder: Path, rows: Sequence[Row], columns: pa.Schema) -> list[Path]:
+def write_shards(folder: Path, rows: Sequence[Row], columns: pa.Schema) -> list[Path]:
     """Rows as the Parquet files of one table; none where there are no rows."""
     place = folder / str(next(_number))
     return [
@@ -70,7 +70,9 @@ def written(folder: Path, rows: Sequence[Row], columns: pa.Schema) -> list[Path]
 
 def snapshot(folder: Path, tables: Mapping[str, Sequence[Row]], **about: Any) -> Snapshot:
     """A version of these tables."""
-    files = {name: written(folder, rows, schema.TABLES[name].arrow_schema) for name, rows in tables.items()}
+    files = {
+        name: write_shards(folder, rows, schema.TABLES[name].arrow_schema) for name, rows in tables.items()
+    }
     return Snapshot({name: found for name, found in files.items() if found}, **about)
 
 

@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
 )
 
 from support.hub_client import NAME, PARQUET, commit, get, refusal
-from support.hub_server import Fault, Hub, Repo, Seen, User
+from support.hub_server import Fault, Hub, Repo, SeenRequest, User
 
 
 @pytest.fixture
@@ -112,9 +112,9 @@ def test_datasets_pushes_and_loads(hub: Hub, api: HfApi, create_pr: bool) -> Non
 def test_a_script_makes_it_fail(hub: Hub, repo: Repo, api: HfApi) -> None:
     """A request can be answered with a status, or lose its connection before or after it was dealt with."""
     faults: dict[str, Fault] = {"503": 503, "before": "drop", "after": "drop-after"}
-    asked: list[Seen] = []
+    asked: list[SeenRequest] = []
 
-    def script(seen: Seen) -> Fault:
+    def script(seen: SeenRequest) -> Fault:
         asked.append(seen)
         return next((fault for word, fault in faults.items() if word.encode() in (seen.body or b"")), None)
 
