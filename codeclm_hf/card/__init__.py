@@ -1,1 +1,1 @@
-"""What a data set shows of itself: its statistics, its card and the pictures on it. Reads tables, calls no stage."""
+"""What a data set shows of itself: statistics, a card and its pictures. Reads tables, calls no stage."""

@@ -1,4 +1,4 @@
-"""What the pictures of a card show, in words: for those who do not see them, and to know which pictures there are."""
+"""What the pictures of a card show, in words; it also says which pictures there are."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def captions(distributions: Distributions, drift: VersionDrift | None = None) ->
     if gap.judged:
         mean = "" if gap.mean is None else f"; the mean gap is {gap.mean:.2f}"
         lines[GAP] = (
-            f"Histogram of the judge's gap between the strong and the target's answer. {gap.judged:,} judged, "
-            f"threshold ±{gap.threshold:g}, {beyond(gap, accepted)}{mean}."
+            "Histogram of the judge's gap between the strong and the target's answer. "
+            f"{gap.judged:,} judged, threshold ±{gap.threshold:g}, {beyond(gap, accepted)}{mean}."
         )
     if accepted:
         parts = [
@@ -69,8 +69,8 @@ def captions(distributions: Distributions, drift: VersionDrift | None = None) ->
             for one in iterations
         ]
         lines[ITERATIONS] = (
-            f"Bar chart of {counted(accepted, 'accepted instruction')} by iteration, with how many were judged and "
-            f"the share of all accepted: {', '.join(parts)}."
+            f"Bar chart of {counted(accepted, 'accepted instruction')} by iteration, "
+            f"with how many were judged and the share of all accepted: {', '.join(parts)}."
         )
     if drift and any(shares_of(drift.use_case, kind) for kind in KINDS):
         lines[DRIFT] = _drift_line(drift)
@@ -97,7 +97,8 @@ def extent(ranking: Ranking, label: str = "") -> str:
     if ranking.total <= len(top):
         return f"{counted(ranking.total, ranking.noun)} in {label}{ranking.basis}"
     share = text.percentage(sum(entry.share for entry in top))
-    return f"The {len(top)} most frequent of {ranking.total:,} {ranking.noun}s, {share} of {label}{ranking.basis}"
+    names = f"{len(top)} most frequent of {ranking.total:,} {ranking.noun}s"
+    return f"The {names}, {share} of {label}{ranking.basis}"
 
 
 def beyond(gap: Gap, accepted: int) -> str:

@@ -32,19 +32,19 @@ TITLE = "# A data set tailored with CodecLM"
 class CardContext:
     """What a card shows of one run directory or version.
 
-    It is the contract of `codeclm-hf card --template`: a template may use the name of every field and property below.
-    What stands behind a name has the fields that its class in `codeclm_hf.card.shapes` documents, so that a template
-    can say `counts.metadata.total`, or `distributions.lengths.response.p95`; what may be missing is None. A template
-    has these names besides:
+    It is the contract of `codeclm-hf card --template`: a template may use the name of every field and
+    property below. What stands behind a name has the fields that its class in `codeclm_hf.card.shapes`
+    documents, so that a template can say `counts.metadata.total`, or `distributions.lengths.response.p95`.
+    What may be missing is None. A template has these names besides:
 
     * `front`: the card's front matter, by key;
     * `name`: what `load_dataset` is to be called with;
     * `most`: how many lines a table of the card has at most;
     * `ratio(evaluation)`: the Capacity Recovery Ratio of one of the `evaluations`, with its interval;
-    * `found`, `texts`, `unlike`, `trained` and `before`: `distributions`, `prompt_texts`, `unusual_settings`, `target`
-      and `previous_version`, for templates that know them by these names;
-    * the filters `named`, `fenced` and `quoted`, which make a name, a long text or a text in code harmless. Every
-      expression without one of them is escaped.
+    * `found`, `texts`, `unlike`, `trained` and `before`, for templates that know `distributions`,
+      `prompt_texts`, `unusual_settings`, `target` and `previous_version` by these names;
+    * the filters `named`, `fenced` and `quoted`, which make a name, a long text or a text in code harmless.
+      Every expression without one of them is escaped.
     """
 
     roles: Mapping[str, str]

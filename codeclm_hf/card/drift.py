@@ -20,7 +20,8 @@ MOST_SHOWN = 10
 def drift(before: pl.LazyFrame, after: pl.LazyFrame) -> dict[str, Drift]:
     """How the use cases and the skills are distributed in two versions of the table `default`.
 
-    Memory grows with the number of distinct names, not with the rows. Names are compared exactly; nulls are left out.
+    Memory grows with the number of distinct names, not with the rows. Names are compared exactly; nulls are
+    left out.
 
     Args:
         before: columns `use_case` (text) and `skills` (list of texts), one row a published row.
@@ -105,8 +106,8 @@ def _divergence(shared: pl.DataFrame, vanished: int, new: int, totals: tuple[int
     """Jensen–Shannon, base 2.
 
     With m the mean of two shares and d half their distance in units of m, a shared name adds
-    m/2 · ((1-d) log(1-d) + (1+d) log(1+d)), which is the same as m/2 · (log(1-d²) + 2d artanh d): the second form
-    keeps its digits where the shares nearly agree, and is 0 only where they do.
+    m/2 · ((1-d) log(1-d) + (1+d) log(1+d)), which is the same as m/2 · (log(1-d²) + 2d artanh d): the second
+    form keeps its digits where the shares nearly agree, and is 0 only where they do.
     """
     if not all(totals):
         return float(any(totals))

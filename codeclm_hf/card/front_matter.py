@@ -1,4 +1,4 @@
-"""The front matter of a dataset card: what the Hub, `datasets` and programs read before anybody loads a row."""
+"""The front matter of a card: what the Hub, `datasets` and programs read before anybody loads a row."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def _infos_of(front: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def sources(inputs: Sequence[SeedSources]) -> list[str] | None:
-    """The data sets on the Hub that seeds came from, and `original` where some, or metadata, came from elsewhere.
+    """The data sets on the Hub that seeds came from; None where nothing is known of them.
 
-    None where nothing is known of them.
+    `original` stands before them where some seeds came from elsewhere, or people wrote metadata by hand.
     """
     matches = [_HUB_SOURCE.fullmatch(source) for seeds in inputs for source in seeds.sources]
     elsewhere = any(seeds.given or not seeds.sources for seeds in inputs) or None in matches

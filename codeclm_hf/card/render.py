@@ -43,9 +43,9 @@ def render(
 
     Args:
         context: what the card shows.
-        tables: what the files of each table hold; a table without rows has none, since `load_dataset` cannot load it.
+        tables: the files of each table; a table without rows has none, since `load_dataset` cannot load it.
         previous: the card as it was; what people wrote there stays.
-        template: the text of a Jinja template that is used instead of ours; see `CardContext` for what it may say.
+        template: the text of a Jinja template to use instead of ours; see `CardContext`.
         name: what `load_dataset` is to be called with.
         front: front matter that was asked for.
 
@@ -61,7 +61,7 @@ def render(
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML writes line separators of Unicode so that it reads them back as other characters, unless in quotes."""
+    """A dumper that quotes Unicode's line separators, which PyYAML would read back as other characters."""
 
 
 def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

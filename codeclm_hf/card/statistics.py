@@ -67,8 +67,8 @@ REASON = 120
 GAPS = [n / 2 for n in range(-18, 19)]
 """Edges of the gap's bins: two scores from 1 to 10 differ by at most 9.
 
-A bin holds the edge that is farther from 0, not the nearer one; 0 is in the first above it. Where θ is an edge,
-a gap of just θ, which is not accepted, is so in no bin of accepted ones.
+A bin holds the edge that is farther from 0, not the nearer one; 0 is in the first bin above it. So a gap of
+just θ, which is not accepted, is in no bin of accepted gaps where θ is an edge.
 """
 TOKENS = [0, *(2**n for n in range(4, 13))]
 """Edges of the lengths' bins, in tokens; what is longer than the last has a bin of its own."""
@@ -125,9 +125,9 @@ def counts(tables: Mapping[str, pl.LazyFrame]) -> Counts:
 def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = 3.0) -> Distributions:
     """Count the names, lengths, scores and gaps in a run's tables, and what was accepted and what failed.
 
-    The same rows in any order give the same result. Nulls, and numbers that are not finite, are left out. Fractions are
-    rounded to 6 digits, lists of names hold the `TOP` most frequent, and reasons are cut to `REASON` characters. Memory
-    grows with the distinct values, and by a few numbers a row, not with the texts.
+    The same rows in any order give the same result. Nulls, and numbers that are not finite, are left out.
+    Fractions are rounded to 6 digits, lists of names hold the `TOP` most frequent, and reasons are cut to
+    `REASON` characters. Memory grows with the distinct values, and by a few numbers a row; texts are not kept.
 
     Args:
         tables: `default`, `trace` and `metadata` of a run, or of a version; the columns `READ` will do.

@@ -7,7 +7,7 @@
     OUT/figures/             the card's pictures
     OUT/codeclm.json         the manifest: what made it, and counts
     OUT/journal.sqlite       every paid answer; never published
-    OUT/.pulled/<config>/    the rows of the version that the folder was pulled from, which stay in every run here
+    OUT/.pulled/<config>/    the rows of the version that was pulled here; they stay in every run
     OUT/.base-*.parquet      what the folder and the Hub last agreed on
     OUT/.lock                held while the others are put in place
 """
@@ -92,7 +92,7 @@ def usable_folder(out: str | Path, *, maker: str, is_own: Callable[[Path], bool]
 
 
 def locked(directory: Path) -> FileLock:
-    """The lock that is held while the folder's tables are read or put in place; a run that ends meanwhile waits."""
+    """The lock to hold while the folder's tables are read or replaced; a run that ends meanwhile waits."""
     return FileLock(directory / LOCK)
 
 
@@ -134,7 +134,7 @@ def write(
     manifest: Manifest,
     figures: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
-    """Put tables, card, its pictures and manifest in place of what was there; two runs that end together take turns.
+    """Put tables, card, pictures and manifest in place; two runs that end at once take turns.
 
     Raises:
         CodecLMError: the folder cannot be written.
@@ -182,7 +182,7 @@ def replace_tables(directory: Path, tables: Mapping[str, Dataset]) -> dict[str, 
 
 
 def put_template(directory: Path, manifest: Manifest, card: str) -> None:
-    """Put a card, and the manifest with the template that it was made with, in place; the caller holds the lock."""
+    """Put a card and the manifest that keeps its template in place; the caller holds the lock."""
     replace_file(directory / MANIFEST, manifest.to_text())
     replace_file(directory / CARD, card)
 
@@ -227,7 +227,7 @@ def _table_files(name: str, paths: Sequence[Path]) -> TableFiles:
 
 
 def add_pulled_rows(directory: Path, tables: Mapping[str, Dataset]) -> dict[str, Dataset]:
-    """The tables with the rows that the folder was pulled with; where a run made the same row, it is the run's."""
+    """The tables and the rows that were pulled into the folder; a row that a run made too is the run's."""
     joined = dict(tables)
     for name, table in tables.items():
         files = sorted(str(file) for file in (directory / PULLED / name).glob("*.parquet"))

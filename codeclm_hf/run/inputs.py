@@ -1,4 +1,4 @@
-"""What a run starts from: a sample of the seeds, metadata written by hand, and how many instructions each gives."""
+"""What a run starts from: a sample of the seeds, and metadata written by hand."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def written_metadata(metadata: Sequence[Mapping[str, Any]] | Dataset, size: int,
 
 
 def sample_seeds(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
-    """A random sample of at most `size` distinct seeds to encode, and after them all seeds that cannot be used.
+    """A random sample of at most `size` distinct seeds to encode, then all seeds that cannot be used.
 
     Raises:
         BadInput: there is no such column, or no seed at all.
@@ -142,7 +142,7 @@ def seed_sources(seeds: Dataset | None, metadata: Sequence[Any] | Dataset | None
 
 
 def share_instructions(metadata: Dataset, total: int) -> Dataset:
-    """The metadata with a column `num_instructions`: the same number for each to within one, `total` in all."""
+    """The metadata with a column `num_instructions`: the same number to within one, `total` in all."""
     usable = sum(use_case is not None for use_case in metadata["use_case"])
     share, extra = divmod(total, usable) if usable else (0, 0)
     numbers = iter([share + 1] * extra + [share] * (usable - extra))
@@ -161,9 +161,10 @@ def _text(value: object) -> bool:
 
 
 class _Sample(Generic[T]):
-    """A random sample of distinct contents, in one pass and the memory of the sample: those of the smallest hashes.
+    """A random sample of distinct contents, drawn in one pass and in the memory of the sample.
 
-    It depends on the contents alone, not on their order, and more of them displace few.
+    It holds the contents of the smallest hashes. So it depends on the contents alone, not on their order, and
+    more contents displace few.
     """
 
     def __init__(self, size: int, seed: int) -> None:

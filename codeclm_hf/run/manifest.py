@@ -1,6 +1,6 @@
 """The manifest of a run directory and of a version: what made it, and what it holds.
 
-It stands in `codeclm.json`. Here it is read, checked and written; nothing else in the package parses that file.
+It stands in `codeclm.json`, which nothing else in the package reads, checks or writes.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Parent:
-    """The version before, or the commit that a first version was added to; both None where there was nothing."""
+    """The version before, or the commit that the first version was added to; None where there was nothing."""
 
     commit: str | None = None
     """40 hexadecimal digits."""
@@ -102,7 +102,7 @@ class Contribution:
     """What other versions of codeclm-hf say."""
 
     def has_same_making(self, other: Contribution) -> bool:
-        """Whether both were made by the same models, settings, prompts and inputs, whenever they were published."""
+        """Whether both have the same models, settings, prompts and inputs, whenever they were published."""
         return replace(self, version=None, scan=None) == replace(other, version=None, scan=None)
 
 

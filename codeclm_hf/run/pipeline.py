@@ -52,7 +52,7 @@ class CodecLM:
     iterations: int = settings.ITERATIONS
     """Most versions of an instruction that are judged, the basic one included: 1 to 4."""
     threshold: float = settings.THRESHOLD
-    """θ, 0 to 9 on the judge's 10-point scale: an instruction is kept when the gap lies strictly beyond it."""
+    """θ, 0 to 9 on the judge's 10-point scale: a gap strictly beyond it keeps an instruction."""
     self_rubrics: bool = True
     """False is the paper's ablation: every instruction is judged once, as it is (table 3)."""
     contrastive_filter: bool = True
@@ -209,7 +209,7 @@ class CodecLM:
         num_metadata: int = settings.NUM_METADATA,
         metadata_fraction: float = settings.METADATA_FRACTION,
     ) -> list[Requests]:
-        """What `run` with the same arguments would ask, at the least and at the most; nothing is asked or written."""
+        """Count what the same `run` would ask, at the least and at the most; nothing is asked or written."""
         inputs = RunInputs(
             seeds=seeds,
             metadata=metadata,

@@ -104,7 +104,7 @@ class ProgressReporter:
         instructions = totals[tailor.name]
         if tailor.contrastive_filter and answers["judge"] < 2 * instructions:
             return None  # the first round has not told yet how many go on
-        # A share of the judged instructions is improved and judged once more, a share of those again, and so on.
+        # a share of the judged instructions is improved and judged again, a share of those once more, …
         again = (
             min(1.0, 2 * answers["improve"] / max(answers["judge"], 1)) if tailor.contrastive_filter else 1.0
         )
@@ -124,7 +124,7 @@ class ProgressReporter:
         return max(cost, final_cost)
 
     def usage(self) -> list[StageUsage]:
-        """Answers and tokens that the data set is made of, by stage and model: asked now or replayed, the same."""
+        """Answers and tokens that the data set is made of, by stage and model; replayed answers count too."""
         return [
             StageUsage(
                 stage=stage,

@@ -37,7 +37,7 @@ class Recipe:
     """Share of them that is used."""
 
     def spec(self) -> dict[str, Any]:
-        """What shapes the rows, as plain data: contents, models' identities, settings and prompts; see `Stage.spec`."""
+        """What shapes the rows, as plain data: inputs, models, settings and prompts; see `Stage.spec`."""
         return {
             "seeds": self.seeds.to_list(),
             "given": self.given.to_list(),
@@ -52,7 +52,7 @@ class Recipe:
         """Make the tables of the answers that a journal holds, and of new ones that it then holds.
 
         Returns:
-            The tables `default`, `preference`, `trace` and `metadata`, and the answers and tokens they are made of.
+            The tables `default`, `preference`, `trace` and `metadata`, and what they are made of.
 
         Raises:
             EndpointError: an endpoint cannot serve now.
