@@ -58,7 +58,7 @@ def tables(run: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_the_card_is_the_one_that_was_reviewed(run: Path) -> None:
-    """`PYTHONPATH=tests python tests/support/gallery.py` writes the golden cards anew: look at them before they are committed."""
+    """To write them anew, see `support/gallery.py`; look at them before they are committed."""
     assert golden(card(run)) == (GOLDEN / f"{run.name}.md").read_text(encoding="utf-8")
 
 
