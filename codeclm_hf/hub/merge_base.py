@@ -9,7 +9,6 @@ folder, so that not having them removes nothing.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 
 from codeclm_hf import ids
 from codeclm_hf.errors import BadInput, CodecLMError
+from codeclm_hf.files import replace_file
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import DIGESTS
 
@@ -59,11 +59,10 @@ def save(directory: Path, base: MergeBase) -> None:
     empty = pl.DataFrame(schema={**DIGESTS, "config": pl.String})
     parts = [digests.with_columns(config=pl.lit(config)) for config, digests in base.digests.items()]
     table = pl.concat([empty, *parts]).to_arrow().replace_schema_metadata({_METADATA: _to_json(base)})
-    path = path_of(directory, base.repo, base.branch)
-    scratch = path.with_suffix(f".{os.getpid()}")
+    content = pa.BufferOutputStream()
+    pq.write_table(table, content)
     try:
-        pq.write_table(table, scratch)
-        os.replace(scratch, path)
+        replace_file(path_of(directory, base.repo, base.branch), content.getvalue().to_pybytes())
     except OSError as exc:
         raise CodecLMError(
             f"{base.repo} is at version {base.version}, but {directory} cannot note it "
