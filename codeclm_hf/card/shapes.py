@@ -95,6 +95,11 @@ class VerdictCounts:
     failed: int
     """Without a verdict."""
 
+    @property
+    def judged(self) -> int:
+        """Those with a verdict."""
+        return self.accept_strong + self.accept_target + self.retry + self.exhausted
+
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
@@ -108,6 +113,11 @@ class Counts:
     """In order; they add up to the rows of `trace`."""
     rows: Mapping[str, int] = field(default_factory=dict)
     """The rows of each table."""
+
+    @property
+    def judged(self) -> int:
+        """Rows of `trace` with a verdict."""
+        return sum(iteration.judged for iteration in self.iterations)
 
 
 @dataclass(frozen=True, kw_only=True)

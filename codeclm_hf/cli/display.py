@@ -1,4 +1,4 @@
-"""What the command line shows: progress, plan, summary, and a look into a run directory."""
+"""What the command line shows of a run: its progress, its plan, its counts, and what is in its directory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import typer
 from datasets import Dataset
@@ -20,31 +19,34 @@ from rich.table import Table
 from rich.text import Text
 
 from codeclm_hf.card.statistics import VERDICTS
-from codeclm_hf.errors import BadInput
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import Requests
 from codeclm_hf.run.manifest import COMPLETE, Manifest, StageUsage
 from codeclm_hf.run.progress import Progress
-from codeclm_hf.text import percentage
+from codeclm_hf.text import percentage, shorten
 
 ROWS_SHOWN = 3
-SHORT = 300
-"""Characters of a long text that are shown."""
+"""Rows of a table, and failed rows, that are shown of a run directory."""
 
 
 @dataclass
-class _Stage:
-    """A bar, and where the run was when it appeared."""
+class _StageBar:
+    """The bar of one stage, and what the whole run had done when it appeared."""
 
     task: TaskID
+    """Its number in rich's display."""
     since: float
+    """When it appeared, in seconds of the monotonic clock."""
     requests: int
+    """Requests that were answered before."""
     tokens: int
+    """Tokens of those requests and answers."""
     tenth: int = -1
+    """The last tenth of the stage that a plain line was printed for."""
 
 
 class _Bars(Bars):
-    """One bar a stage, and below them what is the whole run's: it would not fit beside them in 80 columns."""
+    """One bar a stage, and below them a line about the whole run: it would not fit beside them in 80 columns."""
 
     rates = ""
 
@@ -54,8 +56,8 @@ class _Bars(Bars):
         yield Text(self.rates)
 
 
-class Live:
-    """One bar a stage on a terminal; elsewhere a plain line for every tenth of a stage."""
+class LiveProgress:
+    """Shows a run's progress: a bar for each stage on a terminal, elsewhere a plain line for each tenth of a stage."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -67,9 +69,9 @@ class Live:
             console=console,
             disable=not console.is_terminal,
         )
-        self._stages: dict[str, _Stage] = {}
+        self._stages: dict[str, _StageBar] = {}
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> LiveProgress:
         self._bars.start()
         return self
 
@@ -83,9 +85,22 @@ class Live:
         now = time.monotonic()
         if progress.stage not in self._stages:
             task = self._bars.add_task(progress.stage, total=progress.total)
-            self._stages[progress.stage] = _Stage(task, now, progress.requests, progress.tokens)
+            self._stages[progress.stage] = _StageBar(task, now, progress.requests, progress.tokens)
         stage = self._stages[progress.stage]
         seconds = max(now - stage.since, 1e-6)
+        self._bars.rates = self._rates(progress, stage, seconds)
+        self._bars.update(stage.task, completed=progress.done)
+        tenth = 10 * progress.done // progress.total if progress.total else 10
+        if not self._console.is_terminal and tenth > stage.tenth:
+            stage.tenth = tenth
+            line = f"{progress.stage}: {progress.done}/{progress.total} rows"
+            if progress.done:
+                left = seconds / progress.done * (progress.total - progress.done)
+                line += f", {self._bars.rates}, {left:.0f} s left"
+            self._console.print(line, soft_wrap=True)
+
+    def _rates(self, progress: Progress, stage: _StageBar, seconds: float) -> str:
+        """How fast the stage is, what was accepted, and what it costs."""
         rates = f"{(progress.requests - stage.requests) / seconds:.1f} requests/s"
         rates += f", {(progress.tokens - stage.tokens) / seconds:.0f} tokens/s"
         if "tailor" in self._stages:
@@ -94,46 +109,39 @@ class Live:
             rates += f", cost {progress.cost:.2f}"
         if progress.projected is not None:
             rates += f" of about {progress.projected:.2f}"
-        self._bars.rates = rates
-        self._bars.update(stage.task, completed=progress.done)
-        tenth = 10 * progress.done // progress.total if progress.total else 10
-        if not self._console.is_terminal and tenth > stage.tenth:
-            stage.tenth = tenth
-            left = seconds / progress.done * (progress.total - progress.done) if progress.done else 0
-            line = f"{progress.stage}: {progress.done}/{progress.total} rows"
-            self._console.print(
-                line + (f", {rates}, {left:.0f} s left" if progress.done else ""), soft_wrap=True
-            )
+        return rates
 
 
 @contextmanager
-def running(console: Console, directory: Path) -> Iterator[Live]:
-    """While something runs that the same command resumes; Ctrl-C ends it with words and exit code 130."""
+def live_progress(console: Console, directory: Path) -> Iterator[LiveProgress]:
+    """Show the progress of something that the same command resumes; Ctrl-C ends it in words, with exit code 130."""
     try:
-        with Live(console) as live:
-            yield live
+        with LiveProgress(console) as show:
+            yield show
     except KeyboardInterrupt:
         words = f"stopped; every answer that came is kept in {directory}; run the same command again to go on"
         console.print(words, soft_wrap=True)
         raise typer.Exit(130) from None
 
 
-def plan(console: Console, requests: Sequence[Requests], models: dict[str, str], directory: Path) -> None:
+def print_plan(
+    console: Console, requests: Sequence[Requests], models: Mapping[str, str], directory: Path
+) -> None:
     """Print what a run would ask and where it would write."""
     table = Table("stage", title="Requests")
     table.add_column("at least", justify="right")
     table.add_column("at most", justify="right")
     for stage in requests:
         table.add_row(stage.stage, str(stage.least), str(stage.most))
-    table.add_row(
-        "all", str(sum(stage.least for stage in requests)), str(sum(stage.most for stage in requests))
-    )
+    least = sum(stage.least for stage in requests)
+    most = sum(stage.most for stage in requests)
+    table.add_row("all", str(least), str(most))
     console.print(table)
-    _models(console, models)
+    _print_models(console, models)
     console.print(f"would write to {escape(str(directory))}; nothing was asked or written", soft_wrap=True)
 
 
-def summary(console: Console, manifest: Manifest) -> None:
+def print_summary(console: Console, manifest: Manifest) -> None:
     """Print a finished run's counts."""
     counts = manifest.counts
     metadata = counts.metadata
@@ -152,12 +160,13 @@ def summary(console: Console, manifest: Manifest) -> None:
     console.print(
         "rows: " + ", ".join(f"{name} {rows}" for name, rows in counts.rows.items()), soft_wrap=True
     )
-    _usage(console, manifest.usage or ())
+    _print_usage(console, manifest.usage or ())
     if manifest.cost:
         console.print(f"all answers in the journal cost {manifest.cost.all:.2f}")
 
 
-def _usage(console: Console, usage: Sequence[StageUsage]) -> None:
+def _print_usage(console: Console, usage: Sequence[StageUsage]) -> None:
+    """Print a table of answers and tokens, by stage and model."""
     table = Table("stage", "model", title="What it is made of")
     for column in ("answers", "prompt tokens", "completion tokens"):
         table.add_column(column, justify="right")
@@ -170,76 +179,57 @@ def _usage(console: Console, usage: Sequence[StageUsage]) -> None:
     console.print(table)
 
 
-def seeds(console: Console, table: Dataset) -> None:
+def print_seeds(console: Console, table: Dataset) -> None:
     """Print what was read as seeds."""
-    console.print(f"seeds: {escape(_short(table.info.description))}", soft_wrap=True)
+    console.print(f"seeds: {escape(shorten(table.info.description))}", soft_wrap=True)
 
 
-def inspect(console: Console, directory: Path) -> None:
+def print_run_directory(console: Console, directory: Path) -> None:
     """Print what is in a run directory: counts, and a few rows.
 
     Raises:
-        BadInput: it is no run directory.
+        BadInput: it is no run directory, or its tables are not whole.
     """
     manifest = Manifest.read(directory)
-    _models(console, manifest.models)
+    _print_models(console, manifest.models)
     if manifest.status != COMPLETE:
         console.print(
             "the run is not finished: the same codeclm-hf run command goes on with it", soft_wrap=True
         )
         return
-    summary(console, manifest)
-    tables = run_directory.read_tables(directory)
-    for name, rows in manifest.counts.rows.items():
-        if len(tables[name]) != rows:
-            raise BadInput(
-                f"needs {rows} rows of `{name}` in {directory}; there are {len(tables[name])}; run again"
-            )
-    _capacity(console, tables["trace"])
-    for row in _head(tables["default"]):
+    print_summary(console, manifest)
+    tables = run_directory.read_tables(directory, manifest)
+    _print_target_recovery(console, tables["trace"])
+    for row in tables["default"].select(range(min(ROWS_SHOWN, len(tables["default"])))):
         console.rule(
             f"{row['id']}: {row['winner']} won by {abs(row['gap'] or 0):.2f} in iteration {row['iteration']}"
         )
         for name in ("use_case", "skills", "instruction", "response"):
             value = row[name] if isinstance(row[name], str) else ", ".join(row[name])
-            console.print(f"[bold]{name}[/bold]: {escape(_short(value))}", soft_wrap=True)
+            console.print(f"[bold]{name}[/bold]: {escape(shorten(value))}", soft_wrap=True)
     failures = [row["error"] for name in ("metadata", "trace") for row in tables[name] if row["error"]]
     for error in failures[:ROWS_SHOWN]:
-        console.print(f"failed: {escape(_short(error))}", soft_wrap=True)
+        console.print(f"failed: {escape(shorten(error))}", soft_wrap=True)
     if len(failures) > ROWS_SHOWN:
         console.print(f"… and {len(failures) - ROWS_SHOWN} more failed rows")
 
 
-def _models(console: Console, models: Mapping[str, str]) -> None:
+def _print_models(console: Console, models: Mapping[str, str]) -> None:
     for role, model in models.items():
         console.print(f"{role}: {escape(model)}", soft_wrap=True)
 
 
-def _capacity(console: Console, trace: Dataset) -> None:
-    """Print how often the target already holds its own, on the basic instructions."""
-    from codeclm_hf.evaluation.capacity_recovery import CapacityRecovery  # evaluate takes a second to import
+def _print_target_recovery(console: Console, trace: Dataset) -> None:
+    """Print how often the target does as well as the strong model on the basic instructions already."""
+    # Imported here, since a run uses this module for its progress, and needs nothing of the evaluation.
+    from codeclm_hf.evaluation.basic_instructions import target_recovery
 
-    judged = [row for row in trace if row["iteration"] == 1 and row["gap"] is not None]
-    if not judged:
+    recovery = target_recovery(trace)
+    if recovery is None:
         return
-    orders = [
-        list(zip(row["scores_strong_first"], row["scores_target_first"], strict=True)) for row in judged
-    ]
-    result = CapacityRecovery().compute(
-        predictions=[list(target) for _, target in orders], references=[list(strong) for strong, _ in orders]
-    )
     console.print(
-        f"target against strong on the {len(judged)} basic instructions that were judged: {result['wins']} wins, "
-        f"{result['ties']} ties, {result['losses']} losses; "
-        f"capacity recovery ratio {percentage(result['capacity_recovery_ratio'])}",
+        f"target against strong on the {recovery.comparisons} basic instructions that were judged: "
+        f"{recovery.wins} wins, {recovery.ties} ties, {recovery.losses} losses; "
+        f"capacity recovery ratio {percentage(recovery.capacity_recovery_ratio)}",
         soft_wrap=True,
     )
-
-
-def _head(table: Dataset) -> list[dict[str, Any]]:
-    return [dict(row) for row in table.select(range(min(ROWS_SHOWN, len(table))))]
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= SHORT else line[:SHORT] + "…"

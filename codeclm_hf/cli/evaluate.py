@@ -9,24 +9,42 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from codeclm_hf import text
-from codeclm_hf.cli.options import Concurrency, GiveUpAfter, MaxRequests, MaxTokens, PriceIn, PriceOut
+from codeclm_hf.cli.options import (
+    CandidateKeyEnv,
+    CandidateModel,
+    Column,
+    Concurrency,
+    DryRun,
+    GiveUpAfter,
+    JudgeKeyEnv,
+    JudgeModel,
+    Layout,
+    MaxNewTokens,
+    MaxRequests,
+    MaxTokens,
+    PriceIn,
+    PriceOut,
+    ReferenceKeyEnv,
+    ReferenceModel,
+    Revision,
+    SkipBad,
+    Split,
+    Temperature,
+)
 from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER
 from codeclm_hf.errors import CodecLMError
-from codeclm_hf.settings import check_settings
+from codeclm_hf.settings import MAX_NEW_TOKENS, TEMPERATURE, check_settings
+from codeclm_hf.text import shorten
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from codeclm_hf.endpoints.protocol import Endpoint
-    from codeclm_hf.evaluation.join import Benchmark
-    from codeclm_hf.evaluation.results import EvaluationResults, Result
 
 app = typer.Typer()
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
-LISTED = 3
-"""Instructions without a response that are named."""
 
 
 @app.command()
@@ -35,60 +53,60 @@ def evaluate(
         str,
         typer.Argument(
             metavar="BENCHMARK",
-            help="Instructions: a file, a folder, a pattern, hf://…, or a Hub id; as run's seeds.",
+            help="The instructions to answer, in whatever run reads as seeds: a file, a folder, a pattern, hf://…, "
+            "or the id of a Hub data set.",
         ),
     ],
     candidate: Annotated[
         str,
-        typer.Option(metavar="ENDPOINT", help="The model to measure; or a file or Hub id of its responses."),
+        typer.Option(
+            metavar="ENDPOINT",
+            help="The model to measure, in the same form as --strong of run; or a file or Hub id of its responses.",
+        ),
     ],
     reference: Annotated[
-        str, typer.Option(metavar="ENDPOINT", help="The model to measure against; or its responses.")
+        str,
+        typer.Option(metavar="ENDPOINT", help="The model to measure it against, or a file of its responses."),
     ],
     judge: Annotated[
-        str, typer.Option(metavar="ENDPOINT", help="Who scores, after a check; as --strong of run.")
+        str,
+        typer.Option(
+            metavar="ENDPOINT", help="The model that scores; it is checked before anything is asked."
+        ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder; the same command resumes it.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="The folder for the results; the same command goes on where an earlier one stopped.",
+        ),
+    ],
     by: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Results by use_case, skill or source; by default the first."),
-    ] = None,
-    anyway: Annotated[
-        bool, typer.Option("--anyway", help="Take the scores of a judge that failed its check.")
-    ] = False,
-    column: Annotated[str | None, typer.Option(metavar="NAME", help="The benchmark's column.")] = None,
-    layout: Annotated[
-        str, typer.Option(metavar="NAME", help="The benchmark's layout; auto tells it.")
-    ] = "auto",
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out rows of another layout.")] = False,
-    split: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Of files train (all), or test (80 %); of a Hub data set its own."),
-    ] = "train",
-    revision: Annotated[
-        str | None, typer.Option(metavar="REV", help="The revision of a Hub data set.")
-    ] = None,
-    candidate_model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The served model's name.")
-    ] = None,
-    reference_model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The same for the reference.")
-    ] = None,
-    judge_model: Annotated[str | None, typer.Option(metavar="NAME", help="The same for the judge.")] = None,
-    candidate_key_env: Annotated[
-        str | None,
         typer.Option(
-            metavar="NAME", help="The environment variable that holds the candidate server's token."
+            metavar="NAME",
+            help="Group the results by use_case, skill or source; by default the first that the benchmark has.",
         ),
     ] = None,
-    reference_key_env: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The same for the reference.")
-    ] = None,
-    judge_key_env: Annotated[str | None, typer.Option(metavar="NAME", help="The same for the judge.")] = None,
-    temperature: Annotated[float, typer.Option(help="Of the answers; the judge is greedy.")] = 0.7,
-    max_new_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.")] = 2048,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Go on although the judge fails its check; the report says so.")
+    ] = False,
+    column: Column = None,
+    layout: Layout = "auto",
+    skip_bad: SkipBad = False,
+    split: Split = "train",
+    revision: Revision = None,
+    candidate_model: CandidateModel = None,
+    reference_model: ReferenceModel = None,
+    judge_model: JudgeModel = None,
+    candidate_key_env: CandidateKeyEnv = None,
+    reference_key_env: ReferenceKeyEnv = None,
+    judge_key_env: JudgeKeyEnv = None,
+    temperature: Temperature = TEMPERATURE,
+    max_new_tokens: MaxNewTokens = MAX_NEW_TOKENS,
     prompts: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A folder whose compare.jinja replaces our prompt.")
+        Path | None,
+        typer.Option(metavar="DIR", help="A folder with a prompt of yours; its compare.jinja replaces ours."),
     ] = None,
     concurrency: Concurrency = None,
     give_up_after: GiveUpAfter = GIVE_UP_AFTER,
@@ -96,12 +114,12 @@ def evaluate(
     max_tokens: MaxTokens = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
-    seed: Annotated[int, typer.Option(help="Each request's own seed follows from it.")] = 0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    seed: Annotated[int, typer.Option(help="The seed of every request follows from this number.")] = 0,
+    dry_run: DryRun = False,
 ) -> None:
     """Measure how often a candidate answers as well as a reference: its Capacity Recovery Ratio, with intervals."""
     from codeclm_hf.builders import load_responses, load_seeds  # the command line alone reads files
-    from codeclm_hf.cli import display
+    from codeclm_hf.cli import display, evaluate_display
     from codeclm_hf.endpoints.budget import Budget
     from codeclm_hf.endpoints.connect import endpoint, is_endpoint, key_in
     from codeclm_hf.evaluation.run import Evaluation, check_folder
@@ -118,15 +136,10 @@ def evaluate(
     instructions = load_seeds(
         benchmark, column=column, layout=layout, skip_bad=skip_bad, split=split, revision=revision
     )
-    _out.print(f"benchmark: {escape(text.shorten(instructions.info.description))}", soft_wrap=True)
-    sides = {
-        "candidate": (candidate, candidate_model, candidate_key_env),
-        "reference": (reference, reference_model, reference_key_env),
-    }
-    given: dict[str, Any] = {
-        role: load_responses(target, role=role)
-        for role, (target, *_) in sides.items()
-        if not is_endpoint(target)
+    _out.print(f"benchmark: {escape(shorten(instructions.info.description))}", soft_wrap=True)
+    sources = {"candidate": candidate, "reference": reference}
+    responses = {
+        role: load_responses(source, role=role) for role, source in sources.items() if not is_endpoint(source)
     }
 
     def connect(target: str, model: str | None, key_env: str | None) -> Endpoint:
@@ -135,23 +148,25 @@ def evaluate(
             target, model=model, api_key=key, concurrency=concurrency, give_up_after=give_up_after
         )
 
-    given |= {role: connect(*side) for role, side in sides.items() if role not in given}
+    def answerer(role: str, model: str | None, key_env: str | None) -> Endpoint | Dataset:
+        return responses[role] if role in responses else connect(sources[role], model, key_env)
 
     evaluation = Evaluation(
-        **given,
+        candidate=answerer("candidate", candidate_model, candidate_key_env),
+        reference=answerer("reference", reference_model, reference_key_env),
         judge=connect(judge, judge_model, judge_key_env),
         seed=seed,
         **settings,
     )
     joined = evaluation.join(instructions)
     joined.grouping(by)
-    _print_missing_responses(joined)
+    evaluate_display.print_missing_responses(_out, joined)
     if dry_run:
-        display.plan(_out, evaluation.plan(joined), asdict(evaluation.models), out)
+        display.print_plan(_out, evaluation.plan(joined), asdict(evaluation.models), out)
         return
-    with display.running(_err, out) as live:
-        results = evaluation.run(joined, out=out, by=by, anyway=anyway, budget=budget, on_progress=live)
-    _print_results(results)
+    with display.live_progress(_err, out) as show:
+        results = evaluation.run(joined, out=out, by=by, anyway=anyway, budget=budget, on_progress=show)
+    evaluate_display.print_results(_out, results)
     if not results.overall.comparisons:
         raise CodecLMError(f"nothing could be judged; {out / 'README.md'} shows why")
     _out.print(f"report: {out / 'README.md'}", soft_wrap=True, markup=False)
@@ -159,30 +174,27 @@ def evaluate(
 
 @app.command(name="judge-check")
 def judge_check(
-    judge: Annotated[str, typer.Option(metavar="ENDPOINT", help="The judge; as --strong of run.")],
-    judge_model: Annotated[str | None, typer.Option(metavar="NAME", help="The served model's name.")] = None,
-    judge_key_env: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The environment variable that holds the server's token."),
-    ] = None,
+    judge: Annotated[
+        str, typer.Option(metavar="ENDPOINT", help="The judge, in the same form as --strong of run.")
+    ],
+    judge_model: JudgeModel = None,
+    judge_key_env: JudgeKeyEnv = None,
     prompts: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A folder whose judge.jinja replaces our prompt.")
+        Path | None,
+        typer.Option(metavar="DIR", help="A folder with a prompt of yours; its judge.jinja replaces ours."),
     ] = None,
-    concurrency: Annotated[int | None, typer.Option(metavar="N", help="Most requests in flight.")] = None,
+    concurrency: Concurrency = None,
 ) -> None:
     """Ask a judge about pairs of answers whose better one is known; exit code 1 if it is unfit."""
+    from codeclm_hf.cli import evaluate_display
     from codeclm_hf.endpoints.connect import endpoint, key_in
     from codeclm_hf.evaluation.judge_check import check_judge, require_fit
-    from codeclm_hf.evaluation.report import judge_findings
 
     report = check_judge(
         endpoint(judge, model=judge_model, api_key=key_in(judge_key_env), concurrency=concurrency),
         prompts=prompts,
     )
-    for value, what in judge_findings(report):
-        _out.print(f"{value:>9}  {what}", soft_wrap=True, markup=False)
-    if report.error is not None:
-        _out.print(report.error, soft_wrap=True, markup=False)
+    evaluate_display.print_judge_report(_out, report)
     require_fit(report)
     _out.print(f"the judge {report.judge} is fit", soft_wrap=True, markup=False)
 
@@ -193,70 +205,13 @@ def compare(
     after: Annotated[
         Path,
         typer.Argument(
-            metavar="AFTER", help="Another, of another candidate; or of another judge, nothing else."
+            metavar="AFTER",
+            help="Another such folder, which differs in the candidate alone, or in the judge alone.",
         ),
     ],
 ) -> None:
     """Say whether a candidate does better than another on the same instructions, or how far two judges agree."""
+    from codeclm_hf.cli import evaluate_display
     from codeclm_hf.evaluation.compare import compare_evaluations
-    from codeclm_hf.evaluation.paired import JudgeAgreement
 
-    found = compare_evaluations(after, before)
-    if isinstance(found, JudgeAgreement):
-        what = f"the judges agree on {found.agreed} of {found.comparisons} instructions; Cohen's κ {found.kappa:.2f}"
-        _out.print(f"{what} ({found.low:.2f} to {found.high:.2f})", soft_wrap=True)
-    else:
-        for folder, ratio, alone in (
-            (before, found.second_ratio, found.only_second), (after, found.first_ratio, found.only_first)
-        ):  # fmt: skip
-            _out.print(
-                f"{text.percentage(ratio):>7}  {folder}, which alone recovers {alone}",
-                soft_wrap=True,
-                markup=False,
-            )
-        points, low, high = (100 * share for share in (found.difference, found.low, found.high))
-        _out.print(f"{points:+.1f} points ({low:+.1f} to {high:+.1f}) on {found.instructions} instructions; "
-                   f"sign test p = {found.p_value:.3g}", soft_wrap=True)  # fmt: skip
-    if found.unreadable:
-        _out.print(f"not judged on both sides, and left out: {found.unreadable}", soft_wrap=True)
-
-
-def _print_missing_responses(benchmark: Benchmark) -> None:
-    """Print which instructions lack a response, before anything is asked."""
-    from codeclm_hf.stages.compare import ROLES
-
-    usable = benchmark.count_complete(asked=ROLES)
-    for role, missing in benchmark.without_response.items():
-        if missing:
-            some = "; ".join(text.shorten(instruction, 60) for instruction in missing[:LISTED])
-            more = f"; and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
-            words = f"no {role} response to {len(missing)} of {usable} instructions: {some}{more}"
-            _out.print(words, soft_wrap=True, markup=False)
-        if others := benchmark.other_responses[role]:
-            _out.print(f"{others} {role} responses are to other instructions", soft_wrap=True)
-
-
-def _print_results(results: EvaluationResults) -> None:
-    """Print the ratios as a table, who was compared, and what could not be judged."""
-    from codeclm_hf.evaluation.report import group_label
-
-    grouping = (results.by or "").replace("_", " ")
-    table = Table(grouping, title="How often the candidate does as well as the reference")
-    for column in ("judged", "wins", "ties", "losses", "capacity recovery (95 %)", "not judged"):
-        table.add_column(column, justify="right")
-    for group in results.groups:
-        table.add_row(escape(group_label(group)), *_cells(group))
-    table.add_row("all", *_cells(results.overall))
-    _out.print(table)
-    failed = "" if results.judge.fit else " (failed its check)"
-    for role, model in asdict(results.models).items():
-        _out.print(f"{role}: {model}{failed if role == 'judge' else ''}", soft_wrap=True, markup=False)
-    if reasons := results.not_judged.summary:
-        _out.print(f"not judged, and counted nowhere: {reasons}", soft_wrap=True)
-
-
-def _cells(result: Result) -> list[str]:
-    from codeclm_hf.card.captions import ratio
-
-    counts = (result.comparisons, result.wins, result.ties, result.losses)
-    return [*map(str, counts), ratio(result), str(result.not_judged)]
+    evaluate_display.print_comparison(_out, compare_evaluations(after, before), before=before, after=after)

@@ -1,36 +1,31 @@
-"""The commands that speak with the Hub: publish, log, diff, pull, rollback, blame, contribute, merge."""
+"""The commands that speak with the Hub: publish, contribute, merge, log, diff, pull, export, rollback, blame."""
 
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from codeclm_hf.cli.options import (
+    AllowIncomplete,
+    AllowSecrets,
+    Bump,
+    Directory,
+    DryRun,
+    Message,
+    Number,
+    Redact,
+    Repo,
+)
 from codeclm_hf.errors import BadInput
 from codeclm_hf.exports.formats import FORMATS
 from codeclm_hf.text import ROWS_SHOWN
 
 app = typer.Typer()
 _out = Console(highlight=False)
-
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
-Repo = Annotated[str, typer.Argument(metavar="REPO", help="org/name of a data set on the Hub.")]
-Message = Annotated[str | None, typer.Option(metavar="M", help="One line for the log.")]
-Number = Annotated[
-    str | None, typer.Option(metavar="1.2.0", help="The version's number; the next one by default.")
-]
-Bump = Annotated[str, typer.Option(help="auto, major, minor or patch.")]
-AllowSecrets = Annotated[
-    bool, typer.Option("--allow-secrets", help="Although the texts seem to hold secrets.")
-]
-AllowIncomplete = Annotated[bool, typer.Option("--allow-incomplete", help="A run that accepted nothing.")]
-Redact = Annotated[
-    bool, typer.Option("--redact", help="Put [EMAIL], [PHONE], [IP] where personal data stand.")
-]
 
 
 @app.command()
@@ -40,22 +35,34 @@ def publish(
     version: Number = None,
     bump: Bump = "auto",
     message: Message = None,
-    private: Annotated[bool, typer.Option("--private", help="Of a new repository.")] = False,
-    branch: Annotated[str, typer.Option(metavar="B", help="Made at main if it is not there.")] = "main",
-    create_pr: Annotated[bool, typer.Option("--create-pr", help="As codeclm-hf contribute.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    branch: Annotated[
+        str, typer.Option(metavar="B", help="The branch to publish to; made of main if it is not there.")
+    ] = "main",
+    create_pr: Annotated[
+        bool, typer.Option("--create-pr", help="Open a pull request instead, as codeclm-hf contribute does.")
+    ] = False,
     license: Annotated[
-        str | None, typer.Option(metavar="L", help="The card's license, such as cc-by-4.0.")
+        str | None, typer.Option(metavar="L", help="The license to put on the card, such as cc-by-4.0.")
     ] = None,
     language: Annotated[
         str | None,
-        typer.Option(metavar="L", help="The card's languages, such as en,de; by default what is detected."),
+        typer.Option(
+            metavar="L", help="The languages to put on the card, such as en,de; by default those detected."
+        ),
     ] = None,
     evaluation: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="What evaluate made, to stand beside the data; may be given again."),
+        typer.Option(
+            metavar="DIR",
+            help="A folder that evaluate made, to publish beside the data; for several, repeat it.",
+        ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Leave out the latest version's rows that DIR does not have.")
+        bool,
+        typer.Option(
+            "--replace", help="Publish the rows of DIR alone, without those that only the latest version has."
+        ),
     ] = False,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Add to a repository that codeclm-hf did not make.")
@@ -63,24 +70,24 @@ def publish(
     allow_incomplete: AllowIncomplete = False,
     allow_secrets: AllowSecrets = False,
     redact: Redact = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Work it out and send nothing.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Put a run directory on the Hub as the next version: one commit, one tag, read back and compared."""
     from codeclm_hf.cli import hub_display
     from codeclm_hf.hub import publish as publishing
 
     if create_pr:
-        given = (
+        of_a_version = (
             *(version, bump != "auto", private, branch != "main", license, language, evaluation),
             *(replace, adopt, dry_run),
         )
-        if any(given):
+        if any(of_a_version):
             raise BadInput(
                 "needs --create-pr with --message, --redact or an --allow at most; a merge settles the rest"
             )
         contribute(directory, repo, message, allow_incomplete, allow_secrets, redact)
         return
-    done = publishing.publish(
+    result = publishing.publish(
         directory,
         repo,
         version=version,
@@ -98,7 +105,7 @@ def publish(
         redact=redact,
         dry_run=dry_run,
     )
-    hub_display.published(_out, done)
+    hub_display.print_publish_result(_out, result)
 
 
 @app.command()
@@ -114,7 +121,7 @@ def contribute(
     from codeclm_hf.cli import hub_display
     from codeclm_hf.hub import pull_requests
 
-    done = pull_requests.contribute(
+    result = pull_requests.contribute(
         directory,
         repo,
         message=message,
@@ -122,20 +129,25 @@ def contribute(
         allow_secrets=allow_secrets,
         redact=redact,
     )
-    hub_display.published(_out, done)
+    hub_display.print_publish_result(_out, result)
 
 
 @app.command()
 def merge(
     repo: Repo,
-    pr: Annotated[int | None, typer.Option(metavar="N", help="The pull request's number.")] = None,
-    ours: Annotated[bool, typer.Option("--ours", help="In a conflict, the row on main.")] = False,
+    pr: Annotated[
+        int | None, typer.Option(metavar="N", help="The number of the pull request; required.")
+    ] = None,
+    ours: Annotated[bool, typer.Option("--ours", help="In a conflict, take the row on main.")] = False,
     theirs: Annotated[
-        bool, typer.Option("--theirs", help="In a conflict, the row in the pull request.")
+        bool, typer.Option("--theirs", help="In a conflict, take the row of the pull request.")
     ] = False,
     conflicts: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Written where there are conflicts; edited, it ends them."),
+        typer.Option(
+            metavar="FILE",
+            help="Write the conflicts to this file; edit it and run the same command again to decide them.",
+        ),
     ] = None,
     version: Number = None,
     bump: Bump = "auto",
@@ -150,7 +162,7 @@ def merge(
         raise BadInput("needs --pr N, the pull request's number; came none")
     if ours + theirs + (conflicts is not None) > 1:
         raise BadInput("needs one of --ours, --theirs and --conflicts at most; came more")
-    done = pull_requests.merge(
+    result = pull_requests.merge(
         repo,
         pr=pr,
         take="current" if ours else "incoming" if theirs else None,
@@ -160,7 +172,7 @@ def merge(
         message=message,
         allow_secrets=allow_secrets,
     )
-    hub_display.published(_out, done)
+    hub_display.print_publish_result(_out, result)
 
 
 @app.command()
@@ -169,50 +181,44 @@ def log(repo: Repo) -> None:
     from codeclm_hf.cli import hub_display
     from codeclm_hf.hub import history
 
-    hub_display.log(_out, history.log(repo))
+    hub_display.print_log(_out, history.log(repo))
 
 
 @app.command()
 def diff(
     repo: Repo,
-    before: Annotated[str, typer.Argument(metavar="A", help="A version, tag, branch or commit.")],
-    after: Annotated[str, typer.Argument(metavar="B", help="Another one, or a run directory here.")],
-    limit: Annotated[int, typer.Option(help="Most rows of a kind and config to show.")] = ROWS_SHOWN,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    before: Annotated[str, typer.Argument(metavar="A", help="A version, a tag, a branch or a commit.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="Another of these, or a run directory.")],
+    limit: Annotated[
+        int, typer.Option(help="Show at most so many rows of each table that were added, removed or changed.")
+    ] = ROWS_SHOWN,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the difference as JSON, for programs.")
+    ] = False,
 ) -> None:
     """Show which rows differ between two versions, and how far use cases and skills moved."""
     from codeclm_hf.cli import hub_display
-    from codeclm_hf.hub import diff as diffs
-    from codeclm_hf.hub.fetch import fetch_any, revision_name
-    from codeclm_hf.hub.repository import Repository
-    from codeclm_hf.hub.snapshot import read_run_directory
-    from codeclm_hf.run import directory as run_directory
+    from codeclm_hf.hub.diff import compare_versions
 
-    if limit < 0:
-        raise BadInput(f"needs a limit of 0 or more; came {limit}")
-    hub = Repository(repo)
-    with tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
-        sides = [
-            fetch_any(hub, hub.require_head(revision_name(name)), Path(scratch) / side)
-            if not (Path(name) / run_directory.MANIFEST).is_file()
-            else read_run_directory(Path(name))
-            for side, name in (("before", before), ("after", after))
-        ]
-        found = diffs.compare(sides[0], sides[1], (before, after), limit=limit)
+    difference = compare_versions(repo, before, after, limit=limit)
     if as_json:
-        print(json.dumps(found.as_json(), ensure_ascii=False, default=str))
+        print(json.dumps(difference.as_json(), ensure_ascii=False, default=str))
     else:
-        hub_display.diff(_out, found)
+        hub_display.print_diff(_out, difference)
 
 
 @app.command()
 def pull(
     repo: Annotated[
-        str, typer.Argument(metavar="REPO[@REV]", help="org/name, and a version, tag, branch or commit.")
+        str,
+        typer.Argument(
+            metavar="REPO[@REV]",
+            help="A data set on the Hub as org/name, and a version, a tag, a branch or a commit.",
+        ),
     ],
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
 ) -> None:
-    """Make a run directory of a version: a run in it adds to its rows."""
+    """Download a version as a run directory; a run in it adds to its rows."""
     from codeclm_hf.hub import pull as pulling
 
     name, _, revision = repo.partition("@")
@@ -226,16 +232,20 @@ def export(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="DIR_OR_REPO[@REV]", help="A run directory, or org/name on the Hub and its version."
+            metavar="DIR_OR_REPO[@REV]",
+            help="A run directory, or a data set on the Hub as org/name and its version.",
         ),
     ],
-    to: Annotated[str, typer.Option(metavar="LAYOUT", help=f"One of {', '.join(FORMATS)}.")],
-    out: Annotated[Path, typer.Option(metavar="PATH", help="A folder for the files.")],
+    to: Annotated[str, typer.Option(metavar="LAYOUT", help=f"The layout to write: {', '.join(FORMATS)}.")],
+    out: Annotated[Path, typer.Option(metavar="PATH", help="The folder for the files.")],
     eval_fraction: Annotated[
-        float, typer.Option(help="Share of the rows in files of their own, by whole use cases.")
+        float,
+        typer.Option(
+            help="Put this share of the rows, by whole use cases, into files of their own for evaluation."
+        ),
     ] = 0.0,
 ) -> None:
-    """Write a data set as a trainer reads it."""
+    """Write a data set in the layout that a trainer reads."""
     from codeclm_hf.exports.export import export as export_data_set
 
     for file, rows in export_data_set(source, out, to=to, eval_fraction=eval_fraction).items():
@@ -245,14 +255,14 @@ def export(
 @app.command()
 def rollback(
     repo: Repo,
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="The one to go back to.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The version to go back to.")],
     message: Message = None,
 ) -> None:
     """Publish an older version's content as a new version; the history stays."""
     from codeclm_hf.cli import hub_display
     from codeclm_hf.hub import history
 
-    hub_display.published(_out, history.rollback(repo, version, message=message))
+    hub_display.print_publish_result(_out, history.rollback(repo, version, message=message))
 
 
 @app.command()
@@ -261,4 +271,4 @@ def blame(repo: Repo, id: Annotated[str, typer.Argument(metavar="ID", help="A ro
     from codeclm_hf.cli import hub_display
     from codeclm_hf.hub import history
 
-    hub_display.blame(_out, history.blame(repo, id))
+    hub_display.print_blame(_out, history.blame(repo, id))

@@ -1,8 +1,8 @@
-"""What the command line shows of versions on the Hub: text of data is never markup."""
+"""What the command line shows of versions on the Hub; text of data is never markup."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from codeclm_hf.card.shapes import Drift, RowChanges
 from codeclm_hf.hub.description import column_label, drift_rows, drift_title
 from codeclm_hf.hub.diff import KINDS, Diff, RowChange, TableDiff
 from codeclm_hf.hub.history import Blame, LogEntry
 from codeclm_hf.hub.publish import PublishResult
 from codeclm_hf.text import DiffSpan, display_name, shorten, value_text, word_diff
 
-_TELLING = (
+_SHOWN_COLUMNS = (
     "use_case",
     "skills",
     "instruction",
@@ -27,37 +28,47 @@ _TELLING = (
     "verdict",
     "error",
 )
+"""The columns that say what a row is, in the order in which they are shown."""
 
 
-def diff(console: Console, diff: Diff) -> None:
+def print_diff(console: Console, diff: Diff) -> None:
     """Print what changed: counts by config, the rows that the diff holds, and how use cases and skills moved."""
     table = _table("config", *KINDS, title=f"Rows, {display_name(diff.before)} → {display_name(diff.after)}")
     for config, change in diff.tables.items():
         table.add_row(Text(display_name(config)), *(str(getattr(change, kind)) for kind in KINDS))
     console.print(table)
     for config, change in diff.tables.items():
-        for row in change.rows:
-            _print(console, f"\n{display_name(config)}: {_kind(row)} {display_name(row.id)}", style="bold")
-            if row.before is not None and row.after is not None:
-                _side_by_side(console, diff, row.before, row.after)
-            else:
-                _block(console, row.after or row.before or {})
-        left = ", ".join(f"{count} more {kind}" for kind, count in _left(change) if count)
-        if left:
-            _print(console, f"\n{display_name(config)}: … and {left}")
+        _print_changed_rows(console, diff, config, change)
     for column, drift in diff.drift.items():
         console.print("")
-        names = list(drift_rows(drift))
-        if names:
-            table = _table(column_label(column), "before", "after", "", title=drift_title(column, drift))
-            for moved in names:
-                table.add_row(Text(moved.name), moved.before, moved.after, moved.kind)
-            console.print(table)
+        _print_drift(console, column, drift)
+
+
+def _print_changed_rows(console: Console, diff: Diff, config: str, change: TableDiff) -> None:
+    """Print the rows of one config that the diff holds, and how many more there are."""
+    for row in change.rows:
+        _print(console, f"\n{display_name(config)}: {_kind_of(row)} {display_name(row.id)}", style="bold")
+        if row.before is not None and row.after is not None:
+            _print_both_sides(console, diff, row.before, row.after)
         else:
-            _print(console, drift_title(column, drift))
+            _print_row(console, row.after or row.before or {})
+    if more := ", ".join(f"{count} more {kind}" for kind, count in _count_more(change) if count):
+        _print(console, f"\n{display_name(config)}: … and {more}")
 
 
-def log(console: Console, entries: Sequence[LogEntry]) -> None:
+def _print_drift(console: Console, column: str, drift: Drift) -> None:
+    """Print how far the names of one column moved, and which of them."""
+    rows = list(drift_rows(drift))
+    if not rows:
+        _print(console, drift_title(column, drift))
+        return
+    table = _table(column_label(column), "before", "after", "", title=drift_title(column, drift))
+    for row in rows:
+        table.add_row(Text(row.name), row.before, row.after, row.kind)
+    console.print(table)
+
+
+def print_log(console: Console, entries: Sequence[LogEntry]) -> None:
     """Print the versions of a data set: one table, a version a row."""
     if not entries:
         console.print("no version yet")
@@ -81,7 +92,7 @@ def log(console: Console, entries: Sequence[LogEntry]) -> None:
     console.print(table)
 
 
-def blame(console: Console, blame: Blame) -> None:
+def print_blame(console: Console, blame: Blame) -> None:
     """Print where a row comes from (version, author, models, prompts, seeds), and the row."""
     when = f"{blame.date:%Y-%m-%d %H:%M %Z}".strip()
     _print(console, f"{display_name(blame.config)}: {display_name(blame.id)}", style="bold")
@@ -94,78 +105,89 @@ def blame(console: Console, blame: Blame) -> None:
         _print(console, f"prompt {display_name(prompt)}: {shorten(text)}")
     for key, value in (blame.seeds or {}).items():
         _print(console, f"seeds, {display_name(key)}: {shorten(value_text(value))}")
-    _block(console, blame.row)
+    _print_row(console, blame.row)
 
 
-def published(console: Console, done: PublishResult) -> None:
+def print_publish_result(console: Console, result: PublishResult) -> None:
     """Print what came of publishing, and how to load it."""
-    what = f"version {done.version}" if done.version else "a pull request"
-    counts = ", ".join(
-        f"{config} {' '.join(f'{sign}{n}' for sign, n in zip('+-~', vars(change).values(), strict=True) if n)}"
-        for config, change in done.changes.items()
-        if change
-    )
-    if done.pull_request is not None:
-        _print(console, f"{done.repo}: pull request #{done.pull_request} is open ({counts or 'the card'})")
-    elif done.commit is None:
-        state = f"would become {what} ({counts or 'the card'})" if done.new else f"has all of this in {what}"
-        _print(console, f"{done.repo} {state}; nothing was sent")
-    elif not done.new:
-        _print(console, f"{done.repo} has all of this already, in {what}")
-    else:
-        _print(console, f"{done.repo} is at {what}, commit {done.commit[:7]} ({counts or 'the card'})")
-    if personal := ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in done.personal.items() if n):
+    _print(console, _publish_outcome(result))
+    if personal := ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in result.personal.items() if n):
         _print(console, f"the texts hold {personal}; --redact takes them out")
-    if done.edited:
-        blocks = ", ".join(f"`{block}`" for block in done.edited)
-        _print(
-            console,
-            f"the card was edited inside of generated blocks ({blocks}); each edit is kept after its block",
-        )
-    if done.commit and done.version:
-        _print(console, f'load_dataset("{done.repo}", "default", split="train", revision="v{done.version}")')
+    if result.edited:
+        blocks = ", ".join(f"`{block}`" for block in result.edited)
+        note = "each edit is kept after its block"
+        _print(console, f"the card was edited inside of generated blocks ({blocks}); {note}")
+    if result.commit and result.version:
+        revision = f'revision="v{result.version}"'
+        _print(console, f'load_dataset("{result.repo}", "default", split="train", {revision})')
 
 
-def _kind(row: RowChange) -> str:
+def _publish_outcome(result: PublishResult) -> str:
+    """Say what became of the repository."""
+    version = f"version {result.version}" if result.version else "a pull request"
+    changes = _change_counts(result.changes) or "the card"
+    if result.pull_request is not None:
+        return f"{result.repo}: pull request #{result.pull_request} is open ({changes})"
+    if result.commit is None and result.new:
+        return f"{result.repo} would become {version} ({changes}); nothing was sent"
+    if result.commit is None:
+        return f"{result.repo} has all of this in {version}; nothing was sent"
+    if not result.new:
+        return f"{result.repo} has all of this already, in {version}"
+    return f"{result.repo} is at {version}, commit {result.commit[:7]} ({changes})"
+
+
+def _change_counts(changes: Mapping[str, RowChanges]) -> str:
+    """Say how many rows of each config were added (+), removed (-) and changed (~)."""
+    counts = []
+    for config, change in changes.items():
+        numbers = zip("+-~", (change.added, change.removed, change.changed), strict=True)
+        if signs := " ".join(f"{sign}{number}" for sign, number in numbers if number):
+            counts.append(f"{config} {signs}")
+    return ", ".join(counts)
+
+
+def _kind_of(row: RowChange) -> str:
+    """Say which of `KINDS` a row is."""
     return "added" if row.before is None else "removed" if row.after is None else "changed"
 
 
-def _left(change: TableDiff) -> list[tuple[str, int]]:
-    shown = [_kind(row) for row in change.rows]
+def _count_more(change: TableDiff) -> list[tuple[str, int]]:
+    """Count the rows of each kind that the diff does not hold."""
+    shown = [_kind_of(row) for row in change.rows]
     return [(kind, getattr(change, kind) - shown.count(kind)) for kind in KINDS]
 
 
-def _block(console: Console, row: dict[str, Any]) -> None:
-    """Print a row: the columns that tell what it is, shortened."""
-    for column in [column for column in _TELLING if row.get(column) is not None] or sorted(
-        row.keys() - {"id"}
-    ):
+def _print_row(console: Console, row: dict[str, Any]) -> None:
+    """Print the columns that say what a row is, shortened; all columns where it has none of these."""
+    columns = [column for column in _SHOWN_COLUMNS if row.get(column) is not None]
+    for column in columns or sorted(row.keys() - {"id"}):
         line = Text.assemble((display_name(column), "bold"), f": {shorten(value_text(row[column]))}")
         console.print(line, soft_wrap=True)
 
 
-def _side_by_side(console: Console, diff: Diff, before: dict[str, Any], after: dict[str, Any]) -> None:
+def _print_both_sides(console: Console, diff: Diff, before: dict[str, Any], after: dict[str, Any]) -> None:
     """Print the columns that differ, before at the left and after at the right."""
     table = Table(box=box.MINIMAL, expand=True)
     table.add_column(Text(f"before: {display_name(diff.before)}"), ratio=1, overflow="fold")
     table.add_column(Text(f"after: {display_name(diff.after)}"), ratio=1, overflow="fold")
     colour = not console.no_color and console.color_system is not None
     for column in dict.fromkeys((*before, *after)):
-        runs = word_diff(before.get(column), after.get(column))
-        if runs:
+        spans = word_diff(before.get(column), after.get(column))
+        if spans:
             table.add_row(Text(display_name(column), style="bold"), "")
-            table.add_row(*_marked(runs, colour=colour), end_section=True)
+            table.add_row(*_mark_differences(spans, colour=colour), end_section=True)
     if table.row_count:
         console.print(table)
     else:
         _print(console, "no value differs")
 
 
-def _marked(runs: list[DiffSpan], *, colour: bool) -> tuple[Text, Text]:
-    """The two sides, with what differs coloured, or between signs where there is no colour."""
+def _mark_differences(spans: list[DiffSpan], *, colour: bool) -> tuple[Text, Text]:
+    """Return both sides, with what differs coloured, or between signs where there is no colour."""
     sides = Text(), Text()
     marks = (("", "", "bold red"), ("", "", "bold green")) if colour else (("[-", "-]", ""), ("{+", "+}", ""))
-    for same, *texts in runs:
+    for same, *texts in spans:
         for side, text, (opening, closing, style) in zip(sides, texts, marks, strict=True):
             words = text.strip()
             if words:

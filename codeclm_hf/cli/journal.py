@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from codeclm_hf.cli.options import Directory
 from codeclm_hf.errors import BadInput, CodecLMError
 
 if TYPE_CHECKING:
@@ -22,11 +23,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Look into the journal of a run directory, take its answers out, or shrink it.")
 _out = Console(highlight=False)
 
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
-
 
 @contextmanager
-def _opened(directory: Path) -> Iterator[JournalFile]:
+def _open_journal(directory: Path) -> Iterator[JournalFile]:
+    """Open the journal of a run directory, and close it in the end."""
     from codeclm_hf.endpoints.journal_db import JournalFile
     from codeclm_hf.run import directory as run_directory
 
@@ -44,24 +44,25 @@ def _opened(directory: Path) -> Iterator[JournalFile]:
 
 @app.command()
 def stats(directory: Directory) -> None:
-    """Answers and tokens by model and stage, bytes on disk, and what the last complete run used."""
-    with _opened(directory) as journal:
+    """Show answers and tokens by model and stage, bytes on disk, and what the last complete run used."""
+    with _open_journal(directory) as journal:
         totals, used, size = journal.totals(), journal.run_size(), journal.size()
     table = Table("model", "stage")
     for name in ("answers", "prompt tokens", "completion tokens"):
         table.add_column(name, justify="right")
-    for kept in totals:
-        counts = (kept.answers, kept.prompt_tokens, kept.completion_tokens)
-        table.add_row(escape(kept.model), escape(kept.stage), *map(str, counts))
+    for total in totals:
+        counts = (total.answers, total.prompt_tokens, total.completion_tokens)
+        table.add_row(escape(total.model), escape(total.stage), *map(str, counts))
     _out.print(table)
     last = f"the last complete run used {used}" if used else "no run is complete yet"
-    _out.print(f"{sum(kept.answers for kept in totals)} answers in {size} bytes; {last}", soft_wrap=True)
+    answers = sum(total.answers for total in totals)
+    _out.print(f"{answers} answers in {size} bytes; {last}", soft_wrap=True)
 
 
 @app.command()
 def export(directory: Directory) -> None:
-    """Print every answer as a line of JSON, in the order in which they were kept: model, stage, request, completion."""
-    with _opened(directory) as journal:
+    """Print every answer as a line of JSON with model, stage, request and completion, the oldest first."""
+    with _open_journal(directory) as journal:
         try:
             for line in journal.export():
                 sys.stdout.buffer.write(line.encode() + b"\n")
@@ -77,6 +78,6 @@ def export(directory: Directory) -> None:
 @app.command()
 def prune(directory: Directory) -> None:
     """Delete the answers that the last complete run did not use, and give their disk space back."""
-    with _opened(directory) as journal:
+    with _open_journal(directory) as journal:
         answers, size = journal.prune()
     _out.print(f"deleted {answers} answers, {size} bytes", soft_wrap=True)

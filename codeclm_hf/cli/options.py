@@ -1,20 +1,118 @@
-"""Options that several commands have."""
+"""Options that several commands have, each said once; the defaults stand beside them where they are used."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-Concurrency = Annotated[int | None, typer.Option(metavar="N", help="Most requests in flight at each server.")]
+
+def _model(role: str) -> Any:
+    """The option `--ROLE-model`."""
+    return typer.Option(
+        metavar="NAME",
+        help=f"The {role} model's name, where its server has several; for TGI, the model whose tokenizer to use.",
+    )
+
+
+def _key_env(role: str) -> Any:
+    """The option `--ROLE-key-env`."""
+    return typer.Option(
+        metavar="NAME", help=f"The environment variable that holds the token for the {role} model's server."
+    )
+
+
+StrongModel = Annotated[str | None, _model("strong")]
+TargetModel = Annotated[str | None, _model("target")]
+JudgeModel = Annotated[str | None, _model("judge")]
+CandidateModel = Annotated[str | None, _model("candidate")]
+ReferenceModel = Annotated[str | None, _model("reference")]
+StrongKeyEnv = Annotated[str | None, _key_env("strong")]
+TargetKeyEnv = Annotated[str | None, _key_env("target")]
+JudgeKeyEnv = Annotated[str | None, _key_env("judge")]
+CandidateKeyEnv = Annotated[str | None, _key_env("candidate")]
+ReferenceKeyEnv = Annotated[str | None, _key_env("reference")]
+
+Column = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The column that holds the instructions; found by default.")
+]
+Layout = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="The layout of the rows: alpaca, messages, traffic, …; auto finds it."),
+]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out rows of another layout instead of stopping.")
+]
+Split = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Which split to read. Files have train (all rows), validation (20 % of them) and test (the rest); "
+        "a Hub data set has its own.",
+    ),
+]
+Revision = Annotated[
+    str | None, typer.Option(metavar="REV", help="The branch, tag or commit of a Hub data set to read.")
+]
+Temperature = Annotated[
+    float, typer.Option(help="The sampling temperature of the answers; the judge always answers greedily.")
+]
+MaxNewTokens = Annotated[int, typer.Option(help="A response has at most this many tokens.")]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Keep at most N requests in flight at each server; by default what it takes, or 64."
+    ),
+]
 GiveUpAfter = Annotated[
-    float, typer.Option(metavar="SECONDS", help="Stop, with exit code 3, after so long without an answer.")
+    float,
+    typer.Option(
+        metavar="SECONDS", help="Stop, with exit code 3, when no server has answered for so many seconds."
+    ),
 ]
 MaxRequests = Annotated[
-    int | None, typer.Option(metavar="N", help="Stop, with exit code 4, at so many answers in all in --out.")
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Stop, with exit code 4, when --out holds N answers, those of earlier runs included.",
+    ),
 ]
 MaxTokens = Annotated[
-    int | None, typer.Option(metavar="N", help="The same for tokens, prompts and answers together.")
+    int | None,
+    typer.Option(
+        metavar="N", help="Stop, with exit code 4, when prompts and answers in --out have N tokens together."
+    ),
 ]
-PriceIn = Annotated[float | None, typer.Option(help="Of a million prompt tokens; shows the cost.")]
-PriceOut = Annotated[float | None, typer.Option(help="Of a million tokens of answers.")]
+PriceIn = Annotated[
+    float | None, typer.Option(help="The price of a million prompt tokens; with it, the cost is shown.")
+]
+PriceOut = Annotated[
+    float | None, typer.Option(help="The price of a million answer tokens; with it, the cost is shown.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
+
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
+Repo = Annotated[str, typer.Argument(metavar="REPO", help="A data set on the Hub, as org/name.")]
+Message = Annotated[
+    str | None, typer.Option(metavar="M", help="One line that says what is new, for the log of versions.")
+]
+Number = Annotated[
+    str | None, typer.Option(metavar="1.2.0", help="The version's number; by default the next one.")
+]
+Bump = Annotated[
+    str,
+    typer.Option(
+        help="Which part of the number goes up: major, minor, patch, or auto, as the changes call for."
+    ),
+]
+AllowSecrets = Annotated[
+    bool, typer.Option("--allow-secrets", help="Go on although the texts seem to hold secrets.")
+]
+AllowIncomplete = Annotated[
+    bool, typer.Option("--allow-incomplete", help="Go on although the run accepted nothing.")
+]
+Redact = Annotated[
+    bool,
+    typer.Option("--redact", help="Write [EMAIL], [PHONE] and [IP] in place of personal data in the texts."),
+]

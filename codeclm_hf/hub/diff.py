@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from codeclm_hf.card.drift import drift
 from codeclm_hf.card.shapes import Drift
-from codeclm_hf.hub.snapshot import DIGESTS, Row, Snapshot
+from codeclm_hf.errors import BadInput
+from codeclm_hf.hub.fetch import fetch_any, revision_name
+from codeclm_hf.hub.repository import Repository
+from codeclm_hf.hub.snapshot import DIGESTS, Row, Snapshot, read_run_directory
+from codeclm_hf.run import directory as run_directory
 from codeclm_hf.text import ROWS_SHOWN
 
 KINDS = ("added", "removed", "changed")
@@ -59,6 +65,35 @@ class Diff:
     def as_json(self) -> dict[str, Any]:
         """Return everything as values that JSON can hold."""
         return asdict(self)
+
+
+def compare_versions(
+    repo: str, before: str, after: str, *, limit: int = ROWS_SHOWN, token: str | None = None
+) -> Diff:
+    """Compare two versions of a data set on the Hub, or one with a run directory.
+
+    Args:
+        repo: `org/name` of the data set.
+        before: a version, tag, branch or commit, or a run directory.
+        after: the same.
+        limit: at most so many rows of each kind and config are in the result; the counts are of all.
+        token: by default the one that `hf auth login` or HF_TOKEN gives.
+
+    Raises:
+        BadInput: the limit is negative, or there is no such data set or revision.
+        HubError: the Hub gives no answer.
+    """
+    if limit < 0:
+        raise BadInput(f"needs a limit of 0 or more; came {limit}")
+    hub = Repository(repo, token=token)
+    with tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
+        contents = [
+            read_run_directory(Path(name))
+            if (Path(name) / run_directory.MANIFEST).is_file()
+            else fetch_any(hub, hub.require_head(revision_name(name)), Path(scratch) / side)
+            for side, name in (("before", before), ("after", after))
+        ]
+        return compare(contents[0], contents[1], (before, after), limit=limit)
 
 
 def compare(before: Snapshot, after: Snapshot, names: tuple[str, str], *, limit: int = ROWS_SHOWN) -> Diff:

@@ -181,6 +181,26 @@ def replace_tables(directory: Path, tables: Mapping[str, Dataset]) -> dict[str, 
     return {name: [directory / DATA / name / file for file in files] for name, files in names.items()}
 
 
+def read_card(directory: Path) -> str:
+    """The card of a run directory.
+
+    Raises:
+        BadInput: it is no run directory, its run has not ended, or the card is not in UTF-8.
+    """
+    Manifest.read(directory)
+    path = directory / CARD
+    if not path.is_file():
+        raise BadInput(
+            f"needs a run directory with a {path.name}; {directory} has none yet; let the run there end first"
+        )
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BadInput(
+            f"needs a card in UTF-8; {path} cannot be read ({' '.join(str(exc).split())})"
+        ) from exc
+
+
 def put_template(directory: Path, manifest: Manifest, card: str) -> None:
     """Put a card and the manifest that keeps its template in place; the caller holds the lock."""
     replace_file(directory / MANIFEST, manifest.to_text())
@@ -239,11 +259,15 @@ def add_pulled_rows(directory: Path, tables: Mapping[str, Dataset]) -> dict[str,
     return joined
 
 
-def read_tables(directory: Path) -> dict[str, Dataset]:
+def read_tables(directory: Path, manifest: Manifest | None = None) -> dict[str, Dataset]:
     """The four tables of a complete run.
 
+    Args:
+        directory: a run directory.
+        manifest: its manifest, where the tables must have as many rows as it says.
+
     Raises:
-        BadInput: they cannot be read.
+        BadInput: they cannot be read, or do not have those rows.
     """
     tables = {}
     for name, features in schema.TABLES.items():
@@ -258,4 +282,9 @@ def read_tables(directory: Path) -> dict[str, Dataset]:
                 ) from exc
         else:
             tables[name] = schema.table([], features)
+    for name, rows in manifest.counts.rows.items() if manifest else ():
+        if len(tables[name]) != rows:
+            raise BadInput(
+                f"needs {rows} rows of `{name}` in {directory}; there are {len(tables[name])}; run again"
+            )
     return tables

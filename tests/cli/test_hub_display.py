@@ -101,7 +101,7 @@ def sides(text: str) -> list[tuple[str, str]]:
 def test_the_counts_come_first() -> None:
     """A table says how many rows of each config came, went and changed, between which versions."""
     diff = Diff("1.2.0", "1.3.0", {"default": TableDiff(3, 2, 1), "trace": TableDiff(0, 0, 0)}, {})
-    lines = seen(hub_display.diff, diff).split("\n")
+    lines = seen(hub_display.print_diff, diff).split("\n")
     assert lines[0].strip() == "Rows, 1.2.0 → 1.3.0"
     assert "│ default │     3 │       2 │       1 │" in lines
     assert "│ trace   │     0 │       0 │       0 │" in lines
@@ -111,7 +111,7 @@ def test_the_counts_come_first() -> None:
 def test_added_and_removed_rows_are_short_blocks() -> None:
     """They show the columns that tell what a row is, long ones cut."""
     long = {**ROW, "response": "word " * 1000}
-    text = seen(hub_display.diff, difference(RowChange("new1", None, ROW), RowChange("old1", long, None)))
+    text = seen(hub_display.print_diff, difference(RowChange("new1", None, ROW), RowChange("old1", long, None)))
     assert (
         "default: added new1\nuse_case: creative writing\nskills: poetry, humour\ninstruction: Write a poem"
         in text
@@ -125,13 +125,13 @@ def test_added_and_removed_rows_are_short_blocks() -> None:
 
 def test_a_row_without_telling_columns_shows_all_it_has() -> None:
     """A config of other columns is shown too."""
-    text = seen(hub_display.diff, difference(RowChange("x", None, {"id": "x", "b": 2, "a": [1.5, None]})))
+    text = seen(hub_display.print_diff, difference(RowChange("x", None, {"id": "x", "b": 2, "a": [1.5, None]})))
     assert "default: added x\na: [1.5, null]\nb: 2\n" in text
 
 
 def test_a_changed_row_is_shown_side_by_side() -> None:
     """Only the columns that differ are there, with signs around the words that differ."""
-    text = seen(hub_display.diff, change(instruction="Write a poem about the lake", gap=2.0))
+    text = seen(hub_display.print_diff, change(instruction="Write a poem about the lake", gap=2.0))
     lines = sides(text)
     assert ("before: 1.2.0", "after: 1.3.0") in lines
     assert ("instruction", "") in lines
@@ -144,11 +144,11 @@ def test_a_changed_row_is_shown_side_by_side() -> None:
 def test_colours_stand_for_signs_where_there_are_any() -> None:
     """On a colour terminal the words are coloured; with NO_COLOR the signs are back."""
     diff = change(instruction="Write a poem about the lake")
-    coloured = seen(hub_display.diff, diff, force_terminal=True, color_system="standard")
+    coloured = seen(hub_display.print_diff, diff, force_terminal=True, color_system="standard")
     assert "\x1b[1;31msea\x1b[0m" in coloured
     assert "\x1b[1;32mlake\x1b[0m" in coloured
     assert "[-" not in coloured
-    plain = seen(hub_display.diff, diff, force_terminal=True, color_system="standard", no_color=True)
+    plain = seen(hub_display.print_diff, diff, force_terminal=True, color_system="standard", no_color=True)
     assert "[-sea-]" in plain
     assert "{+lake+}" in plain
 
@@ -165,7 +165,7 @@ def test_long_unchanged_stretches_are_elided() -> None:
 def test_a_rewritten_text_is_cut() -> None:
     """Of ten thousand words that all differ a few lines are shown, and the number of the others is said."""
     before, after = (" ".join(f"{side}{n}" for n in range(10_000)) for side in "ba")
-    text = seen(hub_display.diff, change(response=f"{ROW['response']} {after}"))
+    text = seen(hub_display.print_diff, change(response=f"{ROW['response']} {after}"))
     assert text.count("\n") < 60
     runs = words.word_diff(before, after)
     assert [run.before.split()[-1] for run in runs] == ["…", "words"]
@@ -182,7 +182,7 @@ def test_repeated_words_are_compared_in_no_time() -> None:
 
 def test_chinese_is_compared_by_character() -> None:
     """A script without spaces is no single word."""
-    text = seen(hub_display.diff, change(instruction="写一首关于湖的诗"))
+    text = seen(hub_display.print_diff, change(instruction="写一首关于湖的诗"))
     assert "{+写一首关于湖的诗+}" in text.replace(" ", "")
     runs = words.word_diff("写一首关于海的诗", "写一首关于湖的诗")
     assert [(run.same, run.before, run.after) for run in runs] == [
@@ -196,7 +196,7 @@ def test_chats_and_lists_are_readable() -> None:
     """Messages are shown as turns and names with commas, not as JSON."""
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello there"}]
     before, after = {"messages": turns[:1], "skills": ["a", "b"]}, {"messages": turns, "skills": ["a", "c"]}
-    lines = sides(seen(hub_display.diff, difference(RowChange("x", before, after))))
+    lines = sides(seen(hub_display.print_diff, difference(RowChange("x", before, after))))
     assert ("user: Hi", "user: Hi {+assistant: Hello there+}") in lines
     assert ("a, [-b-]", "a, {+c+}") in lines
 
@@ -216,14 +216,14 @@ def test_chats_and_lists_are_readable() -> None:
 def test_what_cannot_be_seen_is_spelled_out(before: Any, after: Any, shown: tuple[str, str]) -> None:
     """Values that differ in white space, type or hidden characters only are written in ASCII."""
     row = difference(RowChange("x", {"value": before}, {"value": after}))
-    assert shown in sides(seen(hub_display.diff, row))
+    assert shown in sides(seen(hub_display.print_diff, row))
 
 
 def test_values_that_are_the_same_are_not_shown() -> None:
     """Not a number equals itself here, and a column that is missing equals one that is null."""
     nan = float("nan")
     text = seen(
-        hub_display.diff, difference(RowChange("x", {"gap": nan}, {"gap": float("nan"), "note": None}))
+        hub_display.print_diff, difference(RowChange("x", {"gap": nan}, {"gap": float("nan"), "note": None}))
     )
     assert "no value differs" in text
 
@@ -258,7 +258,7 @@ MOVED = {
 
 def test_the_drift_is_in_percent() -> None:
     """Divergence to three decimals, then what moved, what is new with how many more, and what vanished."""
-    text = seen(hub_display.diff, difference(drift=MOVED))
+    text = seen(hub_display.print_diff, difference(drift=MOVED))
     assert "use cases: Jensen–Shannon divergence 0.123, 12 new, 1 vanished" in " ".join(text.split())
     rows = [
         [cell.strip() for cell in line.split("│")[1:-1]] for line in text.split("\n") if line.startswith("│")
@@ -275,7 +275,7 @@ def test_the_drift_is_in_percent() -> None:
 def test_the_log_is_one_table() -> None:
     """Version, day, commit, rows with what changed, message, author and models of each entry fit in 80 columns."""
     first = LogEntry("1.2.0", "fedcba98", NOON, "bob", "", {"default": 103}, {"trace": {"removed": 9}}, {})
-    text = seen(hub_display.log, [ENTRY, first])
+    text = seen(hub_display.print_log, [ENTRY, first])
     assert text.count("┏") == 1
     for words_ in (
         "1.3.0",
@@ -296,12 +296,12 @@ def test_the_log_is_one_table() -> None:
 
 def test_an_empty_log_says_so() -> None:
     """No table is drawn around nothing."""
-    assert seen(hub_display.log, []) == "no version yet\n"
+    assert seen(hub_display.print_log, []) == "no version yet\n"
 
 
 def test_a_blame_says_where_a_row_comes_from() -> None:
     """Version, commit, time, author, first version, models, prompts, seeds and who gave, then the row."""
-    assert seen(hub_display.blame, BLAME) == (
+    assert seen(hub_display.print_blame, BLAME) == (
         "default: 8f3a\n"
         "as it is since 1.3.0: 01234567, 2026-11-23 12:05 UTC, by alice\n"
         "first in 1.0.0\n"
@@ -327,9 +327,9 @@ def everywhere(text: str) -> Iterator[str]:
     by_text = {text: text}
     entry = LogEntry(text, text, NOON, text, text, {text: 1}, changes, by_text)
     blame = Blame(text, text, text, text, NOON, text, text, row, by_text, by_text, {text: [text]})
-    yield seen(hub_display.diff, Diff(text, text, difference(*rows, config=text).tables, drift))
-    yield seen(hub_display.log, [entry])
-    yield seen(hub_display.blame, blame)
+    yield seen(hub_display.print_diff, Diff(text, text, difference(*rows, config=text).tables, drift))
+    yield seen(hub_display.print_log, [entry])
+    yield seen(hub_display.print_blame, blame)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -347,9 +347,9 @@ def test_markup_is_shown_as_it_is() -> None:
     """Brackets, backslashes and names of emoji stand where they stood."""
     use_case = "[bold]loud[/bold] \\[/] :smile:"
     diff = difference(drift={"use_case": Drift(0.5, (Share(use_case, 0.5, 0.2),), (), (), 0, 0)})
-    assert use_case in seen(hub_display.diff, diff)
+    assert use_case in seen(hub_display.print_diff, diff)
     assert f"use_case: {use_case}\n" in seen(
-        hub_display.diff, difference(RowChange("x", None, {"use_case": use_case}))
+        hub_display.print_diff, difference(RowChange("x", None, {"use_case": use_case}))
     )
 
 

@@ -1,0 +1,325 @@
+"""`codeclm-hf run`, `demo` and `inspect`: make a data set in a run directory, and look at it."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+
+from codeclm_hf.cli.options import (
+    Column,
+    Concurrency,
+    Directory,
+    DryRun,
+    GiveUpAfter,
+    JudgeKeyEnv,
+    JudgeModel,
+    Layout,
+    MaxNewTokens,
+    MaxRequests,
+    MaxTokens,
+    PriceIn,
+    PriceOut,
+    Revision,
+    SkipBad,
+    Split,
+    StrongKeyEnv,
+    StrongModel,
+    TargetKeyEnv,
+    TargetModel,
+    Temperature,
+)
+from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER
+from codeclm_hf.errors import BadInput, CodecLMError
+from codeclm_hf.settings import (
+    ITERATIONS,
+    MAX_NEW_TOKENS,
+    METADATA_FRACTION,
+    NUM_INSTRUCTIONS,
+    NUM_METADATA,
+    NUM_RUBRICS,
+    SCORING,
+    TEMPERATURE,
+    THRESHOLD,
+    check_settings,
+)
+from codeclm_hf.text import did_you_mean
+
+if TYPE_CHECKING:
+    from codeclm_hf.endpoints.protocol import Endpoint
+    from codeclm_hf.run.pipeline import CodecLM
+
+app = typer.Typer()
+_out = Console(highlight=False)
+_err = Console(stderr=True, highlight=False)
+
+DEMO_MODEL = "local:smollm2-135m-instruct"
+DEMO_SETTINGS: dict[str, Any] = {
+    "iterations": 3,
+    "threshold": 0.1,
+    "scoring": "expected",
+    "max_new_tokens": 64,
+}
+DEMO_SIZES: dict[str, Any] = {"num_instructions": 8, "num_metadata": 8}
+
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Take the options of a configuration file as the defaults of those that are not on the command line."""
+    if path is None:
+        return None
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        raise BadInput(
+            f"needs a YAML file of options; {path} cannot be read ({' '.join(str(exc).split())})"
+        ) from exc
+    if not isinstance(content, dict):
+        raise BadInput(f"needs a YAML mapping of options in {path}; came a {type(content).__name__}")
+    names = {str(option.name) for option in context.command.params} - {"config"}
+    options = {str(name).replace("-", "_"): value for name, value in content.items()}
+    for name in options:
+        if name not in names:
+            raise BadInput(
+                f"needs options that run knows; {path} has {name!r}{did_you_mean(name, sorted(names))}"
+            )
+    context.default_map = options
+    return path
+
+
+@app.command()
+def run(
+    seeds: Annotated[
+        str | None,
+        typer.Argument(
+            help="The seed instructions: a .jsonl, .json, .csv, .parquet or .txt file, a request log, a folder, "
+            "a pattern, hf://…, or the id of a Hub data set."
+        ),
+    ] = None,
+    strong: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENDPOINT",
+            help="The strong model: http(s)://HOST:PORT of TGI, vLLM, …, several with commas, or local:MODEL.",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENDPOINT", help="The model that the data set is for, in the same form as --strong."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="The run directory; the same command goes on where an earlier one stopped."
+        ),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(metavar="ENDPOINT", help="The model that scores; by default the strong one."),
+    ] = None,
+    metadata: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Use cases and skills that you wrote, with the seeds or in place of them."
+        ),
+    ] = None,
+    column: Column = None,
+    layout: Layout = "auto",
+    skip_bad: SkipBad = False,
+    split: Split = "train",
+    revision: Revision = None,
+    num_metadata: Annotated[
+        int,
+        typer.Option(
+            help="How many metadata (each a use case and its skills) there are after mixing and matching; at "
+            "most one for each instruction."
+        ),
+    ] = NUM_METADATA,
+    num_instructions: Annotated[
+        int, typer.Option(help="How many basic instructions to make, in all.")
+    ] = NUM_INSTRUCTIONS,
+    num_rubrics: Annotated[
+        int, typer.Option(help="How many rubrics, and an action for each, a metadata gets.")
+    ] = NUM_RUBRICS,
+    iterations: Annotated[
+        int,
+        typer.Option(
+            help="How many versions of an instruction are judged at most, the basic one included; 1 to 4."
+        ),
+    ] = ITERATIONS,
+    threshold: Annotated[
+        float,
+        typer.Option(help="Keep an instruction when the gap of the scores is larger than this, 0 to 9."),
+    ] = THRESHOLD,
+    no_self_rubrics: Annotated[
+        bool,
+        typer.Option("--no-self-rubrics", help="Make no rubrics: judge every instruction once, as it is."),
+    ] = False,
+    no_contrastive_filter: Annotated[
+        bool,
+        typer.Option(
+            "--no-contrastive-filter", help="Judge nothing: improve every instruction to the end and keep it."
+        ),
+    ] = False,
+    metadata_fraction: Annotated[
+        float,
+        typer.Option(help="The share of the metadata to use; the number of instructions stays the same."),
+    ] = METADATA_FRACTION,
+    strong_model: StrongModel = None,
+    target_model: TargetModel = None,
+    judge_model: JudgeModel = None,
+    strong_key_env: StrongKeyEnv = None,
+    target_key_env: TargetKeyEnv = None,
+    judge_key_env: JudgeKeyEnv = None,
+    scoring: Annotated[
+        str,
+        typer.Option(
+            help="Which scores count: discrete, the numbers that the judge writes, as in the paper; or expected, "
+            "the mean of its probabilities for each number."
+        ),
+    ] = SCORING,
+    temperature: Temperature = TEMPERATURE,
+    max_new_tokens: MaxNewTokens = MAX_NEW_TOKENS,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A folder with prompts of yours; its NAME.jinja replaces ours."),
+    ] = None,
+    concurrency: Concurrency = None,
+    give_up_after: GiveUpAfter = GIVE_UP_AFTER,
+    max_requests: MaxRequests = None,
+    max_tokens: MaxTokens = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    seed: Annotated[int, typer.Option(help="Everything that is random follows from this number.")] = 0,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.yaml",
+            help="A file with any of these options; the command line wins over it.",
+            callback=_read_config,
+            is_eager=True,
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Make a tailored data set; the same command goes on where an earlier one stopped."""
+    from codeclm_hf.cli import display
+    from codeclm_hf.endpoints.budget import Budget
+    from codeclm_hf.endpoints.connect import endpoint, key_in
+    from codeclm_hf.run import directory as run_directory
+    from codeclm_hf.run.pipeline import CodecLM
+
+    if not strong or not target or out is None:
+        required = (("--strong", strong), ("--target", target), ("--out", out))
+        raise BadInput(f"needs {', '.join(name for name, value in required if not value)}; came none")
+    settings: dict[str, Any] = {
+        "num_rubrics": num_rubrics,
+        "iterations": iterations,
+        "threshold": threshold,
+        "self_rubrics": not no_self_rubrics,
+        "contrastive_filter": not no_contrastive_filter,
+        "scoring": scoring,
+        "temperature": temperature,
+        "max_new_tokens": max_new_tokens,
+        "prompts": prompts,
+        "seed": seed,
+    }
+    sizes: dict[str, Any] = {
+        "num_instructions": num_instructions,
+        "num_metadata": num_metadata,
+        "metadata_fraction": metadata_fraction,
+    }
+    budget = Budget(max_requests=max_requests, max_tokens=max_tokens, price_in=price_in, price_out=price_out)
+    # What costs nothing is checked first: settings, folder, seeds; then the servers.
+    check_settings(**settings, **sizes)
+    run_directory.check(out)
+    inputs = _read_inputs(
+        seeds, metadata, column=column, layout=layout, skip_bad=skip_bad, split=split, revision=revision
+    )
+
+    def connect(target: str, model: str | None, key_env: str | None) -> Endpoint:
+        key = key_in(key_env)
+        return endpoint(
+            target, model=model, api_key=key, concurrency=concurrency, give_up_after=give_up_after
+        )
+
+    codec = CodecLM(
+        strong=connect(strong, strong_model, strong_key_env),
+        target=connect(target, target_model, target_key_env),
+        judge=connect(judge, judge_model, judge_key_env) if judge else None,
+        **settings,
+    )
+    if dry_run:
+        display.print_plan(_out, codec.plan(**inputs, **sizes), codec.models, out)
+        return
+    _run_codec(codec, out, budget=budget, **inputs, **sizes)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The run directory.")] = Path("codeclm-demo"),
+) -> None:
+    """Run the whole method on an embedded 135M model and six shipped seeds."""
+    from codeclm_hf.endpoints.connect import endpoint
+    from codeclm_hf.run import directory as run_directory
+    from codeclm_hf.run.pipeline import CodecLM
+
+    _err.print(
+        "A 135M model plays strong, target and judge. As a judge it gives both answers the same number, so here the\n"
+        "scores are the means of its score distributions (--scoring expected), and the threshold is "
+        f"{DEMO_SETTINGS['threshold']},\nnot 3. This shows the machinery; the judge's choices are near noise."
+    )
+    run_directory.check(out)
+    with resources.as_file(resources.files("codeclm_hf.cli") / "demo.jsonl") as path:
+        inputs = _read_inputs(str(path), None)
+    model = endpoint(DEMO_MODEL)
+    _run_codec(CodecLM(strong=model, target=model, **DEMO_SETTINGS), out, **inputs, **DEMO_SIZES)
+
+
+@app.command()
+def inspect(directory: Directory) -> None:
+    """Show what is in a run directory: counts by stage, iteration and verdict, and a few rows."""
+    from codeclm_hf.cli import display
+
+    display.print_run_directory(_out, directory)
+
+
+def _read_inputs(seeds: str | None, metadata: str | None, **reading: Any) -> dict[str, Any]:
+    """The arguments of `CodecLM.run` that are read from files; prints what the seeds are."""
+    from codeclm_hf.builders import load_metadata, load_seeds  # the command line alone reads files
+    from codeclm_hf.cli import display
+
+    if seeds is None and metadata is None:
+        raise BadInput("needs SEEDS, or --metadata FILE; came neither")
+    table = load_seeds(seeds, **reading) if seeds is not None else None
+    if table is not None:
+        display.print_seeds(_out, table)
+    return {
+        "seeds": table,
+        "metadata": load_metadata(metadata) if metadata is not None else None,
+    }
+
+
+def _run_codec(codec: CodecLM, out: Path, **arguments: Any) -> None:
+    """Run the method, and print what came of it."""
+    from codeclm_hf.cli import display
+    from codeclm_hf.run.manifest import Manifest
+
+    with display.live_progress(_err, out) as show:
+        codec.run(out=out, on_progress=show, **arguments)
+    manifest = Manifest.read(out)
+    display.print_summary(_out, manifest)
+    if not manifest.counts.judged:
+        raise CodecLMError(f"every row failed; codeclm-hf inspect {out} shows why")
+    if not manifest.counts.rows["default"]:
+        _out.print(
+            f"nothing was accepted: no gap lies beyond {codec.threshold:g}; the trace has every judgement",
+            soft_wrap=True,
+        )
+        return
+    _out.print(f'load_dataset("{out}", "default", split="train")', soft_wrap=True, markup=False)
