@@ -80,7 +80,7 @@ def _unreadable(source: File, reason: object) -> BadInput:
 
 @contextlib.contextmanager
 def _open(source: File, newline: str | None) -> Iterator[TextIO]:
-    with source.opened() as bytes_:
+    with source.open() as bytes_:
         if bytes_.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):  # type: ignore[attr-defined]  # buffered
             raise BadInput(f"needs text in UTF-8; {source.name} is UTF-16; save it as UTF-8")
         # surrogateescape: one broken byte fails its own row, not the file
@@ -146,12 +146,12 @@ def _csv_row(number: int, header: list[str], cells: list[str]) -> Row:
 
 
 def _parquet(source: File, columns: Sequence[str] | None) -> Iterator[Row]:
-    with source.opened() as bytes_:
+    with source.open() as bytes_:
         if not bytes_.peek(1):  # type: ignore[attr-defined]  # buffered
             return
     try:
         # without a buffer and with pre_buffer, a row group is read whole
-        with source.opened() as bytes_, pq.ParquetFile(bytes_, buffer_size=_CHUNK, pre_buffer=False) as file:
+        with source.open() as bytes_, pq.ParquetFile(bytes_, buffer_size=_CHUNK, pre_buffer=False) as file:
             present = file.schema_arrow.names
             wanted = [name for name in present if columns is None or name in columns]
             numbers = count(1)

@@ -60,7 +60,7 @@ class File(NamedTuple):
     """What a row's `source` calls it."""
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[BinaryIO]:
+    def open(self) -> Iterator[BinaryIO]:
         """Give the bytes of the file, decompressed; at most a chunk of them is in memory."""
         raw = xopen(self.path, "rb") if "://" in self.path else open(self.path, "rb")
         with raw, contextlib.ExitStack() as stack:

@@ -69,7 +69,7 @@ def captions(distributions: Distributions, drift: VersionDrift | None = None) ->
             for one in iterations
         ]
         lines[ITERATIONS] = (
-            f"Bar chart of {counted(accepted, 'accepted instruction')} by iteration, "
+            f"Bar chart of {quantity(accepted, 'accepted instruction')} by iteration, "
             f"with how many were judged and the share of all accepted: {', '.join(parts)}."
         )
     if drift and any(shares_of(drift.use_case, kind) for kind in KINDS):
@@ -81,8 +81,8 @@ def rankings(distributions: Distributions) -> list[Ranking]:
     """What the pictures of names show: use cases, and skills."""
     use_cases, skills = distributions.use_cases, distributions.skills
     return [
-        Ranking(USE_CASES, "use case", use_cases.top, use_cases.total, counted(use_cases.rows, "row")),
-        Ranking(SKILLS, "skill", skills.top, skills.total, counted(skills.mentions, "mention")),
+        Ranking(USE_CASES, "use case", use_cases.top, use_cases.total, quantity(use_cases.rows, "row")),
+        Ranking(SKILLS, "skill", skills.top, skills.total, quantity(skills.mentions, "mention")),
     ]
 
 
@@ -95,7 +95,7 @@ def extent(ranking: Ranking, label: str = "") -> str:
     """
     top = ranking.top[:MOST_BARS]
     if ranking.total <= len(top):
-        return f"{counted(ranking.total, ranking.noun)} in {label}{ranking.basis}"
+        return f"{quantity(ranking.total, ranking.noun)} in {label}{ranking.basis}"
     share = text.percentage(sum(entry.share for entry in top))
     names = f"{len(top)} most frequent of {ranking.total:,} {ranking.noun}s"
     return f"The {names}, {share} of {label}{ranking.basis}"
@@ -134,13 +134,13 @@ def heading(kind: str, drift: Drift) -> str:
 
 
 def moving(kind: str, share: Share, to: str) -> str:
-    """A name's share on the sides that have it."""
+    """Return a name's share in the versions that have it."""
     sides = {"movers": (share.before, share.after), "new": (share.after,), "vanished": (share.before,)}[kind]
     return f" {to} ".join(map(text.percentage, sides))
 
 
-class Recovered(Protocol):
-    """What has a Capacity Recovery Ratio, in [0, 1], with its interval; None where there are no numbers."""
+class HasRatio(Protocol):
+    """Anything with a Capacity Recovery Ratio in [0, 1] and its interval; None where there are no numbers."""
 
     @property
     def capacity_recovery_ratio(self) -> float | None: ...  # noqa: D102
@@ -150,16 +150,16 @@ class Recovered(Protocol):
     def wilson_high(self) -> float | None: ...  # noqa: D102
 
 
-def ratio(result: Recovered) -> str:
-    """A Capacity Recovery Ratio with its interval, as people read it."""
+def ratio(result: HasRatio) -> str:
+    """Return a Capacity Recovery Ratio with its interval, as people read it."""
     share, low, high = result.capacity_recovery_ratio, result.wilson_low, result.wilson_high
     if share is None or low is None or high is None:
         return "not known"
     return f"{text.percentage(share)} ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def counted(count: int, noun: str) -> str:
-    """A number of things."""
+def quantity(count: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 row` or `2,000 rows`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 

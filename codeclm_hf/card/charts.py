@@ -67,13 +67,13 @@ def pictures(
     wanted = [file for file in captions(distributions, drift) if file not in there]
     if not wanted:
         return dict(there)
-    with styled():
+    with plain_style():
         return {**there} | {file: png(figure) for file, figure in figures(distributions, drift, wanted)}
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """While pictures are drawn: by one thread at a time, in the same style whatever the user's is."""
+def plain_style() -> Iterator[None]:
+    """Draw inside this: one thread at a time, in matplotlib's own style, whatever the user's is."""
     from matplotlib import style
 
     with _ONE_AT_A_TIME, style.context("default"):

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from codeclm_hf import settings
 from codeclm_hf.card.captions import MOST_BARS, captions, gap_bins, ratio
-from codeclm_hf.card.languages import spoken
+from codeclm_hf.card.languages import main_languages
 from codeclm_hf.card.shapes import (
     Counts,
     Distributions,
@@ -118,7 +118,7 @@ class CardContext:
     @property
     def spoken(self) -> list[str]:
         """The ISO 639-1 codes of the languages of at least a twentieth of the instructions."""
-        return spoken(self.languages)
+        return main_languages(self.languages)
 
 
 _FIELDS = tuple(CardContext.__dataclass_fields__)

@@ -39,8 +39,8 @@ def languages(default: pl.LazyFrame) -> Languages:
     )
 
 
-def spoken(languages: Languages | None) -> list[str]:
-    """The languages of a data set: those of at least a twentieth of the sample."""
+def main_languages(languages: Languages | None) -> list[str]:
+    """Return the languages of a data set: those of at least a twentieth of the sample."""
     if languages is None:
         return []
     return [code for code, rows in languages.found.items() if rows >= LEAST * languages.sample]

@@ -110,7 +110,7 @@ def html(card: str, *, folder: Path, most_bytes: int = MOST_BYTES) -> str:
         policy=POLICY,
         title=shorten(str(front.get("pretty_name") or heading or "A dataset card"), 120),
         problems=check.check(card)[:MOST_PROBLEMS],
-        front=_FrontMatter().shown(front),
+        front=_FrontMatter().shorten(front),
         raw=text,
         most=MOST_SHOWN,
         body=Markup(_Body(folder, most_bytes).html(tokens)),
@@ -124,15 +124,15 @@ class _FrontMatter:
     def __init__(self) -> None:
         self._left = MOST_VALUES
 
-    def shown(self, value: Any, depth: int = 0) -> Any:
+    def shorten(self, value: Any, depth: int = 0) -> Any:
         """Return a value as the page shows it: mappings and lists of texts."""
         self._left -= 1
         if self._left < 0 or depth > DEEPEST:
             return "…"
         if isinstance(value, dict):
-            return {str(key): self.shown(item, depth + 1) for key, item in value.items() if self._left >= 0}
+            return {str(key): self.shorten(item, depth + 1) for key, item in value.items() if self._left >= 0}
         if isinstance(value, list):
-            return [self.shown(item, depth + 1) for item in value if self._left >= 0]
+            return [self.shorten(item, depth + 1) for item in value if self._left >= 0]
         if isinstance(value, bool):
             return "true" if value else "false"
         return "" if value is None else str(value)

@@ -64,12 +64,12 @@ class _Dumper(yaml.SafeDumper):
     """A dumper that quotes Unicode's line separators, which PyYAML would read back as other characters."""
 
 
-def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = '"' if re.search("[\x85\u2028\u2029]", text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
 
 
-_Dumper.add_representer(str, _quoted)
+_Dumper.add_representer(str, _represent_text)
 
 
 def _rendered(template: str | None, names: Mapping[str, Any]) -> str:
@@ -127,25 +127,25 @@ def words(card: str) -> str:
 
 
 def escape(text: object) -> str:
-    """Text of a model or a server as one harmless Markdown line."""
+    """Return text of a model or a server as one harmless line of Markdown."""
     line = " ".join(str(text).split())
     return re.sub(r"([\\`*_{}\[\]()<>#+!|&~-])", r"\\\1", line)
 
 
-def named(text: object) -> str:
-    """A name or a reason as one short, harmless line of what can be seen."""
+def name_line(text: object) -> str:
+    """Return a name or a reason as one short, harmless line of what can be seen."""
     return escape(display_name(str(text)))
 
 
-def fenced(text: str) -> str:
-    """A long text as a fenced block that it cannot end, and that holds no markers of ours."""
+def fence(text: str) -> str:
+    """Return a long text as a fenced block, which it cannot end, without markers of ours."""
     inside = visible_text(text).replace("<!-- codeclm-hf:", "<!-- codeclm-hf ").strip("\n")
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", inside)), default=0))
-    return f"{fence}text\n{inside}\n{fence}"
+    marks = "`" * max(3, 1 + max(map(len, re.findall("`+", inside)), default=0))
+    return f"{marks}text\n{inside}\n{marks}"
 
 
-def _shown(value: object) -> object:
-    """What a template's expression becomes: all text is escaped that no filter of ours made harmless."""
+def _finalize(value: object) -> object:
+    """Return what an expression becomes: text is escaped unless a filter of ours made it harmless."""
     return value if isinstance(value, (Markup, int, float)) else escape(value)
 
 
@@ -156,12 +156,12 @@ templates = ImmutableSandboxedEnvironment(  # a template may come from a strange
     lstrip_blocks=True,
     keep_trailing_newline=True,
     autoescape=False,  # that is for HTML; `finalize` escapes for Markdown
-    finalize=_shown,
+    finalize=_finalize,
 )
 """The cards' templates, with filters that make text of a model harmless."""
 templates.filters |= {
-    "named": lambda text: Markup(named(text)),
-    "fenced": lambda text: Markup(fenced(text)),
+    "named": lambda text: Markup(name_line(text)),
+    "fenced": lambda text: Markup(fence(text)),
     "quoted": lambda text: Markup(json.dumps(text, ensure_ascii=False)),
 }
 PLAIN = words(TITLE)

@@ -127,7 +127,8 @@ def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = 3.0)
 
     The same rows in any order give the same result. Nulls, and numbers that are not finite, are left out.
     Fractions are rounded to 6 digits, lists of names hold the `TOP` most frequent, and reasons are cut to
-    `REASON` characters. Memory grows with the distinct values, and by a few numbers a row; texts are not kept.
+    `REASON` characters. Memory grows with the distinct values, and by a few numbers a row; texts are not
+    kept.
 
     Args:
         tables: `default`, `trace` and `metadata` of a run, or of a version; the columns `READ` will do.
@@ -138,30 +139,30 @@ def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = 3.0)
     results = dict(zip(queries, pl.collect_all(list(queries.values()), engine="streaming"), strict=True))
     rows, verdicts, numbers, texts = (results[name] for name in ("rows", "verdicts", "numbers", "texts"))
     mentions = rows.explode("skills")
-    use_cases, skills = _counted(rows, name="use_case"), _counted(mentions, name="skills")
-    pairs = _counted(mentions, use_case="use_case", skill="skills")
+    use_cases, skills = _count_rows(rows, name="use_case"), _count_rows(mentions, name="skills")
+    pairs = _count_rows(mentions, use_case="use_case", skill="skills")
     instructions = texts.drop_nulls("instruction")
     return Distributions(
         use_cases=UseCases(total=use_cases.height, rows=_sum(use_cases), top=_shares(use_cases)),
         skills=Skills(total=skills.height, mentions=_sum(skills), top=_shares(skills)),
         pairs=Pairs(total=pairs.height, top=tuple(Pair(**row) for row in _top(pairs))),
-        iterations=_iterations(_counted(verdicts, iteration="iteration", verdict="verdict")),
+        iterations=_iterations(_count_rows(verdicts, iteration="iteration", verdict="verdict")),
         acceptance=_acceptance(results["acceptance"]),
-        gap=_gap(_counted(numbers, value="gap"), float(threshold)),
+        gap=_gap(_count_rows(numbers, value="gap"), float(threshold)),
         winner=Winners(
             **{name: _sum(rows.filter(pl.col("winner") == name)) for name in ("strong", "target")}
         ),
         scores=Scores(
-            **{name: _scores(_counted(numbers, value=f"{name}_score")) for name in ("strong", "target")}
+            **{name: _scores(_count_rows(numbers, value=f"{name}_score")) for name in ("strong", "target")}
         ),
-        order=_order(_counted(numbers, shift="shift", disagree="disagree")),
+        order=_order(_count_rows(numbers, shift="shift", disagree="disagree")),
         lengths=Lengths(
-            **{name: _lengths(_counted(texts, tokens=name)) for name in ("instruction", "response")}
+            **{name: _lengths(_count_rows(texts, tokens=name)) for name in ("instruction", "response")}
         ),
         duplicates=Duplicates(instructions=instructions.height - instructions["plain"].n_unique()),
         failures=Failures(
-            trace=_reasons(_counted(verdicts, reason="reason")),
-            metadata=_reasons(_counted(results["errors"], reason="reason")),
+            trace=_reasons(_count_rows(verdicts, reason="reason")),
+            metadata=_reasons(_count_rows(results["errors"], reason="reason")),
             exhausted=_sum(verdicts.filter(pl.col("verdict") == "exhausted")),
         ),
         coverage=_coverage(results["seeds"], use_cases, default),
@@ -189,7 +190,7 @@ def _tokens(name: str) -> pl.Expr:
 
 def _of_trace(trace: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
     first, second = (
-        _known(pl.col(name).list.get(0, null_on_oob=True) - pl.col(name).list.get(1, null_on_oob=True))
+        _finite(pl.col(name).list.get(0, null_on_oob=True) - pl.col(name).list.get(1, null_on_oob=True))
         for name in ("scores_strong_first", "scores_target_first")
     )
     return {
@@ -198,14 +199,14 @@ def _of_trace(trace: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
         ),
         "numbers": _distinct(
             trace,
-            *(_known(pl.col(name)) for name in ("gap", "strong_score", "target_score")),
+            *(_finite(pl.col(name)) for name in ("gap", "strong_score", "target_score")),
             (first - second).abs().alias("shift"),
             (first.sign() != second.sign()).alias("disagree"),
         ),
     }
 
 
-def _known(number: pl.Expr) -> pl.Expr:
+def _finite(number: pl.Expr) -> pl.Expr:
     return pl.when(number.is_finite()).then(number)
 
 
@@ -238,8 +239,8 @@ def _of_both(trace: pl.LazyFrame, metadata: pl.LazyFrame) -> dict[str, pl.LazyFr
     return {"acceptance": by_name}
 
 
-def _counted(distinct: pl.DataFrame, **columns: str) -> pl.DataFrame:
-    """How many `rows` have these values, all of them known; columns by their new names."""
+def _count_rows(distinct: pl.DataFrame, **columns: str) -> pl.DataFrame:
+    """Return how many `rows` have these values, none of them null; columns by their new names."""
     known = distinct.select("rows", **columns).drop_nulls()
     return known.group_by(*columns).agg(pl.col("rows").sum())
 

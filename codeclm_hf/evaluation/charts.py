@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from codeclm_hf.card.captions import counted, ratio
-from codeclm_hf.card.charts import BLUE, GRID, MOST_LABEL, PALE, png, styled
+from codeclm_hf.card.captions import quantity, ratio
+from codeclm_hf.card.charts import BLUE, GRID, MOST_LABEL, PALE, plain_style, png
 from codeclm_hf.card.labels import SMALL, Fonts
 from codeclm_hf.card.panel import GAP, INK, LINE, MARGIN, PANEL, QUIET, WIDTH, Panel
 from codeclm_hf.evaluation.report import OUTCOMES, RECOVERY, captions, group_label, shown_groups
@@ -28,7 +28,7 @@ def pictures(results: EvaluationResults) -> dict[str, bytes]:
     """
     if not captions(results):
         return {}
-    with styled():
+    with plain_style():
         return {file: png(figure) for file, figure in figures(results)}
 
 
@@ -45,7 +45,7 @@ def figures(results: EvaluationResults) -> Iterator[tuple[str, Figure]]:
 
 
 def _recovery(fonts: Fonts, rows: list[tuple[str, Result]], note: bool) -> Figure:
-    of = counted(rows[0][1].comparisons, "comparison")
+    of = quantity(rows[0][1].comparisons, "comparison")
     panel = Panel(
         fonts, "Capacity Recovery Ratio", f"Share of the {of} that the candidate won or tied; 95 % intervals"
     )

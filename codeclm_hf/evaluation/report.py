@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from codeclm_hf import text
 from codeclm_hf.card import render as card
-from codeclm_hf.card.captions import MOST_BARS, counted, ratio
+from codeclm_hf.card.captions import MOST_BARS, quantity, ratio
 from codeclm_hf.evaluation.comparisons import Comparison
 from codeclm_hf.evaluation.judge_check import JudgeReport
 from codeclm_hf.evaluation.results import EvaluationResults, Group
@@ -73,7 +73,7 @@ def captions(results: EvaluationResults) -> dict[str, str]:
     ]
     ratios = ", ".join(f"{label} {ratio(result)}" for label, result in rows)
     outcomes = ", ".join(f"{label} {result.wins}, {result.ties}, {result.losses}" for label, result in rows)
-    comparisons = counted(results.overall.comparisons, "comparison")
+    comparisons = quantity(results.overall.comparisons, "comparison")
     return {
         RECOVERY: f"Capacity Recovery Ratios with 95 % intervals, of {comparisons}: {ratios}.",
         OUTCOMES: f"Bars of the candidate's wins, ties and losses, in {comparisons}: {outcomes}.",

@@ -14,8 +14,8 @@ from codeclm_hf.package import VERSION
 def push_metric(repo: str, *, private: bool = False, token: str | None = None) -> str:
     """Put the Capacity Recovery Ratio on the Hub, for people who have `evaluate` and not codeclm-hf.
 
-    One commit in a static Space: the metric with the statistics that it needs, README.md and index.html. Other
-    files there stay; the same metric again changes nothing.
+    One commit in a static Space: the metric with the statistics that it needs, README.md and index.html.
+    Other files there stay; the same metric again changes nothing.
 
     Args:
         repo: `org/name` of a Space, made if it is not there.
@@ -26,8 +26,8 @@ def push_metric(repo: str, *, private: bool = False, token: str | None = None) -
         What `evaluate.load` takes: `org/name`.
 
     Raises:
-        BadInput: it cannot be the name of a module, the Space holds something else, or the token may not write
-            there.
+        BadInput: it cannot be the name of a module, the Space holds something else, or the token may not
+            write there.
         HubError: the Hub gives no answer; the same call again goes on.
     """
     check_module_name(repo)

@@ -280,7 +280,7 @@ class Manifest:
         earlier = before.contributions if before else ()
         brought = any(change.added or change.changed for change in changes.values())
         incoming = [*self.contributions, maker.contribution()] if brought else []
-        return replace(maker, contributions=_joined(earlier, incoming, version))
+        return replace(maker, contributions=_join_contributions(earlier, incoming, version))
 
     def contribution(self) -> Contribution:
         """What this manifest says of the making of its rows."""
@@ -326,10 +326,10 @@ def _readable_evaluations(value: object) -> dict[str, Any]:
     return evaluations
 
 
-def _joined(
+def _join_contributions(
     earlier: Iterable[Contribution], incoming: Iterable[Contribution], version: str | None
 ) -> tuple[Contribution, ...]:
-    """All contributions, each making once; a making that comes again brings its newest scan.
+    """Return all contributions, each way of making rows once, with its newest scan.
 
     Args:
         earlier: those of the version before.

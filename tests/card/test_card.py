@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from codeclm_hf import CodecLM, schema
 from codeclm_hf.card import blocks
-from codeclm_hf.card.render import PLAIN, TITLE, escape, named, split_card, words
+from codeclm_hf.card.render import PLAIN, TITLE, escape, name_line, split_card, words
 from codeclm_hf.card.shapes import TableFiles
 from codeclm_hf.errors import BadInput
 from codeclm_hf.json_types import to_json
@@ -63,8 +63,8 @@ def test_the_body_shows_what_the_tables_hold(codec: CodecLM, seeds: Dataset, tmp
         skill for row in rows for skill in row["skills"]
     )
     assert counts
-    assert all(shown[named(name)] == str(n) for name, n in counts.items() if named(name) in shown)
-    assert sum(named(name) in shown for name in counts) >= min(10, len(counts))
+    assert all(shown[name_line(name)] == str(n) for name, n in counts.items() if name_line(name) in shown)
+    assert sum(name_line(name) in shown for name in counts) >= min(10, len(counts))
     assert f"strong model in {tables['default']['winner'][:].count('strong')} rows" in text
 
 
@@ -72,7 +72,7 @@ def test_the_body_shows_what_the_tables_hold(codec: CodecLM, seeds: Dataset, tmp
 @given(st.text())
 def test_any_name_is_one_cell_of_a_table(name: str) -> None:
     """Whatever a model called a use case: one line, no cell more, no markup, never empty."""
-    line = named(name)
+    line = name_line(name)
     assert line.strip() and len(line.splitlines()) == 1
     assert not re.search(r"(?<!\\)(?:\\\\)*[|<`*\[\]!]", line)
 

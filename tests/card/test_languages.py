@@ -7,7 +7,7 @@ from random import Random
 import polars as pl
 import pytest
 
-from codeclm_hf.card.languages import languages, spoken
+from codeclm_hf.card.languages import languages, main_languages
 from codeclm_hf.card.shapes import Languages
 
 ENGLISH = "Write a short poem about the rain in autumn"
@@ -39,10 +39,10 @@ def test_the_order_of_rows_does_not_matter() -> None:
 def test_no_row_is_no_language() -> None:
     """Nothing is guessed."""
     assert languages(table([])) == Languages(sample=0, found={}, unclear=0)
-    assert spoken(languages(table([]))) == spoken(None) == []
+    assert main_languages(languages(table([]))) == main_languages(None) == []
 
 
 @pytest.mark.parametrize(("german", "wanted"), [(9, ["en"]), (10, ["en", "de"])])
 def test_a_twentieth_of_the_sample_makes_a_language(german: int, wanted: list[str]) -> None:
     """Fewer may be slips of the detector."""
-    assert spoken(languages(table([GERMAN] * german + [ENGLISH] * (200 - german)))) == wanted
+    assert main_languages(languages(table([GERMAN] * german + [ENGLISH] * (200 - german)))) == wanted
