@@ -1,4 +1,4 @@
-"""From a few seed instructions to a data set tailored to a task and to a model (CodecLM, NAACL 2024 Findings).
+"""From a few seeds to a data set tailored to a task and to a model (CodecLM, NAACL 2024 Findings).
 
 ```text
 seeds ── Encode ──▶ metadata ── augment ──▶ more metadata       what the task is
@@ -116,8 +116,8 @@ _MODULES = {
     "subsample": "stages.augment",
     "tables": "stages.contrast",
 }
-"""The module that defines each public name. It is imported when the name is first used: all of them together take
-seconds, which somebody who reads a help text or imports one stage should not wait for."""
+"""The module that defines each public name. It is imported when the name is first used: all modules together
+take seconds, for which somebody who reads a help text or imports one stage should not wait."""
 
 
 def __dir__() -> list[str]:

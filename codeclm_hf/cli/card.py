@@ -1,4 +1,4 @@
-"""`codeclm-hf card`: look at a run directory's dataset card as the Hub would show it, and check its front matter."""
+"""`codeclm-hf card`: look at a dataset card as the Hub would show it, and check its front matter."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def card(
         bool, typer.Option("--check", help="Exit with code 2 if the card's front matter has problems.")
     ] = False,
 ) -> None:
-    """Show where the dataset card is and what is wrong with its front matter, or the page that the Hub would show."""
+    """Say where the dataset card is and what is wrong with its front matter; or show it as the Hub would."""
     from codeclm_hf.card import check as front_matter
     from codeclm_hf.card import preview
     from codeclm_hf.run import directory as run_directory

@@ -46,7 +46,7 @@ class _StageBar:
 
 
 class _Bars(Bars):
-    """One bar a stage, and below them a line about the whole run: it would not fit beside them in 80 columns."""
+    """Bars of stages, and below them a line about the whole run, which would not fit beside them."""
 
     rates = ""
 
@@ -57,7 +57,7 @@ class _Bars(Bars):
 
 
 class LiveProgress:
-    """Shows a run's progress: a bar for each stage on a terminal, elsewhere a plain line for each tenth of a stage."""
+    """Shows a run's progress: on a terminal a bar for each stage, elsewhere a line for each tenth of one."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -114,7 +114,7 @@ class LiveProgress:
 
 @contextmanager
 def live_progress(console: Console, directory: Path) -> Iterator[LiveProgress]:
-    """Show the progress of something that the same command resumes; Ctrl-C ends it in words, with exit code 130."""
+    """Show the progress of what the same command resumes; Ctrl-C ends it with a message and exit code 130."""
     try:
         with LiveProgress(console) as show:
             yield show

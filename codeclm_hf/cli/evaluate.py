@@ -1,4 +1,4 @@
-"""`codeclm-hf evaluate`, `compare` and `judge-check`: how candidates do, and whether a judge can be trusted."""
+"""`codeclm-hf evaluate`, `compare` and `judge-check`: how candidates do, and whether a judge is fit."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def evaluate(
         str,
         typer.Argument(
             metavar="BENCHMARK",
-            help="The instructions to answer, in whatever run reads as seeds: a file, a folder, a pattern, hf://…, "
+            help="The instructions to answer, read as run reads seeds: a file, a folder, a pattern, hf://…, "
             "or the id of a Hub data set.",
         ),
     ],
@@ -61,12 +61,13 @@ def evaluate(
         str,
         typer.Option(
             metavar="ENDPOINT",
-            help="The model to measure, in the same form as --strong of run; or a file or Hub id of its responses.",
+            help="The model to measure, in the form of --strong of run; or a file or Hub id with its "
+            "responses.",
         ),
     ],
     reference: Annotated[
         str,
-        typer.Option(metavar="ENDPOINT", help="The model to measure it against, or a file of its responses."),
+        typer.Option(metavar="ENDPOINT", help="The model to measure it against, or its responses."),
     ],
     judge: Annotated[
         str,
@@ -85,7 +86,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Group the results by use_case, skill or source; by default the first that the benchmark has.",
+            help="Group the results by use_case, skill or source; by default by the first that there is.",
         ),
     ] = None,
     anyway: Annotated[
@@ -117,7 +118,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="The seed of every request follows from this number.")] = 0,
     dry_run: DryRun = False,
 ) -> None:
-    """Measure how often a candidate answers as well as a reference: its Capacity Recovery Ratio, with intervals."""
+    """Measure how often a candidate answers as well as a reference (Capacity Recovery), with intervals."""
     from codeclm_hf.builders import load_responses, load_seeds  # the command line alone reads files
     from codeclm_hf.cli import display, evaluate_display
     from codeclm_hf.endpoints.budget import Budget
@@ -210,7 +211,7 @@ def compare(
         ),
     ],
 ) -> None:
-    """Say whether a candidate does better than another on the same instructions, or how far two judges agree."""
+    """Say which of two candidates does better on the same instructions, or how far two judges agree."""
     from codeclm_hf.cli import evaluate_display
     from codeclm_hf.evaluation.compare import compare_evaluations
 

@@ -1,4 +1,4 @@
-"""The commands that speak with the Hub: publish, contribute, merge, log, diff, pull, export, rollback, blame."""
+"""The commands of versions: publish, contribute, merge, log, diff, pull, export, rollback and blame."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="A version, a tag, a branch or a commit.")],
     after: Annotated[str, typer.Argument(metavar="B", help="Another of these, or a run directory.")],
     limit: Annotated[
-        int, typer.Option(help="Show at most so many rows of each table that were added, removed or changed.")
+        int, typer.Option(help="For each table, show at most so many added, removed and changed rows each.")
     ] = ROWS_SHOWN,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the difference as JSON, for programs.")

@@ -32,7 +32,7 @@ _SHOWN_COLUMNS = (
 
 
 def print_diff(console: Console, diff: Diff) -> None:
-    """Print what changed: counts by config, the rows that the diff holds, and how use cases and skills moved."""
+    """Print counts by config, the rows that the diff holds, and how use cases and skills moved."""
     table = _table("config", *KINDS, title=f"Rows, {display_name(diff.before)} → {display_name(diff.after)}")
     for config, change in diff.tables.items():
         table.add_row(Text(display_name(config)), *(str(getattr(change, kind)) for kind in KINDS))

@@ -1,4 +1,4 @@
-"""`codeclm-hf journal`: what a run directory's journal holds, as a table and as JSON Lines, and how to shrink it."""
+"""`codeclm-hf journal`: what a journal holds, as a table and as JSON Lines, and how to shrink it."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ app.add_typer(hub.app)
 app.add_typer(card.app)
 app.add_typer(evaluate.app)
 
-# typer carries its own copy of click or uses the installed one, by version; this is click's ClickException in both.
+# typer carries its own copy of click or uses the installed one, by version; this is ClickException in both.
 _USAGE_ERROR: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 

@@ -12,7 +12,8 @@ def _model(role: str) -> Any:
     """The option `--ROLE-model`."""
     return typer.Option(
         metavar="NAME",
-        help=f"The {role} model's name, where its server has several; for TGI, the model whose tokenizer to use.",
+        help=f"The {role} model's name, where its server has several; for TGI, the model whose tokenizer "
+        "to use.",
     )
 
 
@@ -48,8 +49,8 @@ Split = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="Which split to read. Files have train (all rows), validation (20 % of them) and test (the rest); "
-        "a Hub data set has its own.",
+        help="Which split to read. Files have train (all rows), validation (20 % of them) and test (the "
+        "rest); a Hub data set has its own.",
     ),
 ]
 Revision = Annotated[
@@ -68,7 +69,7 @@ Concurrency = Annotated[
 GiveUpAfter = Annotated[
     float,
     typer.Option(
-        metavar="SECONDS", help="Stop, with exit code 3, when no server has answered for so many seconds."
+        metavar="SECONDS", help="Stop, with exit code 3, when a model has not answered for so many seconds."
     ),
 ]
 MaxRequests = Annotated[

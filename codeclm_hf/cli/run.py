@@ -95,15 +95,16 @@ def run(
     seeds: Annotated[
         str | None,
         typer.Argument(
-            help="The seed instructions: a .jsonl, .json, .csv, .parquet or .txt file, a request log, a folder, "
-            "a pattern, hf://…, or the id of a Hub data set."
+            help="The seed instructions: a .jsonl, .json, .csv, .parquet or .txt file, a request log, a "
+            "folder, a pattern, hf://…, or the id of a Hub data set."
         ),
     ] = None,
     strong: Annotated[
         str | None,
         typer.Option(
             metavar="ENDPOINT",
-            help="The strong model: http(s)://HOST:PORT of TGI, vLLM, …, several with commas, or local:MODEL.",
+            help="The strong model: http(s)://HOST:PORT of TGI, vLLM, …, several with commas between them, "
+            "or local:MODEL.",
         ),
     ] = None,
     target: Annotated[
@@ -179,8 +180,8 @@ def run(
     scoring: Annotated[
         str,
         typer.Option(
-            help="Which scores count: discrete, the numbers that the judge writes, as in the paper; or expected, "
-            "the mean of its probabilities for each number."
+            help="Which scores count: discrete, the numbers that the judge writes, as in the paper; or "
+            "expected, the mean of its probabilities for each number."
         ),
     ] = SCORING,
     temperature: Temperature = TEMPERATURE,
@@ -270,7 +271,8 @@ def demo(
     from codeclm_hf.run.pipeline import CodecLM
 
     _err.print(
-        "A 135M model plays strong, target and judge. As a judge it gives both answers the same number, so here the\n"
+        "A 135M model plays strong, target and judge. "
+        "As a judge it gives both answers the same number, so here the\n"
         "scores are the means of its score distributions (--scoring expected), and the threshold is "
         f"{DEMO_SETTINGS['threshold']},\nnot 3. This shows the machinery; the judge's choices are near noise."
     )

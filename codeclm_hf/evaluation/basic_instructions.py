@@ -11,7 +11,7 @@ def target_recovery(trace: Dataset) -> Recovery | None:
     """The target's Capacity Recovery Ratio (§5.3) on the basic instructions of a run.
 
     Args:
-        trace: a run's table of that name; its judge scored the strong model's answer and the target's, in both orders.
+        trace: a run's table of that name, where a judge scored the answers of both models in both orders.
 
     Returns:
         The ratio, with what it is made of; None where no basic instruction was judged.
