@@ -111,7 +111,9 @@ def test_the_counts_come_first() -> None:
 def test_added_and_removed_rows_are_short_blocks() -> None:
     """They show the columns that tell what a row is, long ones cut."""
     long = {**ROW, "response": "word " * 1000}
-    text = seen(hub_display.print_diff, difference(RowChange("new1", None, ROW), RowChange("old1", long, None)))
+    text = seen(
+        hub_display.print_diff, difference(RowChange("new1", None, ROW), RowChange("old1", long, None))
+    )
     assert (
         "default: added new1\nuse_case: creative writing\nskills: poetry, humour\ninstruction: Write a poem"
         in text
@@ -125,7 +127,9 @@ def test_added_and_removed_rows_are_short_blocks() -> None:
 
 def test_a_row_without_telling_columns_shows_all_it_has() -> None:
     """A config of other columns is shown too."""
-    text = seen(hub_display.print_diff, difference(RowChange("x", None, {"id": "x", "b": 2, "a": [1.5, None]})))
+    text = seen(
+        hub_display.print_diff, difference(RowChange("x", None, {"id": "x", "b": 2, "a": [1.5, None]}))
+    )
     assert "default: added x\na: [1.5, null]\nb: 2\n" in text
 
 

@@ -115,11 +115,13 @@ def _fork_server() -> multiprocessing.context.ForkServerContext:
     """The standard library's fork server of this process; it ends when this process does."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["support.preload"])
-    path = os.environ.get("PYTHONPATH")
+    path, folder = os.environ.get("PYTHONPATH"), os.getcwd()
     os.environ["PYTHONPATH"] = str(TESTS)  # what it preloads it finds there alone, before Python 3.12
+    os.chdir("/")  # where it starts it would find the source instead of the package that is installed
     try:
         forkserver.ensure_running()
     finally:
+        os.chdir(folder)
         del os.environ["PYTHONPATH"]
         os.environ |= {} if path is None else {"PYTHONPATH": path}
     return context
