@@ -75,7 +75,7 @@ def read(file: Path) -> list[Any]:
         ("axolotl", "train.jsonl", {"messages": [user("one"), assistant("1")]}),
     ],
 )
-def test_every_layout_has_the_rows_as_its_trainer_reads_them(
+def test_every_format_has_the_rows_as_its_trainer_reads_them(
     run: Path, tmp_path: Path, to: str, file: str, first: dict[str, Any]
 ) -> None:
     """In order, with the names of that layout and no others; `datasets` reads the file."""
@@ -89,7 +89,7 @@ def test_every_layout_has_the_rows_as_its_trainer_reads_them(
     assert loaded.to_list() == rows
 
 
-def test_every_layout_is_tested() -> None:
+def test_every_format_is_tested() -> None:
     """And named in the help."""
     assert list(FORMATS) == ["trl-sft", "trl-dpo", "alpaca", "sharegpt", "openai", "llama-factory", "axolotl"]
 
