@@ -30,9 +30,9 @@ from measure import Cost, alone, cost
 from polars.io.plugins import register_io_source
 from versions import columns, prose
 
-from codeclm_hf import files as parquet
 from codeclm_hf import schema
 from codeclm_hf.card.statistics import READ, distributions
+from codeclm_hf.files import read_parquet, sha256, write_parquet
 from codeclm_hf.json_types import to_json
 
 SECONDS, PEAK, FASTER, ROWS = 8, 1_500, 5, 1_000_000
@@ -95,9 +95,9 @@ def write(folder: Path, rows: int) -> float:
         fields = schema.TABLES[config].arrow_schema
         parts = (list(range(at, min(rows, at + 5_000))) for at in range(0, rows, 5_000))
         batches = (pa.RecordBatch.from_pydict(made_up(source, part, config), fields) for part in parts)
-        parquet.write(folder / config, batches, fields)
+        write_parquet(folder / config, batches, fields)
     fields = schema.METADATA.arrow_schema
-    parquet.write(folder / "metadata", pa.Table.from_pylist(metadata(), fields).to_batches(), fields)
+    write_parquet(folder / "metadata", pa.Table.from_pylist(metadata(), fields).to_batches(), fields)
     return sum(file.stat().st_size for file in folder.rglob("*.parquet")) / 1e9
 
 
@@ -108,7 +108,7 @@ def files(folder: Path, config: str) -> list[Path]:
 def warmed(folder: Path) -> None:
     """Put the files into the system's cache."""
     for file in folder.rglob("*.parquet"):
-        parquet.sha256(file)
+        sha256(file)
 
 
 def scanned(folder: Path) -> Found:
@@ -128,11 +128,11 @@ def _from_batches(paths: list[Path], read: list[str]) -> pl.LazyFrame:
         wanted: list[str] | None, predicate: pl.Expr | None, n: int | None, _: int | None
     ) -> Iterator[Any]:
         assert n is None, "no number needs the first rows only"
-        for batch in parquet.read(paths, wanted or read):
+        for batch in read_parquet(paths, wanted or read):
             frame = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
             yield frame if predicate is None else frame.filter(predicate)
 
-    first = next(iter(parquet.read(paths, read)))
+    first = next(iter(read_parquet(paths, read)))
     return register_io_source(rows, schema=pl.DataFrame(pl.from_arrow(pa.Table.from_batches([first]))).schema)
 
 

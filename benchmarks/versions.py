@@ -33,8 +33,8 @@ import polars as pl
 import pyarrow as pa
 from measure import Cost, alone, cost
 
-from codeclm_hf import files as parquet
 from codeclm_hf import schema
+from codeclm_hf.files import ROWS_A_BATCH, write_parquet
 
 SECONDS, PEAK, ROWS, RATIO = 60, 4_000, 1_000_000, 1.1
 """Targets: seconds and MB (2²⁰ bytes) of a diff of so many rows; publish ÷ create_commit."""
@@ -103,11 +103,9 @@ def write_versions(folder: Path, rows: int) -> float:
     ):
         for config in CONFIGS:
             fields = schema.TABLES[config].arrow_schema
-            parts = (
-                numbers[at : at + parquet.ROWS_A_BATCH] for at in range(0, len(numbers), parquet.ROWS_A_BATCH)
-            )
+            parts = (numbers[at : at + ROWS_A_BATCH] for at in range(0, len(numbers), ROWS_A_BATCH))
             batches = (pa.RecordBatch.from_pydict(columns(source, part, changed), fields) for part in parts)
-            parquet.write(folder / version / config, batches, fields)
+            write_parquet(folder / version / config, batches, fields)
     return sum(file.stat().st_size for file in folder.rglob("*.parquet")) / 1e9
 
 

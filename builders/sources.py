@@ -10,7 +10,6 @@ import bz2
 import contextlib
 import glob
 import gzip
-import hashlib
 import io
 import lzma
 import os
@@ -29,6 +28,7 @@ from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 
 from codeclm_hf.errors import BadInput
+from codeclm_hf.files import sha256
 
 SEED_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".ndjson", ".log")
 """The suffixes of files of seeds; .gz, .bz2, .xz or .zst may follow, and the number of a rotated log."""
@@ -229,14 +229,10 @@ def digest_of(path: str) -> str:
     Raises:
         BadInput: it cannot be read.
     """
-    sha = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
-            while chunk := file.read(CHUNK):
-                sha.update(chunk)
+        return sha256(Path(path))
     except OSError as exc:
         raise refusal(exc, name_in(path)) from exc
-    return sha.hexdigest()
 
 
 def caused_by(exc: BaseException, kind: type[BaseException]) -> bool:

@@ -16,7 +16,7 @@ SHARD_BYTES = 500_000_000
 """A shard is closed once it is larger than this."""
 
 
-def write(folder: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> dict[str, str]:
+def write_parquet(folder: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> dict[str, str]:
     """Write one table; the same rows in the same order make the same bytes.
 
     The content's hash is in the names because `load_dataset` caches a local folder by the folder's name and
@@ -35,7 +35,7 @@ def write(folder: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) ->
     folder.mkdir(parents=True)
     shards: list[Path] = []
     writer: pq.ParquetWriter | None = None
-    for batch in _even(batches, schema):
+    for batch in _even_batches(batches, schema):
         if writer is None:
             shards.append(folder / f"{len(shards)}.parquet")
             writer = pq.ParquetWriter(
@@ -55,32 +55,32 @@ def write(folder: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) ->
     return dict(zip(names, hashes, strict=True))
 
 
-def _even(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of one size, so that a table's bytes do not depend on how its rows came."""
-    held: list[pa.RecordBatch] = []
+def _even_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in batches of one size: a table's bytes must not depend on how its rows came."""
+    pending: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
-        held.append(batch)
+        pending.append(batch)
         rows += batch.num_rows
         if rows >= ROWS_A_BATCH:
-            table = pa.Table.from_batches(held, schema)
+            table = pa.Table.from_batches(pending, schema)
             whole = rows - rows % ROWS_A_BATCH
             for start in range(0, whole, ROWS_A_BATCH):
                 yield from table.slice(start, ROWS_A_BATCH).combine_chunks().to_batches()
-            held, rows = table.slice(whole).to_batches(), rows - whole
+            pending, rows = table.slice(whole).to_batches(), rows - whole
     if rows:
-        yield from pa.Table.from_batches(held, schema).combine_chunks().to_batches()
+        yield from pa.Table.from_batches(pending, schema).combine_chunks().to_batches()
 
 
-def read(files: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of a table's files, in order, a batch at a time."""
+def read_parquet(files: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a table's files, in order, a batch at a time."""
     for file in files:
         with pq.ParquetFile(file) as opened:
             yield from opened.iter_batches(ROWS_A_BATCH, columns=columns)
 
 
 def sha256(content: Path | bytes) -> str:
-    """The SHA-256, in hexadecimal, of some bytes or of a file, which is read in blocks."""
+    """Return the SHA-256, in hexadecimal, of some bytes or of a file, which is read in blocks."""
     digest = hashlib.sha256()
     if isinstance(content, bytes):
         digest.update(content)

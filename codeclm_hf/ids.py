@@ -29,7 +29,7 @@ def row_id(*parts: Any) -> str:
 
 
 def derive(seed: int, *parts: Any) -> int:
-    """Return a sampling seed for (run seed, stage, row id, attempt): in [0, 2³¹), which every server takes."""
+    """Return a sampling seed for (run seed, stage, row id, attempt) in [0, 2³¹), as every server takes it."""
     return int(digest(seed, *parts)[:8], 16) & 0x7FFF_FFFF
 
 

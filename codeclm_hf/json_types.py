@@ -2,8 +2,9 @@
 
 The keys of an object are the fields of its class, in their order. Two fields are special:
 
-* `more` holds the keys that the class does not know; they are kept, and written last. A class without it
-drops them. * A field with the metadata `ABSENT` is left out of the JSON where it holds its default.
+* `more` holds the keys that the class does not know; they are kept, and written last. A class without this
+  field drops them.
+* A field with the metadata `ABSENT` is left out of the JSON where it holds its default.
 """
 
 from __future__ import annotations
@@ -38,26 +39,27 @@ def from_json(kind: type[T], value: object, at: str = "") -> T:
     """
     if not isinstance(value, Mapping):
         raise _unlike("an object", value, at)
-    read: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     hints = _types(typing.cast(Hashable, kind))
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         if field.name == MORE:
-            read[MORE] = {name: left for name, left in value.items() if name not in hints}
+            arguments[MORE] = {name: item for name, item in value.items() if name not in hints}
         elif field.name in value:
-            read[field.name] = _read(hints[field.name], value[field.name], _inside(at, field.name))
+            arguments[field.name] = _read(hints[field.name], value[field.name], _inside(at, field.name))
         elif field.default is field.default_factory is dataclasses.MISSING:
             raise ValueError(f"{f'`{at}`' if at else 'it'} lacks `{field.name}`")
-    return kind(**read)
+    return kind(**arguments)
 
 
 def to_json(value: Any) -> Any:
-    """A dataclass, or a mapping or a list of them, as plain JSON."""
+    """Return a dataclass, or a mapping or a list of some, as a JSON parser would give it."""
     if dataclasses.is_dataclass(value):
-        fields = [field for field in dataclasses.fields(value) if field.name != MORE]
-        known = {
-            field.name: to_json(getattr(value, field.name)) for field in fields if is_written(field, value)
+        entries = {
+            field.name: to_json(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if field.name != MORE and is_written(field, value)
         }
-        return known | dict(getattr(value, MORE, {}))
+        return entries | dict(getattr(value, MORE, {}))
     if isinstance(value, Mapping):
         return {name: to_json(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -66,7 +68,7 @@ def to_json(value: Any) -> Any:
 
 
 def is_written(field: dataclasses.Field[Any], record: object) -> bool:
-    """Whether a field has a key in the JSON of a record."""
+    """Return whether a field has a key in the JSON of a record."""
     if not field.metadata.get("absent"):
         return True
     default = field.default_factory() if callable(field.default_factory) else field.default
@@ -83,18 +85,18 @@ def _read(kind: Any, value: object, at: str) -> Any:
     if kind is Any:
         return value
     if origin in (typing.Union, types.UnionType):
-        (only,) = (one for one in inner if one is not types.NoneType)
+        (only,) = (choice for choice in inner if choice is not types.NoneType)
         return None if value is None else _read(only, value, at)
     if dataclasses.is_dataclass(kind):
         return from_json(typing.cast(type, kind), value, at)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise _unlike("a list", value, at)
-        return tuple(_read(inner[0], one, f"{at}[{number}]") for number, one in enumerate(value))
+        return tuple(_read(inner[0], item, f"{at}[{place}]") for place, item in enumerate(value))
     if origin is not None:
         if not isinstance(value, Mapping):
             raise _unlike("an object", value, at)
-        return {str(name): _read(inner[1], one, _inside(at, name)) for name, one in value.items()}
+        return {str(name): _read(inner[1], item, _inside(at, name)) for name, item in value.items()}
     # a whole number is a number too; true and false are none, although Python counts with them
     allowed = (int, float) if kind is float else kind
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):

@@ -101,40 +101,40 @@ def word_diff(before: Any, after: Any) -> list[DiffSpan]:
     if exact[0] == exact[1]:
         return []
     b, a = (_WORD.findall(single_line(value_text(value))) for value in (before, after))
-    if _bare(b) == _bare(a):
+    if _strip_words(b) == _strip_words(a):
         b, a = map(_WORD.findall, exact)
     return [DiffSpan(same, "".join(b), "".join(a)) for same, b, a in _runs(b, a) if any(b) or any(a)]
 
 
 def _runs(before: list[str], after: list[str]) -> Iterator[tuple[bool, list[str], list[str]]]:
-    """(the same on both sides, words before, words after)."""
-    b, a = _bare(before), _bare(after)
+    """Yield stretches of two texts: whether both have the same words there, and the words of each."""
+    b, a = _strip_words(before), _strip_words(after)
     shorter = min(len(b), len(a))
     head = next((n for n in range(shorter) if b[n] != a[n]), shorter)
     tail = next((n for n in range(shorter - head) if b[-1 - n] != a[-1 - n]), shorter - head)
     ends = len(b) - tail, len(a) - tail
     stops = [min(end, head + MOST_COMPARED_WORDS) for end in ends]
-    yield True, _elided(before[:head], first=0), _elided(after[:head], first=0)
+    yield True, _elide(before[:head], first=0), _elide(after[:head], first=0)
     for tag, *at in difflib.SequenceMatcher(None, b[head : stops[0]], a[head : stops[1]]).get_opcodes():
         runs = before[head + at[0] : head + at[1]], after[head + at[2] : head + at[3]]
         if tag == "equal":
-            yield True, _elided(runs[0]), _elided(runs[1])
+            yield True, _elide(runs[0]), _elide(runs[1])
         else:
-            yield False, _cut(runs[0]), _cut(runs[1])
+            yield False, _shorten_change(runs[0]), _shorten_change(runs[1])
     left = [end - stop for end, stop in zip(ends, stops, strict=True)]
     notes = [[f" … {count} more words"] if count else [] for count in left]
     yield False, notes[0], notes[1]
-    yield True, _elided(before[ends[0] :], last=0), _elided(after[ends[1] :], last=0)
+    yield True, _elide(before[ends[0] :], last=0), _elide(after[ends[1] :], last=0)
 
 
-def _elided(run: list[str], *, first: int = CONTEXT_WORDS, last: int = CONTEXT_WORDS) -> list[str]:
+def _elide(run: list[str], *, first: int = CONTEXT_WORDS, last: int = CONTEXT_WORDS) -> list[str]:
     return run if len(run) <= first + last + 3 else [*run[:first], " …", *run[len(run) - last :]]
 
 
-def _cut(run: list[str]) -> list[str]:
+def _shorten_change(run: list[str]) -> list[str]:
     text = "".join(run)
     return [text if len(text) <= LONGEST_CHANGE else text[:LONGEST_CHANGE] + "…"]
 
 
-def _bare(words: list[str]) -> list[str]:
+def _strip_words(words: list[str]) -> list[str]:
     return [word.strip() for word in words]

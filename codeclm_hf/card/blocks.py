@@ -56,11 +56,11 @@ def replace(fresh: str, body: str) -> str:
     gives way to the fresh one and is kept after it, folded.
     """
     blocks = {block[1]: block[0] for block in _BLOCK.finditer(fresh)}
-    known = {block[1] for block in _BLOCK.finditer(body)}
+    names = {block[1] for block in _BLOCK.finditer(body)}
     body = _BLOCK.sub(lambda block: _replacement(block, blocks), body)
     before = None
     for name, block in blocks.items():
-        if name not in known:
+        if name not in names:
             end = body.index(blocks[before]) + len(blocks[before]) if before else len(body.rstrip())
             body = f"{body[:end]}\n\n{block}\n{body[end:]}"
         before = name
@@ -93,6 +93,6 @@ def _after_opening(block: re.Match[str]) -> str:
 
 
 def _hash(text: str) -> str:
-    """Return the hash of what is seen of a text: editors change the ends of lines."""
-    seen = "\n".join(line.rstrip() for line in text.strip().splitlines())
-    return hashlib.sha256(seen.encode()).hexdigest()[:8]
+    """Return the hash of what a reader sees of a text: editors change the ends of lines."""
+    visible = "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return hashlib.sha256(visible.encode()).hexdigest()[:8]

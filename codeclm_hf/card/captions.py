@@ -42,7 +42,7 @@ class Ranking(NamedTuple):
 
 
 def captions(distributions: Distributions, drift: VersionDrift | None = None) -> dict[str, str]:
-    """One line of plain text for each picture that there is to draw, by file name.
+    """Return one line of plain text for each picture that there is to draw, by file name.
 
     It holds names that models wrote: to be escaped where markup is written. Fonts do not matter to it.
 
@@ -61,12 +61,12 @@ def captions(distributions: Distributions, drift: VersionDrift | None = None) ->
         mean = "" if gap.mean is None else f"; the mean gap is {gap.mean:.2f}"
         lines[GAP] = (
             "Histogram of the judge's gap between the strong and the target's answer. "
-            f"{gap.judged:,} judged, threshold ±{gap.threshold:g}, {beyond(gap, accepted)}{mean}."
+            f"{gap.judged:,} judged, threshold ±{gap.threshold:g}, {accepted_count(gap, accepted)}{mean}."
         )
     if accepted:
         parts = [
-            f"{one.iteration}: {one.accepted:,} of {one.judged:,} ({text.percentage(one.share)})"
-            for one in iterations
+            f"{entry.iteration}: {entry.accepted:,} of {entry.judged:,} ({text.percentage(entry.share)})"
+            for entry in iterations
         ]
         lines[ITERATIONS] = (
             f"Bar chart of {quantity(accepted, 'accepted instruction')} by iteration, "
@@ -78,7 +78,7 @@ def captions(distributions: Distributions, drift: VersionDrift | None = None) ->
 
 
 def rankings(distributions: Distributions) -> list[Ranking]:
-    """What the pictures of names show: use cases, and skills."""
+    """Return the rankings that pictures show: of use cases, and of skills."""
     use_cases, skills = distributions.use_cases, distributions.skills
     return [
         Ranking(USE_CASES, "use case", use_cases.top, use_cases.total, quantity(use_cases.rows, "row")),
@@ -87,7 +87,7 @@ def rankings(distributions: Distributions) -> list[Ranking]:
 
 
 def extent(ranking: Ranking, label: str = "") -> str:
-    """How much of all the names a ranking shows.
+    """Return how much of all the names a ranking shows.
 
     Args:
         ranking: what is shown.
@@ -101,31 +101,32 @@ def extent(ranking: Ranking, label: str = "") -> str:
     return f"The {names}, {share} of {label}{ranking.basis}"
 
 
-def beyond(gap: Gap, accepted: int) -> str:
-    """How many were accepted."""
+def accepted_count(gap: Gap, accepted: int) -> str:
+    """Return how many instructions were accepted, and their share of those that were judged."""
     share = f" ({text.percentage(accepted / gap.judged)})" if accepted <= gap.judged else ""
     return f"{accepted:,} accepted{share}"
 
 
 def gap_bins(gap: Gap) -> list[tuple[str, int]]:
-    """The gaps that were judged most often, as intervals, and how often."""
+    """Return the gaps that were judged most often, as intervals, and how often."""
     bins = zip(pairwise(gap.edges), gap.counts, strict=True)
-    most = sorted((one for one in bins if one[1]), key=lambda one: (-one[1], one[0]))[:MOST_BARS]
-    return [(_interval(*edges), count) for edges, count in most]
+    filled = [(edges, count) for edges, count in bins if count]
+    largest = sorted(filled, key=lambda bin: (-bin[1], bin[0]))[:MOST_BARS]
+    return [(_interval(*edges), count) for edges, count in largest]
 
 
 def _interval(low: float, high: float) -> str:
-    """A bin as it is defined: it holds the end that is farther from 0."""
+    """Return a bin of gaps as an interval, such as `(3, 3.5]`: it holds the end that is farther from 0."""
     return f"{'(' if low > 0 else '['}{low:g}, {high:g}{')' if low < 0 else ']'}".replace("-", "−")
 
 
 def shares_of(drift: Drift, kind: str) -> tuple[Share, ...]:
-    """The names of one of the `KINDS`."""
+    """Return the names of one of the `KINDS`."""
     return {"movers": drift.movers, "new": drift.new, "vanished": drift.vanished}[kind]
 
 
-def heading(kind: str, drift: Drift) -> str:
-    """What a part of the picture of drift shows, and of how many."""
+def drift_heading(kind: str, drift: Drift) -> str:
+    """Return the heading of one of the `KINDS` in the picture of drift, with how many names there are."""
     total = {"new": drift.new_total, "vanished": drift.vanished_total}.get(kind)
     if total is None:
         return KINDS[kind]
@@ -133,7 +134,7 @@ def heading(kind: str, drift: Drift) -> str:
     return f"{KINDS[kind]} ({total:,}{f', the largest {shown}' if total > shown else ''})"
 
 
-def moving(kind: str, share: Share, to: str) -> str:
+def share_change(kind: str, share: Share, to: str) -> str:
     """Return a name's share in the versions that have it."""
     sides = {"movers": (share.before, share.after), "new": (share.after,), "vanished": (share.before,)}[kind]
     return f" {to} ".join(map(text.percentage, sides))
@@ -166,8 +167,8 @@ def quantity(count: int, noun: str) -> str:
 def _drift_line(drift: VersionDrift) -> str:
     use_case = drift.use_case
     parts = [
-        f"{heading(kind, use_case)}: "
-        + _listed([(share.name, moving(kind, share, "to")) for share in shares[:MOST_MOVED]])
+        f"{drift_heading(kind, use_case)}: "
+        + _listed([(share.name, share_change(kind, share, "to")) for share in shares[:MOST_MOVED]])
         for kind in KINDS
         if (shares := shares_of(use_case, kind))
     ]

@@ -17,12 +17,12 @@ from codeclm_hf.card.captions import (
     MOST_BARS,
     MOST_MOVED,
     Ranking,
-    beyond,
+    accepted_count,
     captions,
+    drift_heading,
     extent,
-    heading,
-    moving,
     rankings,
+    share_change,
     shares_of,
 )
 from codeclm_hf.card.captions import GAP as GAPS
@@ -52,23 +52,23 @@ def pictures(
     distributions: Distributions,
     drift: VersionDrift | None = None,
     *,
-    there: Mapping[str, bytes] = MappingProxyType({}),
+    existing: Mapping[str, bytes] = MappingProxyType({}),
 ) -> dict[str, bytes]:
-    """The pictures of a data set's card as PNG files of 1440 pixels' width, to be shown at 720, by file name.
+    """Return the pictures of a data set's card by file name, as PNG files.
 
-    They are those of which `captions` tells. The same input gives the same bytes where the same fonts and
-    matplotlib are installed.
+    They are those that `captions` has words for, 1440 pixels wide, to be shown at 720. The same input gives
+    the same bytes where the same fonts and matplotlib are installed.
 
     Args:
         distributions: what the data set holds.
         drift: how far its names moved since an earlier version.
-        there: pictures that need not be drawn; they are returned too.
+        existing: pictures that need not be drawn; they are returned too.
     """
-    wanted = [file for file in captions(distributions, drift) if file not in there]
-    if not wanted:
-        return dict(there)
+    missing = [file for file in captions(distributions, drift) if file not in existing]
+    if not missing:
+        return dict(existing)
     with plain_style():
-        return {**there} | {file: png(figure) for file, figure in figures(distributions, drift, wanted)}
+        return {**existing} | {file: png(figure) for file, figure in figures(distributions, drift, missing)}
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def _iterations(fonts: Fonts, rows: Sequence[Iteration]) -> Figure:
 
 
 def _bars(fonts: Fonts, panel: Panel, bars: list[_Bar]) -> float:
-    """Horizontal bars with a label before and a value after each; where they end."""
+    """Draw horizontal bars with a label before and a value after each; return where they end."""
     lines = [fonts.two_lines(bar.label, MOST_LABEL) for bar in bars]
     left = MARGIN + max(fonts.width(line) for label in lines for line in label) + GAP
     room = WIDTH - MARGIN - left - GAP - max(fonts.width(bar.value) for bar in bars)
@@ -157,7 +157,8 @@ def _gap(fonts: Fonts, gap: Gap, accepted: int) -> Figure:
     panel = Panel(
         fonts,
         "How far apart the judge saw the two answers",
-        f"n = {judged:,} judged, {beyond(gap, accepted)}; accepted strictly beyond ±{theta:g}, hatched",
+        f"n = {judged:,} judged, {accepted_count(gap, accepted)}; "
+        f"accepted strictly beyond ±{theta:g}, hatched",
     )
     height, plot = 150.0, panel.top + 2 * LINE + 4
     figure = panel.figure(plot + height + 2.6 * LINE)
@@ -195,7 +196,7 @@ def _gap(fonts: Fonts, gap: Gap, accepted: int) -> Figure:
 
 
 def _plot(figure: Figure, left: float, top: float, height: float) -> Axes:
-    """Axes on a panel, up to its right margin, with whole counts at the left."""
+    """Return axes on a panel, up to its right margin, with whole counts at the left."""
     from matplotlib.ticker import MaxNLocator
 
     whole = figure.get_figheight() * 72
@@ -217,38 +218,40 @@ def _plot(figure: Figure, left: float, top: float, height: float) -> Axes:
 def _pieces(
     edges: Sequence[float], counts: Sequence[int], theta: float
 ) -> Iterator[tuple[float, float, int]]:
-    """(from, to, count) of the bins, cut where a threshold lies inside of one."""
+    """Yield (from, to, count) of the bins, cut where a threshold lies inside of one."""
     for (low, high), count in zip(pairwise(edges), counts, strict=True):
         cuts = [low, *(cut for cut in (-theta, theta) if low < cut < high), high]
         yield from ((start, end, count) for start, end in pairwise(cuts) if count)
 
 
 def _drift(fonts: Fonts, drift: VersionDrift) -> Figure:
-    moved, since = drift.use_case, drift.since
+    use_case, since = drift.use_case, drift.since
     panel = Panel(
         fonts,
         "How the use cases moved",
         f"Share of the rows in {fonts.writable(since) or 'the version before'} (○) and now (●); "
-        f"Jensen–Shannon divergence {moved.divergence:.3f}, where 1 is nothing in common",
+        f"Jensen–Shannon divergence {use_case.divergence:.3f}, where 1 is nothing in common",
     )
     rows = [
-        (kind, at, share) for kind in KINDS for at, share in enumerate(shares_of(moved, kind)[:MOST_MOVED], 1)
+        (kind, at, share)
+        for kind in KINDS
+        for at, share in enumerate(shares_of(use_case, kind)[:MOST_MOVED], 1)
     ]
     labels = [fonts.two_lines(fonts.label(share.name, at), MOST_LABEL) for _, at, share in rows]
-    values = [moving(kind, share, "→") for kind, _, share in rows]
+    values = [share_change(kind, share, "→") for kind, _, share in rows]
     y = panel.top
     left = MARGIN + max(fonts.width(line) for label in labels for line in label) + 2 * GAP
     right = WIDTH - MARGIN - max(map(fonts.width, values)) - 2 * GAP
     scale = (right - left) / (max(max(share.before, share.after) for _, _, share in rows) or 1.0)
     for (kind, at, share), label, value in zip(rows, labels, values, strict=True):
         if at == 1:
-            panel.write(MARGIN, y + LINE, heading(kind, moved), weight="bold", size=SMALL, colour=QUIET)
+            panel.write(
+                MARGIN, y + LINE, drift_heading(kind, use_case), weight="bold", size=SMALL, colour=QUIET
+            )
             y += 1.8 * LINE
         height = len(label) * LINE + GAP
-        middle, ends = (
-            y + height / 2,
-            {"before": left + scale * share.before, "after": left + scale * share.after},
-        )
+        middle = y + height / 2
+        ends = {"before": left + scale * share.before, "after": left + scale * share.after}
         panel.write(left - 2 * GAP, middle, *label, align="right")
         panel.axes.plot([left, right], [middle, middle], color=GRID, linewidth=0.8, zorder=1)
         panel.axes.plot([ends["before"], ends["after"]], [middle, middle], color=SKY, linewidth=2.5, zorder=2)
@@ -263,7 +266,7 @@ def _drift(fonts: Fonts, drift: VersionDrift) -> Figure:
 
 
 def png(figure: Figure) -> bytes:
-    """The picture in 256 colours, which are a third of the bytes; without a date, or who wrote it."""
+    """Return a figure as a PNG file in 256 colours, a third of the bytes; no date or author is in it."""
     from PIL import Image
 
     drawing, file = io.BytesIO(), io.BytesIO()

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 import yaml
 
 from codeclm_hf.card.front_matter_rules import rule_faults
-from codeclm_hf.card.render import split_card
+from codeclm_hf.card.render import FRONT_MATTER, split_card
 from codeclm_hf.card.yaml_nodes import CONSTRUCTOR_ERRORS, plain_faults
 from codeclm_hf.errors import BadInput
 from codeclm_hf.text import shorten
 
-_FRONT = re.compile(r"\A\ufeff?---([ \t]*)\r?\n(.*?)^---([ \t]*)(?:\r?\n|\Z)", re.S | re.M)
 _UNENDED = re.compile(r"\ufeff?---[ \t]*(\r?\n|\Z)")
 
 
@@ -28,8 +27,8 @@ class Problem(NamedTuple):
 
 def front_matter_text(card: str) -> tuple[str | None, str]:
     """Return the YAML text of a card, or None where it has none, and the body."""
-    match = _FRONT.match(card)
-    return (match[2], card[match.end() :]) if match else (None, card.removeprefix("\ufeff"))
+    match = FRONT_MATTER.match(card)
+    return (match["yaml"], card[match.end() :]) if match else (None, card.removeprefix("\ufeff"))
 
 
 def front_matter_values(card: str) -> dict[str, Any]:
@@ -47,20 +46,20 @@ def check(card: str) -> list[Problem]:
 
     Keys that the Hub does not know are kept by it, and are no problem here.
     """
-    match = _FRONT.match(card)
+    match = FRONT_MATTER.match(card)
     if match is None:
         if _UNENDED.match(card):
             return [Problem(1, "needs a second line of --- that ends the front matter; came none")]
         return [
             Problem(1, "needs front matter between two lines of ---, the first of them line 1; came none")
         ]
-    last = card.count("\n", 0, match.start(3)) + 1
+    last = card.count("\n", 0, match.start("end")) + 1
     spaces = [
         Problem(line, "needs --- alone on its line; came white space after it")
-        for line, after in ((1, match[1]), (last, match[3]))
+        for line, after in ((1, match["begin"]), (last, match["end"]))
         if after
     ]
-    return sorted([*spaces, *_yaml_problems(match[2])])
+    return sorted([*spaces, *_yaml_problems(match["yaml"])])
 
 
 def _yaml_problems(text: str) -> list[Problem]:

@@ -134,18 +134,18 @@ _OTHER_NAMES = {
 
 
 def template_names(context: CardContext, front: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Everything that a template may speak of, by name, as plain values.
+    """Return everything that a template may speak of, by name, as plain values.
 
     Args:
         context: what the card shows.
         front: the card's front matter.
         name: what `load_dataset` is to be called with.
     """
-    names = {each: to_json(getattr(context, each)) for each in (*_FIELDS, *_PROPERTIES)}
-    names |= {other: names[each] for other, each in _OTHER_NAMES.items()}
+    names = {term: to_json(getattr(context, term)) for term in (*_FIELDS, *_PROPERTIES)}
+    names |= {alias: names[term] for alias, term in _OTHER_NAMES.items()}
     return {**names, "front": front, "name": name, "most": MOST_BARS, "ratio": _ratio}
 
 
 def _ratio(evaluation: Mapping[str, Any]) -> Markup:
-    """The Capacity Recovery Ratio of an `EvaluationSummary` that is plain values, with its interval."""
+    """Return the ratio, with its interval, of an `EvaluationSummary` as plain values."""
     return Markup(ratio(from_json(EvaluationSummary, evaluation)))

@@ -18,7 +18,7 @@ MOST_SHOWN = 10
 
 
 def drift(before: pl.LazyFrame, after: pl.LazyFrame) -> dict[str, Drift]:
-    """How the use cases and the skills are distributed in two versions of the table `default`.
+    """Return how the use cases and the skills are distributed in two versions of the table `default`.
 
     Memory grows with the number of distinct names, not with the rows. Names are compared exactly; nulls are
     left out.
@@ -39,7 +39,7 @@ def drift(before: pl.LazyFrame, after: pl.LazyFrame) -> dict[str, Drift]:
 
 
 def version_drift(before: pl.LazyFrame, after: pl.LazyFrame, *, since: str) -> VersionDrift:
-    """How far the names of a version moved, as its manifest has it: with fractions of `DIGITS` digits.
+    """Return how far the names of a version moved, as its manifest has it: with fractions of `DIGITS` digits.
 
     Args:
         before: as for `drift`.
@@ -47,27 +47,29 @@ def version_drift(before: pl.LazyFrame, after: pl.LazyFrame, *, since: str) -> V
         since: which version `before` is.
     """
     drifts = drift(before, after)
-    return VersionDrift(use_case=_rounded(drifts["use_case"]), skills=_rounded(drifts["skills"]), since=since)
-
-
-def _rounded(exact: Drift) -> Drift:
-    return replace(
-        exact,
-        divergence=round(exact.divergence, DIGITS),
-        movers=_rounded_shares(exact.movers),
-        new=_rounded_shares(exact.new),
-        vanished=_rounded_shares(exact.vanished),
+    return VersionDrift(
+        use_case=_round_drift(drifts["use_case"]), skills=_round_drift(drifts["skills"]), since=since
     )
 
 
-def _rounded_shares(shares: tuple[Share, ...]) -> tuple[Share, ...]:
+def _round_drift(exact: Drift) -> Drift:
+    return replace(
+        exact,
+        divergence=round(exact.divergence, DIGITS),
+        movers=_round_shares(exact.movers),
+        new=_round_shares(exact.new),
+        vanished=_round_shares(exact.vanished),
+    )
+
+
+def _round_shares(shares: tuple[Share, ...]) -> tuple[Share, ...]:
     return tuple(
         Share(share.name, round(share.before, DIGITS), round(share.after, DIGITS)) for share in shares
     )
 
 
 def _counts(before: pl.LazyFrame, after: pl.LazyFrame) -> pl.LazyFrame:
-    """How often each name is there: `name`, `before`, `after`."""
+    """Return how often each name is there: `name`, `before`, `after`."""
     sides = pl.concat([before.with_columns(after=pl.lit(False)), after.with_columns(after=pl.lit(True))])
     is_after = pl.col("after")
     return (
@@ -103,7 +105,7 @@ def _largest(counts: pl.DataFrame, by: pl.Expr, totals: tuple[int, int]) -> tupl
 
 
 def _divergence(shared: pl.DataFrame, vanished: int, new: int, totals: tuple[int, int]) -> float:
-    """Jensen–Shannon, base 2.
+    """Return the Jensen–Shannon divergence, base 2.
 
     With m the mean of two shares and d half their distance in units of m, a shared name adds
     m/2 · ((1-d) log(1-d) + (1+d) log(1+d)), which is the same as m/2 · (log(1-d²) + 2d artanh d): the second

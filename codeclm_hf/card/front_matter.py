@@ -25,9 +25,10 @@ _LISTS: dict[str, list[str]] = {
 """Front matter that people may add to."""
 _TO_TRAIN_ON = ("sft", "dpo")
 """Tags of a data set that has rows to train on."""
-_OURS = ("size_categories", "configs", "dataset_info", "codeclm")
-_UNLESS_WRITTEN = ("pretty_name", "language", "source_datasets")
-"""Front matter that is ours until somebody writes another; `codeclm` says what we gave last."""
+_GENERATED_KEYS = ("size_categories", "configs", "dataset_info", "codeclm")
+"""Front matter that is written anew with every card."""
+_SUGGESTED_KEYS = ("pretty_name", "language", "source_datasets")
+"""Front matter that is generated until somebody writes another; `codeclm` says what was suggested last."""
 _MOST_NAMES = 10
 """Use cases and skills that the front matter lists."""
 _SIZES = (("n<1K", 1_000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000), ("100K<n<1M", 1_000_000))
@@ -37,7 +38,7 @@ _HUB_SOURCE = re.compile(r"([\w.-]+(?:/[\w.-]+)?)@[0-9a-f]{40}")
 def front_matter(
     old: dict[str, Any], context: CardContext, tables: Mapping[str, TableFiles]
 ) -> dict[str, Any]:
-    """The front matter of a card.
+    """Return the front matter of a card.
 
     Args:
         old: that of the card as it was; what people wrote there stays, at its place.
@@ -45,25 +46,25 @@ def front_matter(
         tables: what the files of each table hold; a table without rows has none, and is no config.
     """
     rows = context.rows["default"]
-    more = additions(old)
-    configs = more.pop("configs")
+    added = additions(old)
+    configs = added.pop("configs")
     if "default" in tables:  # two defaults would make load_dataset refuse them all
         configs = [{name: value for name, value in config.items() if name != "default"} for config in configs]
     foreign = {config.get("config_name") for config in configs}
     target = text.display_name(context.roles.get("target", "a model"))
-    ours: dict[str, Any] = {
+    suggested: dict[str, Any] = {
         "pretty_name": f"Instructions tailored to {target}",
         "language": context.spoken or None,
         "source_datasets": sources(context.seeds),
     }
     lists: dict[str, Any] = {
-        name: [*(one for one in values if rows or one not in _TO_TRAIN_ON), *more[name]]
+        name: [*(value for value in values if rows or value not in _TO_TRAIN_ON), *added[name]]
         for name, values in _LISTS.items()
     }
     data = DatasetCardData(
         **{
             name: value if (override := _override(old, name)) is None else override
-            for name, value in ours.items()
+            for name, value in suggested.items()
         },
         **lists,
         size_categories=[next((name for name, below in _SIZES if rows < below), "n>1M")],
@@ -73,12 +74,15 @@ def front_matter(
             *(info for info in _infos_of(old) if info["config_name"] in foreign),
         ],
         codeclm={
-            **{name: deepcopy(value) for name, value in ours.items() if value},
+            **{name: deepcopy(value) for name, value in suggested.items() if value},
             **_for_programs(context),
         },
     )
     new: dict[str, Any] = data.to_dict()  # type: ignore[no-untyped-call]
-    return {**{name: value for name, value in old.items() if name in new or name not in _OURS}, **new}
+    return {
+        **{name: value for name, value in old.items() if name in new or name not in _GENERATED_KEYS},
+        **new,
+    }
 
 
 def _config(name: str, table: TableFiles) -> dict[str, Any]:
@@ -87,7 +91,7 @@ def _config(name: str, table: TableFiles) -> dict[str, Any]:
 
 
 def _infos(rows: Mapping[str, int], tables: Mapping[str, TableFiles]) -> list[dict[str, Any]]:
-    """The features and sizes of our configs."""
+    """Return the features and sizes of our configs."""
     data = DatasetCardData()
     DatasetInfosDict(
         {
@@ -111,7 +115,7 @@ def _infos_of(front: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def sources(inputs: Sequence[SeedSources]) -> list[str] | None:
-    """The data sets on the Hub that seeds came from; None where nothing is known of them.
+    """Return the data sets on the Hub that seeds came from; None where nothing is known of them.
 
     `original` stands before them where some seeds came from elsewhere, or people wrote metadata by hand.
     """
@@ -121,7 +125,7 @@ def sources(inputs: Sequence[SeedSources]) -> list[str] | None:
 
 
 def _for_programs(context: CardContext) -> dict[str, Any]:
-    """What programs want to know of a data set before they load it; `codeclm.json` has it in full."""
+    """Return what programs want to know of a data set before they load it; `codeclm.json` has it in full."""
     entry: dict[str, Any] = {
         "version": context.version,
         "models": dict(context.roles),
@@ -131,7 +135,9 @@ def _for_programs(context: CardContext) -> dict[str, Any]:
     if distributions := context.distributions:
         entry["distributions"] = {
             **{
-                name: [{**to_json(one), "name": text.display_name(one.name)} for one in top[:_MOST_NAMES]]
+                name: [
+                    {**to_json(entry), "name": text.display_name(entry.name)} for entry in top[:_MOST_NAMES]
+                ]
                 for name, top in (
                     ("use_cases", distributions.use_cases.top),
                     ("skills", distributions.skills.top),
@@ -148,36 +154,36 @@ def _for_programs(context: CardContext) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if value is not None}
 
 
-def hand_written(front: dict[str, Any]) -> list[dict[str, Any]]:
-    """What people wrote in a front matter: keys of their own, and what they added to lists of ours."""
-    ours = {*_LISTS, *_OURS, *(name for name in _UNLESS_WRITTEN if _override(front, name) is None)}
-    more = additions(front)
-    for config in more["configs"]:
+def manual_entries(front: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what people wrote in a front matter: their own keys, and what they added to generated lists."""
+    suggested = [name for name in _SUGGESTED_KEYS if _override(front, name) is None]
+    generated = {*_LISTS, *_GENERATED_KEYS, *suggested}
+    added = additions(front)
+    for config in added["configs"]:
         config.pop("default", None)
     return [
-        {name: value for name, value in front.items() if name not in ours},
-        {name: values for name, values in more.items() if values},
+        {name: value for name, value in front.items() if name not in generated},
+        {name: values for name, values in added.items() if values},
     ]
 
 
 def additions(front: dict[str, Any]) -> dict[str, list[Any]]:
-    """What people added to the lists that are ours, and their own configs."""
+    """Return what people added to the generated lists, and their own configs."""
     configs = [dict(config) for config in _list(front, "configs") if isinstance(config, dict)]
     return {
         **{
-            name: [value for value in _list(front, name) if value not in ours]
-            for name, ours in _LISTS.items()
+            name: [value for value in _list(front, name) if value not in generated]
+            for name, generated in _LISTS.items()
         },
         "configs": [config for config in configs if config.get("config_name") not in list(schema.TABLES)],
     }
 
 
 def _override(front: Mapping[str, Any], name: str) -> Any:
-    """What somebody wrote instead of what we gave; None where nobody did."""
-    ours = front.get("codeclm")
-    return (
-        None if front.get(name) == (ours.get(name) if isinstance(ours, dict) else None) else front.get(name)
-    )
+    """Return what somebody wrote in place of our suggestion; None where nobody did."""
+    codeclm = front.get("codeclm")
+    suggestion = codeclm.get(name) if isinstance(codeclm, dict) else None
+    return None if front.get(name) == suggestion else front.get(name)
 
 
 def _list(front: Mapping[str, Any], name: str) -> list[Any]:

@@ -68,8 +68,8 @@ class Fonts:
 
     def writable(self, name: str) -> str | None:
         """Return a name without symbols that no font has; None if a letter or its shape is missing."""
-        kept = [c for c in _calm(display_name(name)) if _matters(c) or self._has(c)]
-        text = " ".join("".join(kept).split())
+        characters = [c for c in _without_variants(display_name(name)) if _matters(c) or self._has(c)]
+        text = " ".join("".join(characters).split())
         if not any(unicodedata.category(c)[0] in "LNPS" for c in text):
             return None
         shaped = self._shapes_scripts or not any(_needs_shaping(c) for c in text)
@@ -80,18 +80,18 @@ class Fonts:
 
     def two_lines(self, text: str, most: float, size: float = TEXT) -> list[str]:
         """Return the text as one or two lines that are no wider than `most` points; `…` ends a cut one."""
-        first = self._fitting(text, most, size)
+        first = self._fit(text, most, size)
         if first == text:
             return [text]
         if text[len(first)] != " ":
             first = first.rpartition(" ")[0] or first
         rest = text[len(first) :].strip()
-        second = self._fitting(rest, most, size)
+        second = self._fit(rest, most, size)
         if second != rest:
-            second = self._fitting(rest, most - size, size).rstrip() + "…"
+            second = self._fit(rest, most - size, size).rstrip() + "…"
         return [first.rstrip(), second]
 
-    def _fitting(self, text: str, most: float, size: float) -> str:
+    def _fit(self, text: str, most: float, size: float) -> str:
         """Return the longest beginning that is no wider and parts no accent from its letter."""
         if self.width(text, size) <= most:
             return text
@@ -123,14 +123,14 @@ def _rank(family: str, fallbacks: tuple[str, ...]) -> int:
     return next(rank for rank, beginning in enumerate(fallbacks) if family.startswith(beginning))
 
 
-def _calm(text: str) -> str:
+def _without_variants(text: str) -> str:
     """Return the text without marks that choose a variant, and without towers of accents."""
-    kept: list[str] = []
+    characters: list[str] = []
     for character in text:
-        tower = len(kept) >= MOST_MARKS and all(map(_joins, [character, *kept[-MOST_MARKS:]]))
+        tower = len(characters) >= MOST_MARKS and all(map(_joins, [character, *characters[-MOST_MARKS:]]))
         if not (tower or "\ufe00" <= character <= "\ufe0f"):
-            kept.append(character)
-    return "".join(kept)
+            characters.append(character)
+    return "".join(characters)
 
 
 def _matters(character: str) -> bool:

@@ -29,9 +29,9 @@ def languages(default: pl.LazyFrame) -> Languages:
     Args:
         default: columns `id` and `instruction`.
     """
-    known = default.select("id", pl.col("instruction").str.head(_CHARACTERS)).drop_nulls()
-    texts = known.bottom_k(SAMPLE, by=["id", "instruction"]).collect(engine="streaming")["instruction"]
-    detected = Counter(language for text in texts if (language := _detected(text)))
+    instructions = default.select("id", pl.col("instruction").str.head(_CHARACTERS)).drop_nulls()
+    texts = instructions.bottom_k(SAMPLE, by=["id", "instruction"]).collect(engine="streaming")["instruction"]
+    detected = Counter(language for text in texts if (language := _detect(text)))
     return Languages(
         sample=len(texts),
         found=dict(sorted(detected.items(), key=lambda item: (-item[1], item[0]))),
@@ -46,8 +46,8 @@ def main_languages(languages: Languages | None) -> list[str]:
     return [code for code, rows in languages.found.items() if rows >= LEAST * languages.sample]
 
 
-def _detected(text: str) -> str | None:
-    """The language that a text is surely in."""
+def _detect(text: str) -> str | None:
+    """Return the language that a text is surely in."""
     if len(text.encode()) < _LEAST_BYTES:
         return None
     from py3langid import rank  # its model takes half a second to load

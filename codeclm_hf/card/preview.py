@@ -70,7 +70,7 @@ _ATTRIBUTES = {
     **{heading: {"id"} for heading in _HEADINGS},
 }
 _CLASSES = {"blockquote": {"alert", "note", "tip", "important", "warning", "caution"}, "p": {"name"}}
-_SET = {
+_SET_ATTRIBUTES = {
     "pre": {"tabindex": "0"},
     **{element: {"dir": "auto"} for element in [*_HEADINGS, "p", "li", "th", "td", "summary"]},
 }
@@ -157,11 +157,11 @@ class _Body:
             attributes={element: set(names) for element, names in _ATTRIBUTES.items()},
             attribute_filter=self._attribute,
             allowed_classes={element: set(names) for element, names in _CLASSES.items()},
-            set_tag_attribute_values=_SET,
+            set_tag_attribute_values=_SET_ATTRIBUTES,
             url_schemes={"http", "https", "mailto"},
             link_rel="noopener noreferrer",
         )
-        return _CLEAN_TAG.sub(self._finished, cleaned)
+        return _CLEAN_TAG.sub(self._finish_tag, cleaned)
 
     def _attribute(self, element: str, name: str, value: str) -> str | None:
         """Return the value that an attribute may have; None takes the attribute away."""
@@ -174,7 +174,7 @@ class _Body:
             return value if _ALIGNED.fullmatch(value) else None
         return value
 
-    def _finished(self, tag: re.Match[str]) -> str:
+    def _finish_tag(self, tag: re.Match[str]) -> str:
         """Return a tag as the page has it: tables in boxes that scroll, words for images it may not show."""
         if tag[1] == "table":
             return _BOX + tag[0]

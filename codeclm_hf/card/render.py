@@ -18,16 +18,18 @@ from markupsafe import Markup
 from codeclm_hf.card import blocks, front_matter
 from codeclm_hf.card.context import TITLE, CardContext, template_names
 from codeclm_hf.card.shapes import TableFiles
+from codeclm_hf.card.yaml_nodes import CONSTRUCTOR_ERRORS
 from codeclm_hf.errors import BadInput
 from codeclm_hf.text import display_name, shorten, visible_text
 
 NAME = "PATH_OR_REPO"
 """What a card of a run directory tells people to load."""
-_SLIPS = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
-"""What PyYAML lets through of values that are not what their tags say, and of depth."""
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The same in C, six times as fast, where PyYAML has it."""
-_FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.S | re.M)
+FRONT_MATTER = re.compile(
+    r"\A\ufeff?---(?P<begin>[ \t]*)\r?\n(?P<yaml>.*?)^---(?P<end>[ \t]*)(?:\r?\n|\Z)", re.S | re.M
+)
+"""The front matter of a card between its two lines of ---, with the white space after these."""
 
 
 def render(
@@ -39,7 +41,7 @@ def render(
     name: str = NAME,
     front: Mapping[str, Any] | None = None,
 ) -> str:
-    """The card of a run directory or of a version.
+    """Return the card of a run directory or of a version.
 
     Args:
         context: what the card shows.
@@ -53,10 +55,10 @@ def render(
         BadInput: the front matter of `previous` cannot be read, or the template cannot be rendered.
     """
     old, body = split_card(previous)
-    about_it = {**front_matter.front_matter(old, context, tables), **(front or {})}
-    fresh = blocks.sign(_rendered(template, template_names(context, about_it, name)))
-    known = {key: value for key, value in about_it.items() if value is not None}
-    text = yaml.dump(known, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    new = {**front_matter.front_matter(old, context, tables), **(front or {})}
+    fresh = blocks.sign(_render_body(template, template_names(context, new, name)))
+    values = {key: value for key, value in new.items() if value is not None}
+    text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return f"---\n{text}---\n{blocks.replace(fresh, body) if previous else chr(10) + fresh}"
 
 
@@ -72,8 +74,8 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_text)
 
 
-def _rendered(template: str | None, names: Mapping[str, Any]) -> str:
-    """The body from our template, or from one that somebody gave; that is one block where it marks none."""
+def _render_body(template: str | None, names: Mapping[str, Any]) -> str:
+    """Return the body from our template, or from one that somebody gave, as one block if it marks none."""
     if not template:
         return templates.get_template("dataset_card.md.jinja").render(names)
     try:
@@ -88,7 +90,7 @@ def _rendered(template: str | None, names: Mapping[str, Any]) -> str:
 
 
 def _line(exc: BaseException) -> int | None:
-    """The line of a template that an error is about."""
+    """Return the line of a template that an error is about."""
     if isinstance(exc, jinja2.TemplateSyntaxError):
         return exc.lineno
     places, line = exc.__traceback__, None
@@ -99,19 +101,19 @@ def _line(exc: BaseException) -> int | None:
 
 
 def split_card(card: str) -> tuple[dict[str, Any], str]:
-    """A card's front matter and its body.
+    """Return a card's front matter and its body.
 
     Raises:
         BadInput: the front matter is no YAML mapping.
     """
-    match = _FRONT.match(card)
+    match = FRONT_MATTER.match(card)
     if match is None:
         return {}, card.removeprefix("\ufeff")
     try:
-        front = yaml.load(match[1], Loader=_Loader) or {}
+        front = yaml.load(match["yaml"], Loader=_Loader) or {}
         if not isinstance(front, dict):
             raise ValueError(f"it is a {type(front).__name__}")
-    except (yaml.YAMLError, *_SLIPS) as exc:
+    except (yaml.YAMLError, *CONSTRUCTOR_ERRORS) as exc:
         words = " ".join(str(exc).split())
         raise BadInput(
             f"needs a card with YAML front matter; the one that is there cannot be read ({words})"
@@ -120,9 +122,9 @@ def split_card(card: str) -> tuple[dict[str, Any], str]:
 
 
 def words(card: str) -> str:
-    """What people wrote in a card: the same text for every card they did not touch."""
+    """Return what people wrote in a card: the same text for every card they did not touch."""
     front, body = split_card(card)
-    written = [*front_matter.hand_written(front), blocks.text_outside(body)]
+    written = [*front_matter.manual_entries(front), blocks.text_outside(body)]
     return str(yaml.safe_dump([*written, *filter(None, [blocks.hand_edits(body)])]))
 
 

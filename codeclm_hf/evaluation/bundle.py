@@ -11,13 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from codeclm_hf import files as parquet
 from codeclm_hf import schema
 from codeclm_hf.card.shapes import EvaluationSummary
 from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation.comparisons import COMPARISONS, comparison_files
 from codeclm_hf.evaluation.report import PICTURES, REPORT
 from codeclm_hf.evaluation.results import RESULTS, EvaluationResults, no_evaluation, read_results
+from codeclm_hf.files import read_parquet, sha256
 from codeclm_hf.run import directory
 
 FOLDER = "evaluations"
@@ -66,16 +66,16 @@ class EvaluationBundle:
     def _digest(self) -> str:
         digest = hashlib.sha256()
         for name, content in sorted(self.files.items()):
-            digest.update(f"{name} {parquet.sha256(content)}\n".encode())
+            digest.update(f"{name} {sha256(content)}\n".encode())
         return digest.hexdigest()[:16]
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The comparisons' rows, in order."""
-        return parquet.read(self.comparisons)
+        """Yield the comparisons' rows, in order."""
+        return read_parquet(self.comparisons)
 
 
 def read_bundles(folders: Collection[str | Path]) -> dict[str, EvaluationBundle]:
-    """The evaluations in these folders, by the folders' names.
+    """Return the evaluations in these folders, by the folders' names.
 
     Raises:
         BadInput: a folder is no finished evaluation, two have one name, or a name cannot stand on the Hub.
@@ -110,10 +110,15 @@ def _read_bundle(folder: Path) -> EvaluationBundle:
     return EvaluationBundle(folder.name, results, texts, pictures, comparisons)
 
 
-def of_a_version(
+def published_evaluations(
     evaluations: Mapping[str, EvaluationSummary], files: Collection[str]
 ) -> dict[str, EvaluationSummary]:
-    """The evaluations of a manifest, which may be a stranger's, that stand among the files of its commit."""
+    """Return the evaluations of a manifest that stand among the files of its commit.
+
+    Args:
+        evaluations: those that the manifest names, which a stranger may have written.
+        files: the paths in the commit.
+    """
     return {
         name: summary
         for name, summary in evaluations.items()

@@ -21,7 +21,7 @@ _COLOURS = {"wins": BLUE, "ties": PALE, "losses": ORANGE}
 
 
 def pictures(results: EvaluationResults) -> dict[str, bytes]:
-    """The pictures of a report, by file name: PNG files of 1440 pixels' width, to be shown at 720.
+    """Return the pictures of a report, by file name: PNG files of 1440 pixels' width, to be shown at 720.
 
     There is one for each of `report.captions`. The same results give the same bytes where the same fonts and
     matplotlib are installed.
@@ -33,7 +33,7 @@ def pictures(results: EvaluationResults) -> dict[str, bytes]:
 
 
 def figures(results: EvaluationResults) -> Iterator[tuple[str, Figure]]:
-    """The pictures before they are rendered, each with its file name."""
+    """Yield the pictures before they are rendered, each with its file name."""
     groups = shown_groups(results)
     labels = [group_label(group) for group in groups]
     fonts = Fonts(labels)

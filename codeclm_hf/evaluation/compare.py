@@ -27,7 +27,7 @@ class _Evaluation:
 
 
 def compare_evaluations(first: str | Path, second: str | Path) -> RecoveryDifference | JudgeAgreement:
-    """How much more often one candidate recovers the reference, or how far two judges agree (§5.3).
+    """Return how much more often one candidate recovers the reference, or how far two judges agree (§5.3).
 
     Args:
         first: a folder that `Evaluation.run` made.
@@ -37,16 +37,16 @@ def compare_evaluations(first: str | Path, second: str | Path) -> RecoveryDiffer
         BadInput: a folder is no evaluation, both differ in more than that, or their instructions are not the
             same.
     """
-    one, other = _read(Path(first).expanduser()), _read(Path(second).expanduser())
+    left, right = _read(Path(first).expanduser()), _read(Path(second).expanduser())
     roles = [field.name for field in fields(Models)]
-    differing = [role for role in roles if getattr(one.models, role) != getattr(other.models, role)]
+    differing = [role for role in roles if getattr(left.models, role) != getattr(right.models, role)]
     if differing == ["judge"]:
-        return paired.judge_agreement(one.outcomes, other.outcomes)
+        return paired.judge_agreement(left.outcomes, right.outcomes)
     if set(differing) <= {"candidate"}:
-        return paired.recovery_difference(one.outcomes, other.outcomes)
+        return paired.recovery_difference(left.outcomes, right.outcomes)
     differences = "; ".join(
-        f"the {role} is {getattr(one.models, role)} in {one.folder} and {getattr(other.models, role)} in "
-        f"{other.folder}"
+        f"the {role} is {getattr(left.models, role)} in {left.folder} and {getattr(right.models, role)} in "
+        f"{right.folder}"
         for role in differing
     )
     raise BadInput(

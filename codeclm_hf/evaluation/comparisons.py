@@ -47,7 +47,7 @@ class Comparison:
         return outcome(self.candidate_scores, self.reference_scores)
 
     def names(self, grouping: str) -> tuple[str, ...]:
-        """The names of the groups that it belongs to: several skills, one use case or source, or none.
+        """Return the names of the groups that it belongs to: several skills, one use case or source, or none.
 
         Args:
             grouping: one of `GROUPINGS`.
@@ -59,7 +59,7 @@ class Comparison:
 
 
 def comparisons(table: Dataset) -> list[Comparison]:
-    """The comparisons of a table with the columns of `schema.JUDGEMENTS`."""
+    """Return the comparisons of a table with the columns of `schema.JUDGEMENTS`."""
     return [_comparison(row) for row in table.select_columns(_READ)]
 
 
@@ -80,12 +80,12 @@ def _comparison(row: Mapping[str, Any]) -> Comparison:
 
 
 def comparison_files(folder: Path) -> list[Path]:
-    """The Parquet files of the comparisons in an evaluation's folder, in order."""
+    """Return the Parquet files of the comparisons in an evaluation's folder, in order."""
     return sorted((folder / COMPARISONS).glob("*.parquet"))
 
 
 def read_outcomes(folder: Path) -> dict[str, str | None]:
-    """The outcome by instruction in an evaluation's folder; None where it could not be judged.
+    """Return the outcome by instruction in an evaluation's folder; None where it could not be judged.
 
     Raises:
         OSError, pyarrow.ArrowException: the comparisons cannot be read.
@@ -98,7 +98,7 @@ def read_outcomes(folder: Path) -> dict[str, str | None]:
 
 
 def with_outcomes(judgements: Dataset, rows: Sequence[Comparison]) -> Dataset:
-    """The table `schema.COMPARISONS`: what the judge said, and the outcome of each row.
+    """Return the table `schema.COMPARISONS`: what the judge said, and the outcome of each row.
 
     Args:
         judgements: a table of `schema.JUDGEMENTS`.

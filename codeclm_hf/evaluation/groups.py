@@ -12,7 +12,7 @@ from codeclm_hf.evaluation.results import Group, Result
 
 
 def result_of(comparisons: Sequence[Comparison]) -> Result:
-    """The result of all comparisons together."""
+    """Return the result of all comparisons together."""
     recovered = recovery(
         [comparison.candidate_scores for comparison in comparisons],
         [comparison.reference_scores for comparison in comparisons],
@@ -34,7 +34,7 @@ def result_of(comparisons: Sequence[Comparison]) -> Result:
 
 
 def group_results(comparisons: Sequence[Comparison], grouping: str) -> tuple[Group, ...]:
-    """The result of each group, the highest ratio first.
+    """Return the result of each group, the highest ratio first.
 
     A comparison counts once with each name that it has; those without a name are a group whose name is None.
 
@@ -51,11 +51,11 @@ def group_results(comparisons: Sequence[Comparison], grouping: str) -> tuple[Gro
 
 
 def _number(value: float) -> float | None:
-    """The value; None where it is not a number."""
+    """Return the value; None where it is not a number."""
     return None if math.isnan(value) else value
 
 
 def _rank(group: Group) -> tuple[float, bool, str]:
-    """The place of a group: by its ratio, unknown ratios last, then by its name, the unnamed group last."""
+    """Return what groups are sorted by: the ratio, unknown ones last, then the name, no name last."""
     ratio = group.capacity_recovery_ratio
     return (1.0 if ratio is None else -ratio), group.name is None, group.name or ""

@@ -41,13 +41,16 @@ class Benchmark:
     """By role whose responses the caller brought: how many of them are to other instructions."""
 
     def count_complete(self, asked: Collection[str] = ()) -> int:
-        """How many instructions have both responses, if these roles are asked for theirs."""
+        """Return how many instructions have both responses, if these roles are asked for theirs."""
         columns = ["instruction", *(f"{role}_response" for role in ROLES if role not in asked)]
         texts = (self.rows[column] for column in columns)
         return sum(None not in row for row in zip(*texts, strict=True))
 
     def grouping(self, name: str | None) -> str | None:
-        """The grouping of the results: `name`, or else the first of `GROUPINGS` in which instructions differ.
+        """Return the grouping of the results.
+
+        Args:
+            name: one of `GROUPINGS`; None for the first of them in which the instructions differ.
 
         Raises:
             BadInput: `name` is no grouping, or no instruction has it.
@@ -62,7 +65,7 @@ class Benchmark:
         if name not in GROUPINGS:
             raise BadInput(f"needs results by {', '.join(GROUPINGS[:-1])} or {GROUPINGS[-1]}; came {name!r}")
         if not values[name] - {None}:
-            available = ", ".join(one for one in GROUPINGS if values[one] - {None}) or "none"
+            available = ", ".join(other for other in GROUPINGS if values[other] - {None}) or "none"
             raise BadInput(
                 f"needs instructions with a {name} for results by it; there is none; there is {available}"
             )
@@ -70,7 +73,7 @@ class Benchmark:
 
 
 def join_responses(benchmark: Dataset, responses: Mapping[str, Dataset], *, column: str) -> Benchmark:
-    """The instructions of a benchmark beside the responses that the caller brings.
+    """Return the instructions of a benchmark beside the responses that the caller brings.
 
     White space around an instruction and the kind of its line ends do not tell instructions apart.
 
@@ -95,8 +98,8 @@ def join_responses(benchmark: Dataset, responses: Mapping[str, Dataset], *, colu
         if key in rows:
             repeated += 1
             continue
-        brought = {f"{role}_response": of_role.get(key) for role, of_role in answers.items()}
-        rows[key] = {**_judgement_row(row, row[column], key, columns), **brought}
+        responses_here = {f"{role}_response": texts.get(key) for role, texts in answers.items()}
+        rows[key] = {**_judgement_row(row, row[column], key, columns), **responses_here}
     usable = [row for row in rows.values() if row["instruction"] is not None]
     if not usable:
         raise BadInput(f"needs at least one instruction; the benchmark has {len(benchmark)} rows and none")
@@ -109,7 +112,7 @@ def join_responses(benchmark: Dataset, responses: Mapping[str, Dataset], *, colu
         rows=schema.table(list(rows.values()), schema.JUDGEMENTS),
         source=_source(benchmark, repeated),
         without_response=without_response,
-        other_responses={role: len(of_role.keys() - rows.keys()) for role, of_role in answers.items()},
+        other_responses={role: len(texts.keys() - rows.keys()) for role, texts in answers.items()},
     )
 
 
@@ -127,7 +130,7 @@ def _check_overlap(usable: Sequence[Row], without_response: Mapping[str, tuple[s
 
 
 def _by_instruction(role: str, table: Dataset) -> dict[str, str]:
-    """The first response to each instruction."""
+    """Return the first response to each instruction."""
     if not {"instruction", "response"} <= set(table.column_names):
         have = ", ".join(f"`{name}`" for name in table.column_names)
         raise BadInput(
@@ -151,7 +154,7 @@ def _source(benchmark: Dataset, repeated: int) -> BenchmarkSource:
 
 
 def _judgement_row(row: Mapping[str, Any], instruction: Any, key: str, columns: Mapping[str, str]) -> Row:
-    """A benchmark's row with the columns of `schema.JUDGEMENTS`."""
+    """Return a benchmark's row with the columns of `schema.JUDGEMENTS`."""
     fault = instruction_fault(instruction)
     use_case, source = (row.get(columns.get(name, "")) for name in ("use_case", "source"))
     if columns.get("source") == "source" and set(schema.SEEDS) <= set(row):
@@ -168,7 +171,7 @@ def _judgement_row(row: Mapping[str, Any], instruction: Any, key: str, columns: 
 
 
 def _columns(names: Iterable[str]) -> dict[str, str]:
-    """The benchmark's columns by what they hold; what it lacks is left out."""
+    """Return the benchmark's columns by what they hold; what it lacks is left out."""
     by_lower_case = {name.lower(): name for name in names}
     return {
         content: next(by_lower_case[name] for name in candidates if name in by_lower_case)
@@ -178,7 +181,7 @@ def _columns(names: Iterable[str]) -> dict[str, str]:
 
 
 def _names(value: Any) -> list[str]:
-    """Names from a list, from a JSON list (which seeds have in place of lists), or from text with commas."""
+    """Return the names in a list, in a JSON list (which seeds have instead), or in text with commas."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         with suppress(ValueError, RecursionError):  # no JSON: then it is a name like any other
             value = json.loads(value)
@@ -191,5 +194,5 @@ def _name(value: Any) -> str | None:
 
 
 def _key(instruction: str) -> str:
-    """What two writings of the same instruction have in common."""
+    """Return what two writings of the same instruction have in common."""
     return instruction.strip().replace("\r\n", "\n")

@@ -77,7 +77,7 @@ class JudgeReport:
 
 
 def judge_pairs() -> list[JudgePair]:
-    """The pairs of answers that every judge is asked about."""
+    """Return the pairs of answers that every judge is asked about."""
     text = (resources.files("codeclm_hf.evaluation") / "judge_pairs.jsonl").read_text(encoding="utf-8")
     return [JudgePair(**json.loads(line)) for line in text.splitlines()]
 
@@ -105,7 +105,7 @@ def check_judge(
         EndpointError: the judge cannot be asked now.
     """
     shipped = judge_pairs()
-    pairs = [pair for kind in KINDS for pair in [one for one in shipped if one.kind == kind][:of_each]]
+    pairs = [pair for kind in KINDS for pair in [pair for pair in shipped if pair.kind == kind][:of_each]]
     table = Dataset.from_dict(
         {
             "instruction": [pair.instruction for pair in pairs],
@@ -153,7 +153,12 @@ class _PairJudgement(NamedTuple):
 
 
 def _pair_judgement(kind: str, comparison: Comparison) -> _PairJudgement | None:
-    """What the judge made of a pair whose better answer was the candidate; None where that cannot be read."""
+    """Return what the judge made of a pair; None where that cannot be read.
+
+    Args:
+        kind: one of `KINDS`.
+        comparison: the pair, with the better answer as the candidate.
+    """
     better, worse, outcome = comparison.candidate_scores, comparison.reference_scores, comparison.outcome
     if better is None or worse is None or outcome is None:
         return None
@@ -161,7 +166,7 @@ def _pair_judgement(kind: str, comparison: Comparison) -> _PairJudgement | None:
 
 
 def _report(identity: str, pairs: list[tuple[str, Comparison]]) -> JudgeReport:
-    """The report on a judge.
+    """Return the report on a judge.
 
     Args:
         identity: the judge's model.
@@ -195,7 +200,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _faults(report: JudgeReport) -> Iterator[str]:
-    """Why a judge with such numbers is unfit, a sentence each."""
+    """Yield the reasons why a judge with such numbers is unfit, a sentence each."""
     if report.readable < MIN_READABLE:
         yield f"only {report.readable:.0%} of its judgements can be read; {MIN_READABLE:.0%} are needed"
     if report.accuracy is not None and report.accuracy < MIN_ACCURACY:

@@ -32,7 +32,7 @@ def check_module_name(repo: str) -> None:
 
 
 def module_files(repo: str) -> dict[str, bytes]:
-    """The content of each file of the module, by its name in the Space.
+    """Return the content of each file of the module, by its name in the Space.
 
     Args:
         repo: `org/name` of the Space.

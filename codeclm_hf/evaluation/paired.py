@@ -64,9 +64,10 @@ class JudgeAgreement:
 def recovery_difference(
     first: Mapping[str, str | None], second: Mapping[str, str | None]
 ) -> RecoveryDifference:
-    """How much more often one candidate recovers the reference than another, on the same instructions (§5.3).
+    """Return how much more often one candidate than another recovers the reference (§5.3).
 
-    Go by the sign test: where few instructions tell the two apart, the interval is too narrow.
+    Both were judged on the same instructions. Go by the sign test: where few instructions tell the two apart,
+    the interval is too narrow.
 
     Args:
         first: by instruction, "win", "tie" or "loss" of the first candidate against the reference; None where
@@ -77,7 +78,7 @@ def recovery_difference(
         BadInput: the instructions are not the same, a word is no outcome, or no instruction has two outcomes.
     """
     pairs, unreadable = _outcome_pairs(first, second)
-    recovered = Counter((one != "loss", other != "loss") for one, other in pairs)
+    recovered = Counter((left != "loss", right != "loss") for left, right in pairs)
     only_first, only_second = recovered[True, False], recovered[False, True]
     n = len(pairs)
     steps = [only_second, n - only_first - only_second, only_first]
@@ -100,7 +101,7 @@ def recovery_difference(
 
 
 def sign_test(first: int, second: int) -> float:
-    """The exact two-sided p-value of a sign test.
+    """Return the exact two-sided p-value of a sign test.
 
     Args:
         first: how many signs are of the first kind.
@@ -115,7 +116,7 @@ def sign_test(first: int, second: int) -> float:
 
 
 def judge_agreement(first: Mapping[str, str | None], second: Mapping[str, str | None]) -> JudgeAgreement:
-    """How far two judges, or a judge and a person, agree: Cohen's κ with its interval.
+    """Return how far two judges, or a judge and a person, agree: Cohen's κ with its interval.
 
     Args:
         first: by comparison, "win", "tie" or "loss" by the first judge; None where it could not be read.
@@ -150,7 +151,11 @@ def judge_agreement(first: Mapping[str, str | None], second: Mapping[str, str | 
 def _outcome_pairs(
     first: Mapping[str, str | None], second: Mapping[str, str | None]
 ) -> tuple[list[tuple[str, str]], int]:
-    """The two outcomes of each instruction that has both, and how many have not."""
+    """Return the two outcomes of each instruction that has both, and how many instructions do not.
+
+    Raises:
+        BadInput: the instructions are not the same, a word is no outcome, or no instruction has both.
+    """
     if first.keys() != second.keys():
         missing, more = _listing(first.keys() - second.keys()), _listing(second.keys() - first.keys())
         raise BadInput(
@@ -162,7 +167,7 @@ def _outcome_pairs(
             raise BadInput(
                 f'needs "win", "tie" or "loss", or None where it is unreadable; {name!r} has {outcome!r}'
             )
-    pairs = [(one, other) for name, one in first.items() if one and (other := second[name])]
+    pairs = [(left, right) for name, left in first.items() if left and (right := second[name])]
     if not pairs:
         raise BadInput(
             f"needs an instruction with two readable outcomes; of {len(first)} instructions none has"

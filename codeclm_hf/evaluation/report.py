@@ -23,7 +23,7 @@ MOST_LISTED = 20
 
 
 def render(results: EvaluationResults, comparisons: Sequence[Comparison], *, pattern: str) -> str:
-    """The report in Markdown; its front matter makes `load_dataset` read the comparisons.
+    """Return the report in Markdown; its front matter makes `load_dataset` read the comparisons.
 
     Args:
         results: the numbers.
@@ -49,19 +49,19 @@ def render(results: EvaluationResults, comparisons: Sequence[Comparison], *, pat
 
 
 def shown_groups(results: EvaluationResults) -> list[Group]:
-    """The groups that pictures and tables show: those with the most comparisons, the highest ratio first."""
+    """Return the groups that pictures and tables show: the largest, with the highest ratio first."""
     compared = [group for group in results.groups if group.comparisons]
     largest = sorted(compared, key=lambda group: -group.comparisons)[:MOST_BARS]
     return [group for group in compared if group in largest]
 
 
 def group_label(group: Group) -> str:
-    """A group's name as one short line; for the instructions without a name, words that say so."""
+    """Return a group's name as one short line; for the instructions without a name, words that say so."""
     return "none given" if group.name is None else text.display_name(group.name)
 
 
 def captions(results: EvaluationResults) -> dict[str, str]:
-    """One line of plain text for each picture that there is to draw, by file name.
+    """Return one line of plain text for each picture that there is to draw, by file name.
 
     It holds names that models wrote: to be escaped where markup is written.
     """
@@ -81,7 +81,7 @@ def captions(results: EvaluationResults) -> dict[str, str]:
 
 
 def judge_findings(report: JudgeReport) -> list[tuple[str, str]]:
-    """What the check of a judge measured: how much, and of what."""
+    """Return what the check of a judge measured: how much, and of what."""
     order_bias = "not known" if report.order_bias is None else f"{report.order_bias:+.1f}"
     return [
         (_share(report.readable), "judgements that can be read"),

@@ -154,12 +154,12 @@ class EvaluationResults:
 
 
 def results_text(results: EvaluationResults) -> str:
-    """The text of `results.json`."""
+    """Return the text of `results.json`."""
     return json.dumps(to_json(results), indent=2, ensure_ascii=False) + "\n"
 
 
 def parse_results(text: str) -> EvaluationResults:
-    """The results in the text of a `results.json`.
+    """Return the results in the text of a `results.json`.
 
     Raises:
         ValueError: it is not what `results_text` writes.
@@ -168,7 +168,7 @@ def parse_results(text: str) -> EvaluationResults:
 
 
 def read_results(folder: Path) -> EvaluationResults:
-    """The results in a folder that `Evaluation.run` made.
+    """Return the results in a folder that `Evaluation.run` made.
 
     Raises:
         BadInput: it is no such folder.
@@ -180,6 +180,6 @@ def read_results(folder: Path) -> EvaluationResults:
 
 
 def no_evaluation(folder: Path, reason: object) -> BadInput:
-    """The error that a folder is not one of an evaluation."""
+    """Return the error for a folder that holds no finished evaluation."""
     words = " ".join(str(reason).split())
     return BadInput(f"needs a folder that codeclm-hf evaluate made; {folder} is none ({words})")

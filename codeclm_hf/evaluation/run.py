@@ -102,7 +102,7 @@ class Evaluation:
         return {role: side for role, side in sides.items() if isinstance(side, Endpoint)}
 
     def join(self, benchmark: Dataset, *, column: str = "instruction") -> Benchmark:
-        """The benchmark's instructions, each once, beside the responses that the caller brings.
+        """Return the benchmark's instructions, each once, beside the responses that the caller brings.
 
         Args:
             benchmark: a table with instructions; its columns `use_case` (or `category`), `skills` (or
@@ -117,7 +117,7 @@ class Evaluation:
         return join_responses(benchmark, responses, column=column)
 
     def plan(self, benchmark: Dataset | Benchmark, *, column: str = "instruction") -> list[Requests]:
-        """The requests that `run` would send, at the least and at the most; nothing is asked or written.
+        """Return the requests that `run` would send, at the least and at the most, without sending any.
 
         Args:
             benchmark: as for `run`.
@@ -221,14 +221,14 @@ class Evaluation:
 
 
 def _identity(side: Endpoint | Dataset) -> str:
-    """The name of a side: its model's, or what its responses are said to be of, or how many they are."""
+    """Return the name of a side: its model's, or its responses' description, or how many they are."""
     if isinstance(side, Endpoint):
         return side.identity
     return str(side.info.description) or f"{len(side)} given responses"
 
 
 def _count_not_judged(rows: Sequence[Comparison], benchmark: Benchmark) -> NotJudged:
-    """How many instructions have no outcome, by the reason."""
+    """Return how many instructions have no outcome, by the reason."""
     without_instruction = sum(row.instruction is None for row in rows)
     without_response = len(set().union(*benchmark.without_response.values()))
     unreadable = sum((row.error or "").startswith(UNREADABLE) for row in rows)
@@ -253,7 +253,7 @@ def _require_fit(judge: JudgeReport, *, anyway: bool) -> None:
 
 
 def check_folder(out: str | Path) -> Path:
-    """The folder as a path, after a check that an evaluation may use it.
+    """Return the folder as a path, after a check that an evaluation may use it.
 
     Raises:
         BadInput: it holds something else.

@@ -68,7 +68,7 @@ def export(
 
 
 def _data_set_name(source: str | Path) -> str:
-    """What files are called after: the name of the folder or of the repository, as letters, digits and _."""
+    """Return the name of the folder or of the repository, as letters, digits and _, for names of files."""
     return re.sub(r"\W+", "_", Path(str(source).split("@")[0]).resolve().name)
 
 

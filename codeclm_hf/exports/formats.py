@@ -50,7 +50,7 @@ class ExportTable:
     """A file's name, with `{name}` of the data set and `{part}`; .json is an array, .jsonl a line a row."""
 
     def file_name(self, target: Target, part: str) -> str:
-        """The name of the file of one part."""
+        """Return the name of the file of one part."""
         return self.file.format(name=target.name, part=part)
 
 
@@ -91,7 +91,7 @@ def _sharegpt(row: Row) -> Entry:
 
 
 def _llama_factory_info(target: Target) -> dict[str, str]:
-    """`dataset_info.json` with the data set's entries; those of other data sets stay."""
+    """Return the text of `dataset_info.json` with the data set's entries; those of other data sets stay."""
     sft = {"prompt": "instruction", "query": "input", "response": "output"}
     dpo = {"prompt": "instruction", "query": "input", "chosen": "chosen", "rejected": "rejected"}
     entries = dict(_read_dataset_info(target.folder / _DATASET_INFO))
@@ -103,7 +103,7 @@ def _llama_factory_info(target: Target) -> dict[str, str]:
 
 
 def _read_dataset_info(path: Path) -> Mapping[str, Any]:
-    """The entries of a `dataset_info.json`, also other people's; none where there is no such file."""
+    """Return the entries of a `dataset_info.json`, also other people's; none where there is no such file."""
     if not path.exists():
         return {}
     try:
@@ -116,7 +116,7 @@ def _read_dataset_info(path: Path) -> Mapping[str, Any]:
 
 
 def _axolotl_config(target: Target) -> dict[str, str]:
-    """`axolotl.yaml`, the part of a configuration that names the files."""
+    """Return the text of `axolotl.yaml`, the part of a configuration that names the files."""
     config: dict[str, list[dict[str, Any]]] = {}
     for part in target.parts:
         dataset = {

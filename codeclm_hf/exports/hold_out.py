@@ -20,7 +20,7 @@ _STEM_LETTERS = 4
 
 
 def hold_out_ids(content: Snapshot, fraction: float) -> set[str]:
-    """The ids of the rows of `default` to evaluate on; `preference` has the same ids.
+    """Return the ids of the rows of `default` to evaluate on; `preference` has the same ids.
 
     Use cases with the same `use_case_key` are one group, and so are those that hold the same instruction (but
     for case, white space and punctuation). Groups are chosen by a hash of their names, in an order that new
@@ -58,7 +58,7 @@ def hold_out_ids(content: Snapshot, fraction: float) -> set[str]:
 
 
 def choose_groups(sizes: Mapping[str, int], fraction: float) -> set[str]:
-    """The groups to hold out: at least one, and never all.
+    """Return the groups to hold out: at least one, and never all.
 
     In the order of a hash, they are the groups that come first, until half of the next one would be too much:
     as rows are added, groups come to those held out or go from them, never both. A group larger than the
@@ -82,11 +82,12 @@ def choose_groups(sizes: Mapping[str, int], fraction: float) -> set[str]:
 
 
 def use_case_key(name: str) -> str:
-    """What near-duplicate names have in common, whatever the case, accents, order and form of their words.
+    """Return the key that near-duplicate names of use cases share.
 
-    So "Travel planning", "travel-planning" and "plan travels" have one key, and "trip planning" has another:
-    synonyms are not known. Names taken for the same by mistake ("code generation", "general codes") cost
-    nothing but that they are on one side together.
+    It is the same whatever the case, accents, order and form of the words: "Travel planning",
+    "travel-planning" and "plan travels" have one key, and "trip planning" has another, since synonyms are not
+    known. Names taken for the same by mistake ("code generation", "general codes") cost nothing but that they
+    are on one side together.
     """
     decomposed = unicodedata.normalize("NFKD", name).casefold()
     letters = "".join(char for char in decomposed if not unicodedata.category(char).startswith("M"))
@@ -95,14 +96,14 @@ def use_case_key(name: str) -> str:
 
 
 def _stem(word: str) -> str:
-    """The beginning of a word, in scripts with upper case, whose words change at the end."""
+    """Return the beginning of a word in scripts with upper case, where words change at the end."""
     if len(word) < _STEM_LETTERS or word == word.upper():
         return word
     return re.sub("[aeiouys]$", "", word[:_STEM_LETTERS])
 
 
 def _groups(texts: pl.DataFrame) -> dict[str, str]:
-    """The group that each key belongs to: keys that share a text are one group, called by the first of them.
+    """Return the group of each key: keys that share a text are one group, called by the first of them.
 
     Args:
         texts: a row for each `key` and `text` that occur together.

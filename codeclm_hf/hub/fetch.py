@@ -8,10 +8,10 @@ from pathlib import Path
 
 import datasets
 
-from codeclm_hf import files as parquet
 from codeclm_hf import schema
 from codeclm_hf.errors import BadInput
-from codeclm_hf.evaluation.bundle import of_a_version
+from codeclm_hf.evaluation.bundle import published_evaluations
+from codeclm_hf.files import ROWS_A_BATCH, write_parquet
 from codeclm_hf.hub import paths
 from codeclm_hf.hub.merge_base import MergeBase
 from codeclm_hf.hub.repository import Head, Repository
@@ -58,7 +58,7 @@ def fetch_version(
         return Snapshot(card=card, commit=head.commit)
     text = hub.read_text(directory.MANIFEST, head.commit) or ""
     manifest = Manifest.from_json(text, source=hub.id)
-    manifest = replace(manifest, evaluations=of_a_version(manifest.evaluations, head.files))
+    manifest = replace(manifest, evaluations=published_evaluations(manifest.evaluations, head.files))
     if base is not None and base.is_whole_version and base.commit == head.commit:
         return Snapshot(manifest=manifest, card=card, commit=head.commit, known_digests=base.digests)
     names = sorted(
@@ -114,9 +114,9 @@ def _load_foreign_tables(hub: Repository, head: Head, scratch: Path) -> dict[str
             splits = hub.ask(datasets.load_dataset, hub.id, config, cache_dir=str(scratch / "cache"), **where)
             for split, table in splits.items():
                 name = config if len(splits) == 1 else f"{config}/{split}"
-                portions = table.with_format("arrow").iter(parquet.ROWS_A_BATCH)
+                portions = table.with_format("arrow").iter(ROWS_A_BATCH)
                 batches = (batch for portion in portions for batch in portion.to_batches())
-                shards = parquet.write(scratch / name, batches, table.features.arrow_schema)
+                shards = write_parquet(scratch / name, batches, table.features.arrow_schema)
                 files[name] = [scratch / name / shard for shard in shards]
     except (datasets.exceptions.DatasetsError, ValueError) as exc:
         words = " ".join(str(exc).split())

@@ -15,12 +15,12 @@ from typing import NamedTuple
 import pyarrow as pa
 from datasets import Features
 
-from codeclm_hf import files as parquet
 from codeclm_hf.card import blocks
 from codeclm_hf.card.captions import DRIFT
 from codeclm_hf.card.charts import pictures
 from codeclm_hf.card.shapes import RowChanges
 from codeclm_hf.errors import BadInput, MergeConflict
+from codeclm_hf.files import write_parquet
 from codeclm_hf.hub import conflicts
 from codeclm_hf.hub.conflicts import ConflictLine
 from codeclm_hf.hub.merge import (
@@ -189,7 +189,7 @@ def write_tables(inputs: MergeInputs, merge: VersionMerge, scratch: Path) -> Map
             tables[config] = inputs.incoming.files.get(config, [])
             continue
         columns = _merged_columns(config, inputs)
-        shards = parquet.write(folder / config, merged_rows(config, table, inputs, columns), columns)
+        shards = write_parquet(folder / config, merged_rows(config, table, inputs, columns), columns)
         tables[config] = [folder / config / shard for shard in shards]
     return {config: files for config, files in tables.items() if files}
 
@@ -303,4 +303,4 @@ def _pictures(incoming: Snapshot, manifest: Manifest) -> dict[str, bytes]:
     reusable = {}
     if incoming.manifest and incoming.manifest.distributions == manifest.distributions:
         reusable = {name: png for name, png in incoming.figures.items() if name != DRIFT}
-    return pictures(manifest.distributions, manifest.drift, there=reusable)
+    return pictures(manifest.distributions, manifest.drift, existing=reusable)

@@ -289,7 +289,7 @@ def update_card(folder: Path, content: Snapshot, published_card: str) -> str:
     if card != content.card:
         figures = content.figures
         if manifest.distributions:
-            figures = pictures(manifest.distributions, there=figures)
+            figures = pictures(manifest.distributions, existing=figures)
         run_directory.put_card(folder, card, figures)
     return card
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 from datasets import Dataset, Features, load_dataset
 
-from codeclm_hf import files as parquet
 from codeclm_hf.errors import CodecLMError
+from codeclm_hf.files import ROWS_A_BATCH
 from codeclm_hf.hub.commit import CommitResult
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import Snapshot, row_digests
@@ -71,5 +71,5 @@ def _has_same_values(table: Dataset, content: Snapshot, config: str) -> bool:
 
 def _has_same_digests(table: Dataset, content: Snapshot, config: str) -> bool:
     """Compare more slowly, in a way in which NaN equals itself."""
-    batches = iter(table.data.table.to_batches(parquet.ROWS_A_BATCH))
+    batches = iter(table.data.table.to_batches(ROWS_A_BATCH))
     return row_digests(batches, content.key_column(config)).equals(content.digests[config])

@@ -15,11 +15,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from codeclm_hf import files as parquet
 from codeclm_hf.card.shapes import ScanResult
 from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation.bundle import FOLDER, EvaluationBundle
 from codeclm_hf.evaluation.results import RESULTS, parse_results
+from codeclm_hf.files import read_parquet, write_parquet
 from codeclm_hf.hub.snapshot import Snapshot, polars_frame
 from codeclm_hf.safety import scan
 
@@ -113,7 +113,7 @@ def _redact(content: Snapshot, scratch: Path) -> Snapshot:
     for config in content.files:
         folder, columns = scratch / "redacted" / config, content.schema(config)
         rows = _redact_rows(content.batches(config), columns)
-        files[config] = [folder / name for name in parquet.write(folder, rows, columns)]
+        files[config] = [folder / name for name in write_parquet(folder, rows, columns)]
     evaluations = {
         name: _redact_evaluation(evaluation, scratch / FOLDER / name)
         for name, evaluation in content.evaluations.items()
@@ -127,7 +127,7 @@ def _redact_evaluation(evaluation: EvaluationBundle, folder: Path) -> Evaluation
     for number, file in enumerate(evaluation.comparisons):
         columns = pq.read_schema(file)
         shard = folder / str(number)
-        (name,) = parquet.write(shard, _redact_rows(parquet.read([file]), columns), columns)
+        (name,) = write_parquet(shard, _redact_rows(read_parquet([file]), columns), columns)
         files.append((shard / name).rename(folder / file.name))
     redacted = scan.redact(pl.DataFrame({"text": list(evaluation.texts.values())}))["text"]
     texts = dict(zip(evaluation.texts, redacted, strict=True))

@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from polars.io.plugins import register_io_source
 
-from codeclm_hf import files as parquet
 from codeclm_hf import schema
 from codeclm_hf.card.captions import PICTURES
 from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation.bundle import EvaluationBundle
+from codeclm_hf.files import read_parquet
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.manifest import Manifest
 
@@ -75,7 +75,7 @@ class Snapshot:
 
     def batches(self, config: str) -> Iterator[pa.RecordBatch]:
         """Yield a table's rows, in order."""
-        return parquet.read(self.files.get(config, []))
+        return read_parquet(self.files.get(config, []))
 
     def frame(self, config: str, columns: Sequence[str]) -> pl.LazyFrame:
         """Return some columns of a table as a lazy frame, which is read in batches."""
@@ -84,7 +84,7 @@ class Snapshot:
         def batches(
             wanted: list[str] | None, predicate: pl.Expr | None, rows: int | None, _size: int | None
         ) -> Iterator[pl.DataFrame]:
-            for batch in parquet.read(self.files.get(config, []), wanted or columns):
+            for batch in read_parquet(self.files.get(config, []), wanted or columns):
                 frame = polars_frame(batch).select(wanted or columns)
                 frame = frame.head(batch.num_rows if rows is None else rows)
                 rows = None if rows is None else rows - frame.height
@@ -117,7 +117,7 @@ class Snapshot:
         if self.same_rows_as is not None:
             return self.same_rows_as.digests
         return {
-            config: row_digests(parquet.read(files), self.key_column(config))
+            config: row_digests(read_parquet(files), self.key_column(config))
             for config, files in self.files.items()
         }
 

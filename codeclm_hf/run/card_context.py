@@ -19,7 +19,7 @@ def render_card(
     name: str = NAME,
     front: Mapping[str, Any] | None = None,
 ) -> str:
-    """The card of a run directory or of a version, with the template that its manifest keeps.
+    """Return the card of a run directory or of a version, with the template that its manifest keeps.
 
     Args:
         manifest: what made it, and what it holds.
@@ -36,7 +36,7 @@ def render_card(
 
 
 def card_context(manifest: Manifest) -> CardContext:
-    """The context of the card of a run directory or of a version."""
+    """Return the context of the card of a run directory or of a version."""
     contributions = manifest.contributions or (manifest.contribution(),)
     return CardContext(
         roles=manifest.models,
@@ -48,8 +48,8 @@ def card_context(manifest: Manifest) -> CardContext:
         distributions=manifest.distributions,
         languages=manifest.languages,
         drift=manifest.drift,
-        seeds=tuple(one.seeds for one in contributions if one.seeds is not None),
-        scans=tuple((one.version, one.scan) for one in contributions if one.scan is not None),
+        seeds=tuple(entry.seeds for entry in contributions if entry.seeds is not None),
+        scans=tuple((entry.version, entry.scan) for entry in contributions if entry.scan is not None),
         version=manifest.version,
         previous_version=manifest.parent.version if manifest.parent else None,
         changes={table: changes for table, changes in manifest.changes.items() if changes},
@@ -59,8 +59,8 @@ def card_context(manifest: Manifest) -> CardContext:
 
 
 def _models(roles: Mapping[str, str], contributions: tuple[Contribution, ...]) -> tuple[tuple[str, str], ...]:
-    """(role, model) of every model that made rows, this version's roles first."""
-    makers: list[Mapping[str, str | None]] = [roles, *(one.models for one in contributions)]
-    models = dict.fromkeys((role, str(model)) for each in makers for role, model in each.items())
-    order = list(dict.fromkeys(role for role, _ in models))
-    return tuple(sorted(models, key=lambda pair: (order.index(pair[0]), pair[1])))
+    """Return (role, model) of every model that made rows, this version's roles first."""
+    makers: list[Mapping[str, str | None]] = [roles, *(entry.models for entry in contributions)]
+    pairs = dict.fromkeys((role, str(model)) for models in makers for role, model in models.items())
+    order = list(dict.fromkeys(role for role, _ in pairs))
+    return tuple(sorted(pairs, key=lambda pair: (order.index(pair[0]), pair[1])))

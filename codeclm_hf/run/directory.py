@@ -28,11 +28,10 @@ import pyarrow.parquet as pq
 from datasets import Dataset, Features, concatenate_datasets
 from filelock import FileLock
 
-from codeclm_hf import files as parquet
 from codeclm_hf import schema
 from codeclm_hf.card.shapes import TableFiles
 from codeclm_hf.errors import BadInput, CodecLMError
-from codeclm_hf.files import replace_file
+from codeclm_hf.files import ROWS_A_BATCH, replace_file, write_parquet
 from codeclm_hf.run import manifest as manifests
 from codeclm_hf.run.card_context import render_card
 from codeclm_hf.run.manifest import RUNNING, Manifest
@@ -49,7 +48,7 @@ SCRATCH = ".data-"
 
 
 def check(out: str | Path) -> Path:
-    """The folder as a path, if a run may use it.
+    """Return the folder as a path, if a run may use it.
 
     Raises:
         BadInput: it holds something else.
@@ -67,7 +66,7 @@ def _holds_a_run(directory: Path) -> bool:
 
 
 def usable_folder(out: str | Path, *, maker: str, is_own: Callable[[Path], bool]) -> Path:
-    """The folder as a path, if it is new, empty, or holds what is to be gone on with.
+    """Return the folder as a path, if it is new, empty, or holds what its maker can go on with.
 
     Args:
         out: the folder.
@@ -92,7 +91,7 @@ def usable_folder(out: str | Path, *, maker: str, is_own: Callable[[Path], bool]
 
 
 def locked(directory: Path) -> FileLock:
-    """The lock to hold while the folder's tables are read or replaced; a run that ends meanwhile waits."""
+    """Return the lock to hold while the folder's tables are read or replaced; other processes wait for it."""
     return FileLock(directory / LOCK)
 
 
@@ -112,7 +111,7 @@ def claim(out: str | Path, manifest: Manifest) -> Path:
 
 
 def make_folder(directory: Path) -> Path:
-    """The folder, made if it is not there.
+    """Return the folder, made if it is not there.
 
     Raises:
         BadInput: it cannot be written.
@@ -154,7 +153,7 @@ def write(
 
 
 def write_error(what: str, directory: Path, exc: OSError) -> CodecLMError:
-    """The error that a finished run or evaluation could not put its files into its folder."""
+    """Return the error that a finished run or evaluation could not put its files into its folder."""
     words = f"{what} cannot be written to {directory} ({exc.strerror or exc})"
     return CodecLMError(words, hint="every answer is kept; free the disk and run the same command again")
 
@@ -165,8 +164,8 @@ def replace_tables(directory: Path, tables: Mapping[str, Dataset]) -> dict[str, 
     Returns:
         The files of each table that has rows; the others have none.
     """
-    for left in directory.glob(f"{SCRATCH}*"):  # by a run that was killed here
-        shutil.rmtree(left)
+    for leftover in directory.glob(f"{SCRATCH}*"):  # of a run that was killed here
+        shutil.rmtree(leftover)
     fresh = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=directory))
     try:
         (fresh / DATA).mkdir()
@@ -182,7 +181,7 @@ def replace_tables(directory: Path, tables: Mapping[str, Dataset]) -> dict[str, 
 
 
 def read_card(directory: Path) -> str:
-    """The card of a run directory.
+    """Return the card of a run directory.
 
     Raises:
         BadInput: it is no run directory, its run has not ended, or the card is not in UTF-8.
@@ -221,14 +220,14 @@ def put_card(directory: Path, text: str, figures: Mapping[str, bytes]) -> None:
 
 
 def _write_table(folder: Path, table: Dataset) -> list[str]:
-    """Write a table's Parquet; returns the files' names."""
-    parts = table.with_format("arrow").iter(parquet.ROWS_A_BATCH)
+    """Write a table as Parquet and return the names of the files."""
+    parts = table.with_format("arrow").iter(ROWS_A_BATCH)
     batches = (batch for part in parts for batch in part.to_batches())
-    return list(parquet.write(folder, batches, table.features.arrow_schema))
+    return list(write_parquet(folder, batches, table.features.arrow_schema))
 
 
 def table_files(files: Mapping[str, Sequence[Path]]) -> dict[str, TableFiles]:
-    """What the card says of the files of each table that has some."""
+    """Return what the card says of the files of each table that has some."""
     return {name: _table_files(name, paths) for name, paths in files.items()}
 
 
@@ -247,7 +246,10 @@ def _table_files(name: str, paths: Sequence[Path]) -> TableFiles:
 
 
 def add_pulled_rows(directory: Path, tables: Mapping[str, Dataset]) -> dict[str, Dataset]:
-    """The tables and the rows that were pulled into the folder; a row that a run made too is the run's."""
+    """Return a run's tables with the rows that were pulled into its folder.
+
+    Of rows with the same id, the one that the run made stays.
+    """
     joined = dict(tables)
     for name, table in tables.items():
         files = sorted(str(file) for file in (directory / PULLED / name).glob("*.parquet"))
@@ -260,7 +262,7 @@ def add_pulled_rows(directory: Path, tables: Mapping[str, Dataset]) -> dict[str,
 
 
 def read_tables(directory: Path, manifest: Manifest | None = None) -> dict[str, Dataset]:
-    """The four tables of a complete run.
+    """Return the four tables of a complete run.
 
     Args:
         directory: a run directory.

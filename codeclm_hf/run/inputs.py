@@ -61,15 +61,27 @@ class RunInputs:
         return min(self.num_metadata, self.num_instructions)
 
     def written_metadata(self, seed: int) -> Dataset:
-        """A sample of the metadata written by hand, as the table `schema.METADATA`.
+        """Return a sample of the metadata written by hand, as the table `schema.METADATA`.
 
         Raises:
             BadInput: a row has no use case or no skills.
         """
-        return written_metadata(self.metadata if self.metadata is not None else [], self.most_metadata, seed)
+        sample = _Sample[tuple[int, Row]](self.most_metadata, seed)
+        for number, row in enumerate(self.metadata if self.metadata is not None else [], start=1):
+            use_case, skills = row.get("use_case"), row.get("skills")
+            if not (_text(use_case) and isinstance(skills, list) and skills and all(map(_text, skills))):
+                raise BadInput(
+                    "needs a `use_case` and a list of `skills` in every metadata; "
+                    f"number {number} is {dict(row)}"
+                )
+            entry = metadata_row(str(use_case), skills, origin="given", seed_ids=[])
+            sample.offer(entry["metadata_id"], (number, entry))
+        return schema.table(
+            [entry for _, entry in sorted(sample.items(), key=itemgetter(0))], schema.METADATA
+        )
 
     def sampled_seeds(self, size: int, seed: int) -> Dataset:
-        """A sample of the seeds, as the table `schema.SEEDS`.
+        """Return a sample of the seeds, as the table `schema.SEEDS`.
 
         Raises:
             BadInput: there is no such column, or no seed at all.
@@ -79,26 +91,8 @@ class RunInputs:
         return sample_seeds(self.seeds, self.column, size, seed)
 
 
-def written_metadata(metadata: Sequence[Mapping[str, Any]] | Dataset, size: int, seed: int) -> Dataset:
-    """A sample of metadata written by hand, at most `size` rows, as the table `schema.METADATA`.
-
-    Raises:
-        BadInput: a row has no use case or no skills.
-    """
-    sample = _Sample[tuple[int, Row]](size, seed)
-    for number, row in enumerate(metadata, start=1):
-        use_case, skills = row.get("use_case"), row.get("skills")
-        if not _text(use_case) or not isinstance(skills, list) or not skills or not all(map(_text, skills)):
-            raise BadInput(
-                f"needs a `use_case` and a list of `skills` in every metadata; number {number} is {dict(row)}"
-            )
-        entry = metadata_row(str(use_case), skills, origin="given", seed_ids=[])
-        sample.offer(entry["metadata_id"], (number, entry))
-    return schema.table([entry for _, entry in sorted(sample.items(), key=itemgetter(0))], schema.METADATA)
-
-
 def sample_seeds(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
-    """A random sample of at most `size` distinct seeds to encode, then all seeds that cannot be used.
+    """Return a sample of at most `size` distinct seeds to encode, then all seeds that cannot be used.
 
     Raises:
         BadInput: there is no such column, or no seed at all.
@@ -108,16 +102,16 @@ def sample_seeds(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
         raise BadInput(f"needs a column `{column}`; the seeds have {have}; pass --column NAME")
     if not len(seeds):
         raise BadInput("needs at least one seed instruction; came none")
-    # Only in a table of ours do `error` and `source` mean what they mean here.
-    ours = set(schema.SEEDS) <= set(seeds.column_names)
-    seeds = seeds.select_columns([column, "error", "source"] if ours else [column])
+    # Only in a table of `schema.SEEDS` do `error` and `source` mean what they mean here.
+    is_seed_table = set(schema.SEEDS) <= set(seeds.column_names)
+    seeds = seeds.select_columns([column, "error", "source"] if is_seed_table else [column])
     sample, unusable_rows = _Sample[int](size, seed), []
     for start in range(0, len(seeds), _AT_ONCE):
         batch = seeds[start : start + _AT_ONCE]
         for at, instruction in enumerate(batch[column], start=start):
             if error := instruction_fault(instruction):
-                error = batch["error"][at - start] or error if ours else error
-                place = batch["source"][at - start] if ours else f"seed {at + 1}"
+                error = batch["error"][at - start] or error if is_seed_table else error
+                place = batch["source"][at - start] if is_seed_table else f"seed {at + 1}"
                 unusable_rows.append(_seed(ids.row_id("unusable seed", at), None, f"{place}: {error}"))
             else:
                 sample.offer(instruction, at)
@@ -127,7 +121,7 @@ def sample_seeds(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
 
 
 def seed_sources(seeds: Dataset | None, metadata: Sequence[Any] | Dataset | None) -> SeedSources:
-    """Where a run's inputs come from, for the manifest; the license is that of the seeds' `Dataset.info`."""
+    """Return where a run's inputs come from; the license is that of the seeds' `Dataset.info`."""
     sources: set[str] = set()
     if seeds is not None and set(schema.SEEDS) <= set(seeds.column_names):
         for batch in seeds.select_columns("source").iter(_AT_ONCE):
@@ -142,7 +136,7 @@ def seed_sources(seeds: Dataset | None, metadata: Sequence[Any] | Dataset | None
 
 
 def share_instructions(metadata: Dataset, total: int) -> Dataset:
-    """The metadata with a column `num_instructions`: the same number to within one, `total` in all."""
+    """Return the metadata with a column `num_instructions`: the same number to within one, `total` in all."""
     usable = sum(use_case is not None for use_case in metadata["use_case"])
     share, extra = divmod(total, usable) if usable else (0, 0)
     numbers = iter([share + 1] * extra + [share] * (usable - extra))

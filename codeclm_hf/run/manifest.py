@@ -102,7 +102,7 @@ class Contribution:
     """What other versions of codeclm-hf say."""
 
     def has_same_making(self, other: Contribution) -> bool:
-        """Whether both have the same models, settings, prompts and inputs, whenever they were published."""
+        """Return whether both have the same models, settings, prompts and inputs, in whatever version."""
         return replace(self, version=None, scan=None) == replace(other, version=None, scan=None)
 
 
@@ -163,7 +163,7 @@ class Manifest:
 
     @classmethod
     def read(cls, directory: Path) -> Manifest:
-        """The manifest of a run directory.
+        """Return the manifest of a run directory.
 
         Raises:
             BadInput: there is none, or no run wrote it.
@@ -177,7 +177,7 @@ class Manifest:
 
     @classmethod
     def read_if_there(cls, directory: Path) -> Manifest | None:
-        """The manifest of a run directory; None where the folder has none.
+        """Return the manifest of a run directory; None where the folder has none.
 
         Raises:
             BadInput: no run wrote it.
@@ -194,7 +194,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, document: str | Mapping[str, Any], *, source: str) -> Manifest:
-        """The manifest of a version.
+        """Return the manifest of a version.
 
         Args:
             document: the file's text, or what a JSON parser made of it.
@@ -209,25 +209,25 @@ class Manifest:
             raise BadInput(f"needs a {FILE} that codeclm-hf wrote; that of {source} is none ({exc})") from exc
 
     def to_json(self) -> dict[str, Any]:
-        """The manifest as a JSON parser would give it; keys that were read stay where they were."""
+        """Return the manifest as a JSON parser would give it; keys that were read stay where they were."""
         always = {*self.key_order, *(_IN_EVERY_VERSION if self.parent is not None else ())}
-        every = {
-            one.name: to_json(getattr(self, one.name))
-            for one in fields(self)
-            if one.name not in _NO_KEYS and (one.name in always or is_written(one, self))
+        entries = {
+            entry.name: to_json(getattr(self, entry.name))
+            for entry in fields(self)
+            if entry.name not in _NO_KEYS and (entry.name in always or is_written(entry, self))
         }
-        every |= self.more
+        entries |= self.more
         place = {name: number for number, name in enumerate(self.key_order)}
-        return dict(sorted(every.items(), key=lambda item: place.get(item[0], len(place))))
+        return dict(sorted(entries.items(), key=lambda item: place.get(item[0], len(place))))
 
     def to_text(self) -> str:
-        """The manifest as it stands in a folder and on the Hub."""
+        """Return the manifest as it stands in a folder and on the Hub."""
         return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
 
     def finished(
         self, contents: Contents, *, usage: Iterable[StageUsage], cost: Cost | None = None
     ) -> Manifest:
-        """The manifest of the same run once it has its tables."""
+        """Return the manifest of the same run once it has its tables."""
         return replace(
             self,
             counts=contents.counts,
@@ -250,7 +250,7 @@ class Manifest:
         evaluations: Mapping[str, EvaluationSummary],
         drift: VersionDrift | None = None,
     ) -> Manifest:
-        """The manifest of a version whose rows were made as this manifest says.
+        """Return the manifest of a version whose rows were made as this manifest says.
 
         Args:
             contents: what its tables hold.
@@ -283,7 +283,7 @@ class Manifest:
         return replace(maker, contributions=_join_contributions(earlier, incoming, version))
 
     def contribution(self) -> Contribution:
-        """What this manifest says of the making of its rows."""
+        """Return what this manifest says of the making of its rows."""
         return Contribution(
             version=self.version,
             codeclm_hf=self.codeclm_hf,
@@ -308,20 +308,20 @@ def _parse(document: str | Mapping[str, Any]) -> Manifest:
     if plain["status"] == COMPLETE and not {"config", "counts", "usage"} <= set(plain):
         raise ValueError("it has no counts")
     evaluations = _readable_evaluations(plain.get("evaluations"))
-    known = {name: value for name, value in plain.items() if name not in _NO_KEYS}
-    manifest = from_json(Manifest, {**known, "evaluations": evaluations})
+    entries = {name: value for name, value in plain.items() if name not in _NO_KEYS}
+    manifest = from_json(Manifest, {**entries, "evaluations": evaluations})
     return replace(manifest, key_order=tuple(plain))
 
 
 def _readable_evaluations(value: object) -> dict[str, Any]:
-    """The evaluations of a manifest that are some: people may have written others into it."""
+    """Return the entries that are evaluations: people may have written something else into a manifest."""
     evaluations = {}
     for name, summary in value.items() if isinstance(value, Mapping) else ():
         try:
-            read = from_json(EvaluationSummary, summary)
+            evaluation = from_json(EvaluationSummary, summary)
         except ValueError:
             continue
-        if read.models.keys() >= _EVALUATION_ROLES:
+        if evaluation.models.keys() >= _EVALUATION_ROLES:
             evaluations[name] = summary
     return evaluations
 

@@ -191,12 +191,12 @@ class CodecLM:
         frames = {
             name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in tables.items()
         }
-        described = contents(frames, threshold=self.threshold)
+        summary = contents(frames, threshold=self.threshold)
         cost = None
         if budget.cost is not None:
             cost = Cost(price_in=budget.price_in, price_out=budget.price_out, all=budget.cost)
-        manifest = manifest.finished(described, usage=usage, cost=cost)
-        run_directory.write(directory, tables, manifest, pictures(described.distributions))
+        manifest = manifest.finished(summary, usage=usage, cost=cost)
+        run_directory.write(directory, tables, manifest, pictures(summary.distributions))
         return DatasetDict(tables)
 
     def plan(
@@ -235,7 +235,7 @@ class CodecLM:
         num_metadata: int = settings.NUM_METADATA,
         metadata_fraction: float = settings.METADATA_FRACTION,
     ) -> Recipe:
-        """What `run` with the same arguments makes its tables of; nothing is asked or written.
+        """Return what `run` with the same arguments makes its tables of; nothing is asked or written.
 
         Raises:
             BadInput: something given cannot be used.
@@ -263,7 +263,7 @@ class CodecLM:
         )
 
     def _manifest(self, inputs: RunInputs) -> Manifest:
-        """The manifest of a run that has no tables yet."""
+        """Return the manifest of a run that has no tables yet."""
         return Manifest(
             codeclm_hf=package.VERSION,
             models=self.models,

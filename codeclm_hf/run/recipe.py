@@ -37,7 +37,7 @@ class Recipe:
     """Share of them that is used."""
 
     def spec(self) -> dict[str, Any]:
-        """What shapes the rows, as plain data: inputs, models, settings and prompts; see `Stage.spec`."""
+        """Return all that shapes the rows, as plain data: inputs, models, settings, prompts."""
         return {
             "seeds": self.seeds.to_list(),
             "given": self.given.to_list(),

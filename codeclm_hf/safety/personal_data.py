@@ -55,7 +55,7 @@ class Redaction(NamedTuple):
 
 
 def count(texts: pl.Series) -> dict[str, int]:
-    """How many of each of `KINDS` stand in some texts; nulls hold none."""
+    """Return how much personal data some texts hold, by `KINDS`; nulls hold none."""
     counts = Counter[str]()
     for text in texts.gather(candidates(texts)):
         counts += redact_text(text).counts
@@ -63,7 +63,7 @@ def count(texts: pl.Series) -> dict[str, int]:
 
 
 def redact(texts: pl.Series) -> pl.Series:
-    """The same texts without personal data; nulls stay."""
+    """Return the same texts without personal data; nulls stay."""
     positions = candidates(texts)
     if positions.is_empty():
         return texts
@@ -74,13 +74,13 @@ def redact(texts: pl.Series) -> pl.Series:
 
 
 def candidates(texts: pl.Series) -> pl.Series:
-    """The positions of the texts that may hold personal data: all that do, and some more."""
+    """Return the positions of the texts that may hold personal data: all that do, and some more."""
     hints = (texts.str.contains(form.hint) for form in _FORMS)  # faster one by one than together
     return functools.reduce(operator.or_, hints).fill_null(False).arg_true()
 
 
 def redact_text(text: str) -> Redaction:
-    """One text without personal data, and how many there were."""
+    """Return a text without personal data, and how much of each kind it held."""
     counts = Counter[str]()
     before = None
     while text != before:  # what is left around a tag may now read as one more
@@ -92,7 +92,7 @@ def redact_text(text: str) -> Redaction:
 
 
 def _replace(form: _Form, text: str) -> tuple[str, int]:
-    """A text with a tag in place of what has a form, and how often that was."""
+    """Return a text with a tag in place of all that has a form, and how many tags that are."""
     parts: list[str] = []
     end = replaced = 0
     for match in form.pattern.finditer(text):
@@ -117,7 +117,7 @@ def _ip_address(match: re.Match[str]) -> str:
 
 
 def _phone_number(match: re.Match[str]) -> str:
-    """The match with its first number replaced; the next round finds the next one."""
+    """Return the match with its first number replaced; the next round finds the next one."""
     import phonenumbers  # 0.1 s, and most data sets have none
 
     for phone in phonenumbers.PhoneNumberMatcher(match[0], "US"):

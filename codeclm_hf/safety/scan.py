@@ -91,7 +91,7 @@ class CleanTexts:
         self._hashes = np.zeros(_CLEAN_HASHES, np.uint64)
 
     def leave_out(self, texts: pl.DataFrame) -> pl.DataFrame:
-        """The rows whose `text` is not remembered, with its `hash`."""
+        """Return the rows whose `text` is not remembered, with its `hash`."""
         texts = texts.with_columns(pl.col("text").hash(self._key).alias("hash"))
         hashes = texts["hash"].to_numpy()
         return texts.filter(self._hashes[hashes % len(self._hashes)] != hashes)
@@ -116,7 +116,7 @@ class _Leaf(NamedTuple):
         return not IDENTIFIERS.isdisjoint(self.path)
 
     def column(self, places: Sequence[int]) -> str:
-        """What the column of one text is called, such as `messages[1].content`.
+        """Return what the column of one text is called, such as `messages[1].content`.
 
         Args:
             places: the place in each list.
@@ -134,7 +134,7 @@ class _RowNames(NamedTuple):
     """The number of the batch's first row in its table."""
 
     def name(self, row: int) -> str:
-        """The row's id; its number where it has none, or where the id itself holds a secret."""
+        """Return the row's id; its number where it has none, or where the id itself holds a secret."""
         id = None if self.ids is None else self.ids[row]
         if id is None or any(True for _ in find_secrets(pl.Series([str(id)]))):
             return f"row {self.first_row + row}"
@@ -175,7 +175,7 @@ def scan(
 
 
 def _all_texts(leaves: Sequence[_Leaf]) -> pl.DataFrame:
-    """The texts of all leaves, with the number of the leaf and the position `at` inside of it.
+    """Return the texts of all leaves, with the number of the leaf and the position `at` inside of it.
 
     All at once, because a call for each of the many columns costs more than the search.
     """
@@ -193,7 +193,7 @@ def _findings(
     secrets: Sequence[TextSecrets],
     row_names: _RowNames,
 ) -> Iterator[Finding]:
-    """What a report says of each secret."""
+    """Yield a finding for each secret."""
     for text in secrets:
         leaf = leaves[texts["leaf"][text.position]]
         row, _, *places = leaf.texts.row(texts["at"][text.position])
@@ -223,7 +223,7 @@ def redact(batch: pl.DataFrame) -> pl.DataFrame:
 
 
 def _redaction(text: pl.Expr, dtype: object) -> pl.Expr:
-    """A column's values with tags in place of personal data."""
+    """Return a column's values with tags in place of personal data."""
     if isinstance(dtype, pl.String):
         return text.map_batches(personal_data.redact, return_dtype=pl.String, is_elementwise=True)
     if isinstance(dtype, pl.List):
@@ -239,7 +239,7 @@ def _redaction(text: pl.Expr, dtype: object) -> pl.Expr:
 
 
 def _leaves(batch: pl.DataFrame) -> list[_Leaf]:
-    """All places of a table that hold texts, column by column."""
+    """Return all places of a table that hold texts, column by column."""
     return [
         leaf
         for name in batch.columns
@@ -248,7 +248,7 @@ def _leaves(batch: pl.DataFrame) -> list[_Leaf]:
 
 
 def _leaves_of(values: pl.DataFrame, path: tuple[str | None, ...]) -> Iterator[_Leaf]:
-    """The leaves below one place.
+    """Yield the leaves below one place.
 
     Args:
         values: the columns `row`, `text`, which holds values of any type, and the place in each list.

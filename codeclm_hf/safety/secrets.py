@@ -107,7 +107,7 @@ def find_secrets(texts: pl.Series, *, block_bytes: int = BLOCK_BYTES) -> Iterato
 
 
 def _positions_found(texts: pl.Series) -> list[int]:
-    """The positions of the texts in which the scanner finds something, when it reads them as one."""
+    """Return the positions of the texts in which the scanner finds something, when it reads them as one."""
     ends = (texts.str.len_bytes() + len(_GAP)).cum_sum().to_list()
     positions: set[int] = set()
     for finding in load_scanner().scanner.scan(texts.str.join(_GAP).item()):
@@ -118,10 +118,10 @@ def _positions_found(texts: pl.Series) -> list[int]:
 
 
 def _suspects(texts: pl.Series) -> pl.DataFrame:
-    """The texts that may hold a secret: their position `at`, and `text` with its long words and logins.
+    """Return the texts that may hold a secret, with their positions `at`.
 
-    Words and logins follow the text, a line each: Kingfisher's rules are for code, where a quote or a space
-    ends a token; in prose a comma or a bracket does.
+    The long words and logins of a text follow it, a line each: Kingfisher's rules are for code, where a quote
+    or a space ends a token; in prose a comma or a bracket does.
     """
     text, word = pl.col("text"), pl.col("word")
     frame = _likely(texts.alias("text").to_frame().with_row_index("at").filter(~text.str.contains(_ID)), text)
@@ -144,7 +144,7 @@ def _suspects(texts: pl.Series) -> pl.DataFrame:
 
 
 def _likely(frame: pl.DataFrame, text: pl.Expr) -> pl.DataFrame:
-    """The rows whose text may hold a secret.
+    """Return the rows whose text may hold a secret.
 
     There are two steps, because only few texts pass the first one, which is fast.
     """
@@ -153,13 +153,13 @@ def _likely(frame: pl.DataFrame, text: pl.Expr) -> pl.DataFrame:
 
 
 def _blocks(frame: pl.DataFrame, block_bytes: int) -> list[pl.DataFrame]:
-    """The rows in parts of about so many bytes of text."""
+    """Return the rows in parts of about so many bytes of text."""
     blocks = frame.with_columns((pl.col("text").str.len_bytes().cum_sum() // block_bytes).alias("block"))
     return blocks.partition_by("block", maintain_order=True, include_key=False)
 
 
 def _secrets(text: str) -> list[Secret]:
-    """The secrets of one text, the longest first; one inside another is not named twice."""
+    """Return the secrets of one text, the longest first; one inside another is not named twice."""
     scanner, precise_rules = load_scanner()
     secrets: list[Secret] = []
     for finding in sorted(scanner.scan(text), key=_order):
@@ -172,7 +172,7 @@ def _secrets(text: str) -> list[Secret]:
 
 
 def _kind(rule_name: str) -> str:
-    """What a rule looks for, from its name, such as `Found a possible X, …`."""
+    """Return what a rule looks for, from its name, such as `Found a possible X, …`."""
     return re.split(r",|\.$", _INTRODUCTION.sub("", rule_name))[0]
 
 
@@ -182,7 +182,7 @@ def _order(finding: kingfisher_sdk.Finding) -> tuple[int, str, bool, str]:
 
 
 def _characters(finding: kingfisher_sdk.Finding) -> str:
-    """The secret; of a login the whole URL, whose first characters give nothing away."""
+    """Return the secret; of a login the whole URL, whose first characters give nothing away."""
     return finding.captures.get("uri", finding.secret)
 
 
@@ -195,7 +195,7 @@ def _is_made_up(finding: kingfisher_sdk.Finding) -> bool:
 
 
 def _claims(token: str) -> str:
-    """The claims of a JSON Web Token as text; empty for other secrets."""
+    """Return the claims of a JSON Web Token as text; empty for other secrets."""
     try:
         return base64.urlsafe_b64decode(token.split(".")[1] + "==").decode(errors="replace")
     except (IndexError, ValueError):
@@ -221,14 +221,14 @@ _loading = threading.Lock()
 
 
 def load_scanner() -> Scanner:
-    """The scanner, loaded once a process, by one thread."""
+    """Return the scanner, loaded once a process, by one thread."""
     with _loading:
         return _compile_rules()
 
 
 @functools.cache
 def _compile_rules() -> Scanner:
-    """The scanner; its compiled rules are kept in the user's cache."""
+    """Return the scanner; its compiled rules are kept in the user's cache."""
     import kingfisher_sdk
 
     own_rules = [
@@ -248,6 +248,6 @@ def _compile_rules() -> Scanner:
 
 
 def _is_precise(rules: kingfisher_sdk.Rules, rule_id: str) -> bool:
-    """Whether a rule knows a token by its form, and not only by the name of a service near it."""
+    """Return whether a rule knows a token by its form, and not only by the name of a service near it."""
     pattern = rules.detail(rule_id)["pattern"]
     return not any(part in pattern for part in _BY_KEYWORD)

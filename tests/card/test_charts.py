@@ -368,10 +368,10 @@ def test_the_fonts_of_the_system_fill_in() -> None:
 
 def test_what_is_there_is_not_drawn_again() -> None:
     """Only the pictures that are missing; where none is, no matplotlib is needed."""
-    there = {"use-cases.png": b"mine", "gap.png": b"mine too"}
-    assert list(pictures(found(["a"]), there=there)) == [*there, "skills.png", "iterations.png"]
+    existing = {"use-cases.png": b"mine", "gap.png": b"mine too"}
+    assert list(pictures(found(["a"]), existing=existing)) == [*existing, "skills.png", "iterations.png"]
     every = dict.fromkeys(captions(found(["a"])), b"mine")
-    assert pictures(found(["a"]), there=every) == every
+    assert pictures(found(["a"]), existing=every) == every
 
 
 def test_scripts_that_need_shaping_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -425,7 +425,7 @@ def test_files_scanned_by_polars_give_the_same(tmp_path: Path) -> None:
     """Where a table comes from does not matter."""
     made = tables(**many(12_000))
     for name, one in made.items():
-        files.write(tmp_path / name, one.to_batches(), one.schema)
+        files.write_parquet(tmp_path / name, one.to_batches(), one.schema)
     scanned = {
         name: pl.scan_parquet(tmp_path / name / "*.parquet") for name in ("default", "trace", "metadata")
     }

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Folder:
         ]
         table = schema.table(rows, schema.COMPARISONS)
         batches = Dataset.with_format(table, "arrow")[:].to_batches()
-        files.write(tmp_path / name / "data" / "comparisons", batches, table.features.arrow_schema)
+        files.write_parquet(tmp_path / name / "data" / "comparisons", batches, table.features.arrow_schema)
         results = results_of([], replace(MODELS, **models), prompt)
         (tmp_path / name / "results.json").write_text(results_text(results))
         return tmp_path / name

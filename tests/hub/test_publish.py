@@ -11,8 +11,8 @@ from datasets import Dataset, load_dataset
 from huggingface_hub import CommitOperationAdd, DatasetCard, HfApi, constants, hf_hub_download
 
 from codeclm_hf import CodecLM, schema
-from codeclm_hf import files as parquet
 from codeclm_hf.errors import BadInput, CodecLMError
+from codeclm_hf.files import sha256
 from codeclm_hf.hub.publish import publish
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.run import directory
@@ -464,7 +464,7 @@ def test_a_file_that_changed_while_it_was_sent_is_not_cached(run: Path) -> None:
     """The cache holds a file under its own hash or not at all."""
     (file, *_) = (run / "data").glob("default/*.parquet")
     addition = CommitOperationAdd("data/default/train.parquet", file)
-    assert addition.upload_info.sha256.hex() == parquet.sha256(file)
+    assert addition.upload_info.sha256.hex() == sha256(file)
     file.write_bytes(b"something else")
     Repository("me/changed").cache_uploads([addition])
     folder = Path(constants.HF_HUB_CACHE) / "datasets--me--changed" / "blobs"

@@ -13,7 +13,7 @@ from datasets import Dataset, load_dataset
 from huggingface_hub import HfApi
 
 from codeclm_hf import BadInput, Evaluation, contribute, endpoint, publish, pull
-from codeclm_hf.evaluation.bundle import of_a_version, read_bundles
+from codeclm_hf.evaluation.bundle import published_evaluations, read_bundles
 from codeclm_hf.hub.pull_requests import merge
 from codeclm_hf.json_types import to_json
 from support.command_line import Cli, output_of, refusal_of
@@ -189,5 +189,5 @@ def test_what_a_stranger_wrote_into_the_manifest_is_left_out() -> None:
     files = {f"evaluations/{name}/README.md" for name in known if name != "gone"}
     minimal = {"models": {}, "config": {"threshold": 3.0, "contrastive_filter": True}, "counts": {}}
     listed = manifest_from({**minimal, "evaluations": known}).evaluations
-    assert to_json(of_a_version(listed, files)) == {"fine": whole}
+    assert to_json(published_evaluations(listed, files)) == {"fine": whole}
     assert manifest_from({**minimal, "evaluations": ["fine"]}).evaluations == {}

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeclm_hf import files as parquet
 from codeclm_hf import schema
 from codeclm_hf.errors import BadInput
+from codeclm_hf.files import read_parquet, sha256, write_parquet
 from codeclm_hf.hub import merge_base
 from codeclm_hf.hub.merge_base import MergeBase
 from codeclm_hf.hub.snapshot import Snapshot, read_run_directory, row_digests
@@ -54,54 +54,54 @@ def test_the_same_rows_are_the_same_bytes(folder: Path, count: int, data: st.Dat
     whole = pa.Table.from_pylist(rows, COLUMNS)
     cuts = data.draw(st.lists(st.integers(0, count), max_size=5))
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(dir=folder) as place:
-        patch.setattr(parquet, "ROWS_A_BATCH", 16)
-        patch.setattr(parquet, "SHARD_BYTES", data.draw(st.sampled_from([1, 8_000, 500_000_000])))
-        one = parquet.write(Path(place) / "one", whole.to_batches(), COLUMNS)
-        two = parquet.write(Path(place) / "two", portions(whole, cuts), COLUMNS)
+        patch.setattr("codeclm_hf.files.ROWS_A_BATCH", 16)
+        patch.setattr("codeclm_hf.files.SHARD_BYTES", data.draw(st.sampled_from([1, 8_000, 500_000_000])))
+        one = write_parquet(Path(place) / "one", whole.to_batches(), COLUMNS)
+        two = write_parquet(Path(place) / "two", portions(whole, cuts), COLUMNS)
         assert one == two
         files = [Path(place) / "one" / name for name in one]
         assert [file.read_bytes() for file in files] == [
             (Path(place) / "two" / name).read_bytes() for name in two
         ]
-        assert [parquet.sha256(file) for file in files] == list(one.values())
+        assert [sha256(file) for file in files] == list(one.values())
         assert sorted(files) == sorted((Path(place) / "one").iterdir()) == files
-        assert table(parquet.read(files)) == rows
+        assert table(read_parquet(files)) == rows
 
 
 def test_shards_roll(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shard is closed once it is too large; each has its number, their number and the hash of all content."""
-    monkeypatch.setattr(parquet, "ROWS_A_BATCH", 10)
-    monkeypatch.setattr(parquet, "SHARD_BYTES", 1)
+    monkeypatch.setattr("codeclm_hf.files.ROWS_A_BATCH", 10)
+    monkeypatch.setattr("codeclm_hf.files.SHARD_BYTES", 1)
     rows = [row(n) for n in range(35)]
-    names = list(parquet.write(tmp_path / "a", pa.Table.from_pylist(rows, COLUMNS).to_batches(), COLUMNS))
+    names = list(write_parquet(tmp_path / "a", pa.Table.from_pylist(rows, COLUMNS).to_batches(), COLUMNS))
     assert [name[:20] for name in names] == [f"train-{n:05}-of-00004"[:20] for n in range(4)]
     assert len({name.rsplit("-", 1)[1] for name in names}) == 1
     assert [pq.ParquetFile(tmp_path / "a" / name).metadata.num_rows for name in names] == [10, 10, 10, 5]
     again = list(
-        parquet.write(tmp_path / "b", pa.Table.from_pylist(rows[:-1], COLUMNS).to_batches(), COLUMNS)
+        write_parquet(tmp_path / "b", pa.Table.from_pylist(rows[:-1], COLUMNS).to_batches(), COLUMNS)
     )
     assert not set(names) & set(again)
 
 
 def test_no_rows_are_no_file(tmp_path: Path) -> None:
     """Neither no batch nor an empty batch makes a shard."""
-    assert parquet.write(tmp_path / "none", [], COLUMNS) == {}
-    assert parquet.write(tmp_path / "empty", [pa.RecordBatch.from_pylist([], COLUMNS)], COLUMNS) == {}
+    assert write_parquet(tmp_path / "none", [], COLUMNS) == {}
+    assert write_parquet(tmp_path / "empty", [pa.RecordBatch.from_pylist([], COLUMNS)], COLUMNS) == {}
     assert [*(tmp_path / "none").iterdir(), *(tmp_path / "empty").iterdir()] == []
-    assert table(parquet.read([])) == []
+    assert table(read_parquet([])) == []
 
 
 def test_long_texts_read_back(tmp_path: Path) -> None:
     """Texts of several megabytes are rows like others."""
     rows = [default_row("a", "é" * 3_000_000), default_row("b", "x\0y\n" * 1_000_000), default_row("c", "")]
     (file,) = write_shards(tmp_path, rows, COLUMNS)
-    assert table(parquet.read([file])) == rows
+    assert table(read_parquet([file])) == rows
 
 
 def test_only_some_columns_are_read(tmp_path: Path) -> None:
     """Columns that were not asked for are not there."""
     files = write_shards(tmp_path, [default_row("a")], COLUMNS)
-    assert table(parquet.read(files, ["id", "gap"])) == [{"id": "a", "gap": 6.5}]
+    assert table(read_parquet(files, ["id", "gap"])) == [{"id": "a", "gap": 6.5}]
 
 
 _text = (
@@ -198,8 +198,8 @@ def test_each_row_has_a_name_of_its_own(names: list[str | None]) -> None:
 def test_a_name_is_found_again_across_batches(tmp_path: Path) -> None:
     """Double ids in different batches and shards are told apart, and `rows` finds each row in its place."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parquet, "ROWS_A_BATCH", 2)
-        patch.setattr(parquet, "SHARD_BYTES", 1)
+        patch.setattr("codeclm_hf.files.ROWS_A_BATCH", 2)
+        patch.setattr("codeclm_hf.files.SHARD_BYTES", 1)
         rows = [default_row(name, text) for name, text in zip("abacab", "123456", strict=True)]
         side = snapshot(tmp_path, {"default": rows})
         assert len(side.files["default"]) == 3
@@ -238,7 +238,7 @@ def run_directory(folder: Path) -> Path:
     (folder / "codeclm.json").write_text(json.dumps({**MANIFEST, "counts": {}, "usage": []}))
     (folder / "README.md").write_text("# é")
     columns = schema.DEFAULT.arrow_schema
-    parquet.write(
+    write_parquet(
         folder / "data" / "default", pa.Table.from_pylist([default_row("a")], columns).to_batches(), columns
     )
     return folder

@@ -52,9 +52,9 @@ def _prepare(job: dict[str, Any]) -> None:
 
 def _command(job: dict[str, Any]) -> None:
     """Run a command, killed when so many answers have come or when its tables are about to be put in place."""
-    from codeclm_hf import files
     from codeclm_hf.cli import main
     from codeclm_hf.endpoints.pool import Pool
+    from codeclm_hf.run import directory
 
     dies = job.get("dies")
     if isinstance(dies, int):
@@ -67,8 +67,8 @@ def _command(job: dict[str, Any]) -> None:
 
         Pool.generate = mortal  # type: ignore[method-assign]
     elif dies:
-        write = files.write
-        files.write = lambda *args: (write(*args), die())  # type: ignore[assignment,func-returns-value]
+        write = directory.write_parquet
+        directory.write_parquet = lambda *args: (write(*args), die())  # type: ignore[assignment,func-returns-value]
     sys.argv = ["codeclm-hf", *job["command"]]
     main.main()
 

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from codeclm_hf import files as parquet
 from codeclm_hf import schema
+from codeclm_hf.files import write_parquet
 from codeclm_hf.hub.snapshot import Snapshot
 
 Row = dict[str, Any]
@@ -64,7 +64,7 @@ def write_shards(folder: Path, rows: Sequence[Row], columns: pa.Schema) -> list[
     place = folder / str(next(_number))
     return [
         place / name
-        for name in parquet.write(place, pa.Table.from_pylist(rows, columns).to_batches(), columns)
+        for name in write_parquet(place, pa.Table.from_pylist(rows, columns).to_batches(), columns)
     ]
 
 
