@@ -10,8 +10,8 @@ from .formats import describe
 
 _USER = {"user", "human", "prompter"}
 _SYSTEM = {"system", "developer"}
-_TOOL = {"tool", "function", "function_call", "function_response", "tool_call", "tool_response", "observation",
-         "ipython"}  # fmt: skip
+_TOOL = {"tool", "function", "function_call", "function_response", "tool_call", "tool_response",
+         "observation", "ipython"}  # fmt: skip
 _TOOL_FIELDS = ("tool_calls", "function_call", "tool_call_id")
 _TEXT_PARTS = {"text", "input_text", "output_text", None}
 _TOOL_PARTS = {"tool_use", "tool_result", "function_call", "function_call_output"}
@@ -41,7 +41,7 @@ def turns_in(value: Any) -> list[Mapping[str, Any]] | None:
     return value
 
 
-def user_text(row: Mapping[str, Any], dialogue: Any, whole: bool = False) -> Any:
+def user_text(row: Mapping[str, Any], dialogue: Any, whole: bool = False) -> str | Fault:
     """Return what a user asked in a dialogue: the first user turn, or all turns up to the last user turn.
 
     Of all turns, each stands after its role. System prompts are left out: they are no instructions.
@@ -50,12 +50,10 @@ def user_text(row: Mapping[str, Any], dialogue: Any, whole: bool = False) -> Any
         The text, or a `Fault` where there are tool calls, images or other media, or no user turn.
     """
     turns = turns_in(dialogue)
+    if turns is None and not dialogue:
+        return Fault("there is no turn")
     if turns is None:
-        return Fault(
-            f"the dialogue is {describe(dialogue)}, needs a list of turns with roles"
-            if dialogue
-            else "there is no turn"
-        )
+        return Fault(f"the dialogue is {describe(dialogue)}, needs a list of turns with roles")
     if any(row.get(column) for column in MEDIA_COLUMNS):
         return Fault(MEDIA)
     spoken: list[tuple[str, str]] = []
@@ -80,7 +78,7 @@ def assistant_text(turns: Sequence[Mapping[str, Any]] | None) -> str | None:
     return None
 
 
-def instruction_of_turns(turns: Sequence[tuple[str, str]], whole: bool) -> Any:
+def instruction_of_turns(turns: Sequence[tuple[str, str]], whole: bool) -> str | Fault:
     """Return the instruction in turns of (role, text), as `user_text` does."""
     users = [at for at, (role, _) in enumerate(turns) if role == "user"]
     if not users:

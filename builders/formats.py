@@ -81,7 +81,8 @@ def _unreadable(source: File, reason: object) -> BadInput:
 @contextlib.contextmanager
 def _open(source: File, newline: str | None) -> Iterator[TextIO]:
     with source.open() as bytes_:
-        if bytes_.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):  # type: ignore[attr-defined]  # buffered
+        start = bytes_.peek(2)[:2]  # type: ignore[attr-defined]  # buffered
+        if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             raise BadInput(f"needs text in UTF-8; {source.name} is UTF-16; save it as UTF-8")
         # surrogateescape: one broken byte fails its own row, not the file
         with io.TextIOWrapper(
@@ -230,7 +231,9 @@ class _JsonText:
     def peek(self) -> str:
         """Return the next character that is no white space; "" at the end."""
         while True:
-            self._at = _SPACE.match(self._buffer, self._at).end()  # type: ignore[union-attr]  # matches anything
+            space = _SPACE.match(self._buffer, self._at)
+            assert space is not None, "the pattern matches anything"
+            self._at = space.end()
             if self._at < len(self._buffer) or not self._fill():
                 return self._buffer[self._at : self._at + 1]
 
@@ -257,8 +260,8 @@ class _JsonText:
             try:
                 value, end = _DECODER.raw_decode(self._buffer, self._at)
             except (ValueError, RecursionError) as exc:
-                # a broken file must not be read whole in vain: only what a chunk's end may have cut is tried
-                # again
+                # a broken file must not be read whole in vain: what is tried again is only what a chunk's end
+                # may have cut
                 cut = isinstance(exc, json.JSONDecodeError) and (
                     exc.msg.startswith("Unterminated string") or exc.pos > len(self._buffer) - _LONGEST_TOKEN
                 )

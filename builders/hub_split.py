@@ -49,31 +49,33 @@ def load_hub_split(
     commits = (re.search(r"[/\\]([0-9a-f]{40})[/\\]", file["filename"]) for file in data.cache_files)
     commit = next((match[1] for match in commits if match), revision or "main")
     media = [name for name, feature in data.features.items() if require_decoding(feature)]
-    words = data.remove_columns(media)
+    table = data.remove_columns(media)
     rows = [
         (place, formats.Row(at, row))
-        for at, row in enumerate(words.select(range(min(HEAD_ROWS, len(words)))), 1)
+        for at, row in enumerate(table.select(range(min(HEAD_ROWS, len(table)))), 1)
     ]
     detected = detect_layout(rows, layout=layout, column=column)
-    kept = columns.infer_columns([row.cells for _, row in rows if row.cells], detected)
-    one_pass = SeedPass(detected, kept, whole=turns == "all", skip_bad=skip_bad, mixed=column is None)
-    seen = data.select_columns([name for name in media if name in MEDIA_COLUMNS]).with_format("arrow")
+    inferred = columns.infer_columns([row.cells for _, row in rows if row.cells], detected)
+    one_pass = SeedPass(detected, inferred, whole=turns == "all", skip_bad=skip_bad, mixed=column is None)
+    media_table = data.select_columns([name for name in media if name in MEDIA_COLUMNS]).with_format("arrow")
 
     def read(batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
-        media_present = _media_present(seen[indices[0] : indices[-1] + 1]) if seen.column_names else {}
+        media_present = {}
+        if media_table.column_names:
+            media_present = _media_present(media_table[indices[0] : indices[-1] + 1])
         for at, index in enumerate(indices):
             cells = {name: values[at] for name, values in (batch | media_present).items()}
             one_pass.add(formats.Row(index + 1, cells), f"{source}@{commit}")
-        table = one_pass.flush()
+        seeds_read = one_pass.flush()
         if indices[-1] == len(data) - 1:
             one_pass.finish()
-        return dict(table.to_pydict())
+        return dict(seeds_read.to_pydict())
 
-    seeds = words.map(
+    seeds = table.map(
         read,
         with_indices=True,
         batched=True,
-        remove_columns=words.column_names,
+        remove_columns=table.column_names,
         features=one_pass.features,
         new_fingerprint=ids.digest(
             data._fingerprint, detected.name, detected.needs, turns, skip_bad, source, commit, code
@@ -100,13 +102,13 @@ def _load(source: str, split: str, revision: str | None) -> datasets.Dataset:
     try:
         return datasets.load_dataset(source, split=split, revision=revision)
     except _ERRORS as exc:
-        if sources.caused_by(exc, GatedRepoError) or "is a gated dataset" in str(
-            exc
-        ):  # load_dataset drops the cause
+        # load_dataset may drop the cause and keep its words
+        if sources.caused_by(exc, GatedRepoError) or "is a gated dataset" in str(exc):
             raise sources.no_access(source) from exc
         raise BadInput(
-            f"needs a file, a folder or a Hub data set; there is no `{source}` here, and the Hub's cannot be read: "
-            f"{_first_line(exc)}; check the name, the split (`{split}`) and the revision (`{revision or 'main'}`)"
+            f"needs a file, a folder or a Hub data set; there is no `{source}` here, and the Hub's cannot be "
+            f"read: {_first_line(exc)}; check the name, the split (`{split}`) and the revision "
+            f"(`{revision or 'main'}`)"
         ) from exc
 
 
@@ -127,10 +129,10 @@ def _license(repo: str, revision: str) -> str:
     """Return the license that the card of a data set on the Hub names; "" where there is none, or no card."""
     try:
         card = hf_hub_download(repo, "README.md", repo_type="dataset", revision=revision)
-        named = (metadata_load(card) or {}).get("license") or []
+        license = (metadata_load(card) or {}).get("license") or []
     except _ERRORS:
         return ""  # the seeds themselves are read
-    return ", ".join(map(str, named)) if isinstance(named, list) else str(named)
+    return ", ".join(map(str, license)) if isinstance(license, list) else str(license)
 
 
 def _first_line(exc: BaseException) -> str:

@@ -37,7 +37,10 @@ class Layout:
     marks: Callable[[Cells], bool]
     """Whether a row is surely of this layout."""
     text: Callable[[Cells, bool], Any]
-    """(row, whole dialogue?) -> the instruction, a value that is no text, a `Fault` that says why, or `ABSENT`."""
+    """Gives a row's instruction, which may be no text, a `Fault` that says why there is none, or `ABSENT`.
+
+    The second argument says whether the whole dialogue is wanted.
+    """
     kept_whole: bool = True
     """Whether the column `needs` holds more than the instruction, and stays beside it."""
 
@@ -184,14 +187,14 @@ LAYOUTS: dict[str, Layout] = {
     layout.name: layout
     for layout in (
         Layout("mt_bench", "the first of the `turns`", "turns", _is_mt_bench, _mt_bench),
-        Layout("self_instruct", "the instruction and its first instance's input", "instruction", _is_self_instruct,
-               _self_instruct, kept_whole=False),
+        Layout("self_instruct", "the instruction and its first instance's input", "instruction",
+               _is_self_instruct, _self_instruct, kept_whole=False),
         Layout("vicuna", "the question's `text`", "text", lambda row: "question_id" in row and "text" in row,
                _column("text"), kept_whole=False),
         Layout("koala", "the `prompt`", "prompt", _is_koala, _column("prompt"), kept_whole=False),
         Layout("evol_instruct", "the `Instruction`", "Instruction",
-               lambda row: "Instruction" in row and bool({"Skill", "Difficulty"} & set(row)), _column("Instruction"),
-               kept_whole=False),
+               lambda row: "Instruction" in row and bool({"Skill", "Difficulty"} & set(row)),
+               _column("Instruction"), kept_whole=False),
         Layout("traffic", "what users asked in the logged requests", "", is_traffic, _traffic),
         Layout("sharegpt", "the first turn of the human in the `conversations`", "conversations",
                lambda row: bool(turns_in(row.get("conversations"))), _sharegpt),

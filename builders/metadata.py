@@ -27,16 +27,17 @@ def load_metadata(path: str) -> list[dict[str, Any]]:
     Raises:
         BadInput: there is no such file, it holds no row, or a row lacks its use case or skills.
     """
-    if not (here := sources.find(path, METADATA_SUFFIXES)):
+    local = sources.find(path, METADATA_SUFFIXES)
+    if local is None:
         raise BadInput(f"needs a file of use cases and skills; there is no file `{path}`; check the path")
-    found = [
+    entries = [
         _metadata(row, f"{sources.name_in(file)}, row {row.number}")
-        for file in here[1]
+        for file in local.paths
         for row in formats.rows(file, ("use_case", "skills"))
     ]
-    if not found:
+    if not entries:
         raise BadInput(f"needs at least one use case; `{path}` holds no row; {_METADATA_NEED}")
-    return found
+    return entries
 
 
 def _metadata(row: formats.Row, place: str) -> dict[str, Any]:

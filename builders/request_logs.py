@@ -37,14 +37,17 @@ _TIME = re.compile(
 _MODEL = re.compile(r"[A-Za-z0-9][\w./:@-]{0,127}", re.ASCII)
 _KEY = re.compile(r"^(sk|hf|pk|gsk|xai|ghp)[-_]|[A-Za-z0-9]{40}", re.ASCII)  # a key in the model's place
 # parameters of a request that no data set of instructions has as columns
-_PARAMETERS = {"stream", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "stop", "logprobs",
-               "parameters", "presence_penalty", "frequency_penalty"}  # fmt: skip
+_PARAMETERS = {"stream", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "stop",
+               "logprobs", "parameters", "presence_penalty", "frequency_penalty"}  # fmt: skip
 _ANSWERS = {"completion", "response", "output", "answer", "chosen", "targets"}
 _NOT_SENT_BY = {"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"}
 _RENDERED = re.compile(r"<\|\w+\|>|\[/?INST\]|<start_of_turn>|<<SYS>>")
 _IMAGE = re.compile(r"!\[[^\]]*\]\((https?:|data:)")
 _TGI_INPUT = "Input: "
 _TGI_LONGEST = 1000  # characters of an input that TGI logs
+_TEMPLATE_PROMPT = Fault(
+    "the prompt is a chat template's, system prompt and all; the log of the messages has the turns"
+)
 _VLLM_PROMPT = re.compile(
     r"(?:Received request|Request) (\S+?)(?: details)?: prompt: ('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"), ",
     re.DOTALL,
@@ -54,8 +57,8 @@ _VLLM_PROMPT = re.compile(
 class Request(NamedTuple):
     """A logged request to generate."""
 
-    text: Any
-    """What was asked, or a `Fault`."""
+    text: str | Fault
+    """What was asked, or why that cannot be an instruction."""
     columns: dict[str, str | None]
     """Its `COLUMNS`."""
 
@@ -87,7 +90,7 @@ def request_of(line: Mapping[str, Any], whole: bool = False) -> Request | None:
 
 
 def is_traffic(line: Mapping[str, Any]) -> bool:
-    """Return whether a row is a line of a request log, and not of a data set that has such columns by chance."""
+    """Return whether a row is a line of a request log, not of a data set that has such columns by chance."""
     if request_of(line) is None:
         return False
     if not {"messages", "prompt", "inputs"} & set(line):
@@ -101,7 +104,9 @@ def is_traffic(line: Mapping[str, Any]) -> bool:
     return sent or (bool(_PARAMETERS & set(line)) and not _ANSWERS & set(line))
 
 
-def _bodies(value: Any, outer: tuple[Mapping[str, Any], ...]) -> Iterator[tuple[Mapping[str, Any], Any]]:
+def _bodies(
+    value: Any, outer: tuple[Mapping[str, Any], ...]
+) -> Iterator[tuple[Mapping[str, Any], tuple[Mapping[str, Any], ...]]]:
     """Yield every object that may be a request's body, with the objects around it, the outermost first."""
     if isinstance(value, str) and outer and value.lstrip()[:1] == "{":
         try:
@@ -117,7 +122,9 @@ def _bodies(value: Any, outer: tuple[Mapping[str, Any], ...]) -> Iterator[tuple[
                 yield from _bodies(value[key], (*outer, value))
 
 
-def _text_in_body(body: Mapping[str, Any], outer: tuple[Mapping[str, Any], ...], whole: bool) -> Any:
+def _text_in_body(
+    body: Mapping[str, Any], outer: tuple[Mapping[str, Any], ...], whole: bool
+) -> str | Fault | None:
     """Return what a request's body asks for, or None if it is no body of a request to generate."""
     if isinstance(body.get("messages"), list):
         return user_text({}, body["messages"], whole)
@@ -129,27 +136,23 @@ def _text_in_body(body: Mapping[str, Any], outer: tuple[Mapping[str, Any], ...],
     for key in ("inputs", "prompt"):
         value = body.get(key)
         if isinstance(value, list) and value:
-            if all(isinstance(text, str) for text in value):
-                return (
-                    _plain_prompt(value[0])
-                    if len(value) == 1
-                    else Fault(f"the request has {len(value)} prompts, needs one")
-                )
-            return Fault("the prompt is a list of tokens, needs text")
+            if not all(isinstance(text, str) for text in value):
+                return Fault("the prompt is a list of tokens, needs text")
+            if len(value) > 1:
+                return Fault(f"the request has {len(value)} prompts, needs one")
+            return _plain_prompt(value[0])
         if isinstance(value, str):
             return _plain_prompt(value)
     return None
 
 
-def _plain_prompt(prompt: str) -> Any:
+def _plain_prompt(prompt: str) -> str | Fault:
     if _RENDERED.search(prompt):
-        return Fault(
-            "the prompt is a chat template's, system prompt and all; the log of the messages has the turns"
-        )
+        return _TEMPLATE_PROMPT
     return Fault("the prompt has images, needs text alone") if _IMAGE.search(prompt) else prompt
 
 
-def _text_in_message(line: Mapping[str, Any]) -> Any:
+def _text_in_message(line: Mapping[str, Any]) -> str | Fault | None:
     """Return what a server was asked, by its log: TGI's at level DEBUG, vLLM's with --enable-log-requests."""
     fields = line.get("fields")
     message = fields.get("message") if isinstance(fields, dict) else line.get("message")
@@ -157,16 +160,12 @@ def _text_in_message(line: Mapping[str, Any]) -> Any:
         return None
     if message.startswith(_TGI_INPUT) and str(line.get("target")).startswith("text_generation_router"):
         prompt = message.removeprefix(_TGI_INPUT)
-        return (
-            Fault(f"the log has its first {_TGI_LONGEST} characters only")
-            if len(prompt) >= _TGI_LONGEST
-            else _plain_prompt(prompt)
-        )
+        if len(prompt) >= _TGI_LONGEST:
+            return Fault(f"the log has its first {_TGI_LONGEST} characters only")
+        return _plain_prompt(prompt)
     if match := _VLLM_PROMPT.match(message):
         if match[1].startswith("chat"):
-            return Fault(
-                "the prompt is a chat template's, system prompt and all; the log of the messages has the turns"
-            )
+            return _TEMPLATE_PROMPT
         try:
             return _plain_prompt(str(ast.literal_eval(match[2])))
         except (ValueError, SyntaxError):

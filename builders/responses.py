@@ -22,7 +22,7 @@ MODELS = ("generator", "model", "model_id")
 
 
 def load_responses(source: str, *, role: str | None = None) -> datasets.Dataset:
-    """Reads a model's responses: the first to each instruction.
+    """Return a model's responses: the first to each instruction.
 
     Args:
         source: what `load_seeds` takes, a Hub data set also as `org/name@revision`; or the folder of an
@@ -43,29 +43,31 @@ def load_responses(source: str, *, role: str | None = None) -> datasets.Dataset:
     from codeclm_hf.evaluation.comparisons import COMPARISONS
 
     comparisons = Path(source) / COMPARISONS
-    here = "://" in source or Path(source).exists()
-    name, _, revision = (source, "", "") if here else source.partition("@")
+    is_file = "://" in source or Path(source).exists()
+    name, _, revision = (source, "", "") if is_file else source.partition("@")
     table = load_seeds(str(comparisons) if comparisons.is_dir() else name, revision=revision or None)
     columns = {column.lower(): column for column in table.column_names}
-    response = _reader(columns, role, source)
+    response = _response_reader(columns, role, source)
     rows = [{"instruction": row["instruction"], "response": response(row)} for row in table]
     features = datasets.Features(
         {"instruction": datasets.Value("string"), "response": datasets.Value("string")}
     )
-    made = datasets.Dataset.from_list(rows, features=features)
-    known = _evaluated_model(Path(source), role) or _whose(table, columns)
-    made.info.description = known or (Path(source).name if Path(source).exists() else source)
-    return made
+    responses = datasets.Dataset.from_list(rows, features=features)
+    model = _evaluated_model(Path(source), role) or _only_model(table, columns)
+    responses.info.description = model or (Path(source).name if Path(source).exists() else source)
+    return responses
 
 
-def _reader(columns: dict[str, str], role: str | None, source: str) -> Callable[[dict[str, Any]], str | None]:
-    """How a row is read."""
-    wanted = [f"{role}_response", *COLUMNS] if role else COLUMNS
-    texts, chats = ([columns[name] for name in names if name in columns] for names in (wanted, CHATS))
+def _response_reader(
+    columns: dict[str, str], role: str | None, source: str
+) -> Callable[[dict[str, Any]], str | None]:
+    """Return the function that reads a row's response, from the likeliest of the columns."""
+    likely = [f"{role}_response", *COLUMNS] if role else COLUMNS
+    texts, chats = ([columns[name] for name in names if name in columns] for names in (likely, CHATS))
     if not texts and not chats:
         raise BadInput(
-            f"needs a column with responses ({', '.join(COLUMNS)}) or chats ({', '.join(CHATS)}); {source} has "
-            f"{column_list(columns.values())}"
+            f"needs a column with responses ({', '.join(COLUMNS)}) or chats ({', '.join(CHATS)}); "
+            f"{source} has {column_list(columns.values())}"
         )
 
     def read(row: dict[str, Any]) -> str | None:
@@ -77,7 +79,7 @@ def _reader(columns: dict[str, str], role: str | None, source: str) -> Callable[
 
 
 def _evaluated_model(folder: Path, role: str | None) -> str | None:
-    """Whose responses an evaluation says that they are."""
+    """Return the model whose responses these are, as an evaluation's results name it."""
     from codeclm_hf.evaluation.results import RESULTS, read_results
 
     if role is None or not (folder / RESULTS).is_file():
@@ -85,8 +87,8 @@ def _evaluated_model(folder: Path, role: str | None) -> str | None:
     return str(getattr(read_results(folder).models, role))
 
 
-def _whose(table: datasets.Dataset, columns: dict[str, str]) -> str | None:
-    """The one model that all rows name."""
+def _only_model(table: datasets.Dataset, columns: dict[str, str]) -> str | None:
+    """Return the model that all rows name; None where there are several, or none."""
     for name in MODELS:
         if name in columns:
             models: Sequence[Any] = table.unique(columns[name])

@@ -159,7 +159,7 @@ class SeedPass:
             value, beside = self._take(cells, layout)
             if value is layouts.ABSENT:
                 value = None
-                if self._misfit(cells, layout, source):
+                if self._count_misfit(cells, layout, source):
                     return
                 if layout.name == "traffic":
                     self.counts.not_requests += 1
@@ -188,16 +188,12 @@ class SeedPass:
             self.counts.usable += value is not None
             self.counts.unusable += value is None
             self.counts.with_tools_or_media += error in (TOOLS, MEDIA)
-            of = source if value is None else value
-            for cells, cell in zip(
-                cells_by_column, (ids.row_id("seed", of), value, source, error, *beside), strict=True
-            ):
+            row_id = ids.row_id("seed", source if value is None else value)
+            for cells, cell in zip(cells_by_column, (row_id, value, source, error, *beside), strict=True):
                 cells.append(cell)
         schema = self.features.arrow_schema
-        return pa.table(
-            [pa.array(cells, one.type) for cells, one in zip(cells_by_column, schema, strict=True)],
-            schema=schema,
-        )
+        columns = zip(cells_by_column, schema, strict=True)
+        return pa.table([pa.array(cells, column.type) for cells, column in columns], schema=schema)
 
     def finish(self) -> None:
         """End the pass, after all rows.
@@ -209,8 +205,8 @@ class SeedPass:
             return
         number = "the first" if self.strict else f"{self.counts.misfits:,} of {self.counts.rows:,} rows"
         raise BadInput(
-            f"needs one layout in all rows; {number} cannot be read as `{self.layout.name}` ({self.layout.takes}): "
-            f"{'; '.join(self.counts.examples)}",
+            f"needs one layout in all rows; {number} cannot be read as `{self.layout.name}` "
+            f"({self.layout.takes}): {'; '.join(self.counts.examples)}",
             hint="pass --skip-bad to leave such rows out, or --layout NAME to read as another layout",
         )
 
@@ -221,24 +217,22 @@ class SeedPass:
         request = request_of(cells, self.whole)
         return (request.text, request.columns) if request else (layouts.ABSENT, {})
 
-    def _misfit(self, cells: Mapping[str, Any], layout: Layout, source: str) -> bool:
-        found = layouts.other_layout(cells, layout) if self.mixed else None
-        if found is None:
+    def _count_misfit(self, cells: Mapping[str, Any], layout: Layout, source: str) -> bool:
+        other = layouts.other_layout(cells, layout) if self.mixed else None
+        if other is None:
             return False
         self.counts.misfits += 1
         if len(self.counts.examples) < EXAMPLES:
-            self.counts.examples.append(f"{source} looks like `{found.name}` ({column_list(cells, 5)})")
+            self.counts.examples.append(f"{source} looks like `{other.name}` ({column_list(cells, 5)})")
         if self.strict:
             self.finish()
         return True
 
     def _check(self, cells: Mapping[str, Any], layout: Layout, name: str) -> None:
         """Raise an error for a file that lacks the layout's column, whose rows would all fail."""
-        if (
-            layout.needs
-            and not layout.has(cells)
-            and not (self.mixed and layouts.other_layout(cells, layout))
-        ):
+        if not layout.needs or layout.has(cells):
+            return
+        if not (self.mixed and layouts.other_layout(cells, layout)):
             raise no_column(layout, name, cells)
 
 
@@ -273,8 +267,8 @@ def text_fault(value: Any) -> str | None:
 
 def column_list(names: Iterable[str], most: int = 20) -> str:
     """Return names of columns for a sentence, at most so many of them."""
-    found = [f"`{' '.join((columns.text_of(name) or '').split())[:40]}`" for name in names]
-    return ", ".join([*found[:most], *(["…"] if len(found) > most else [])]) or "no columns"
+    quoted = [f"`{' '.join((columns.text_of(name) or '').split())[:40]}`" for name in names]
+    return ", ".join([*quoted[:most], *(["…"] if len(quoted) > most else [])]) or "no columns"
 
 
 def no_column(layout: Layout, name: str, cells: Mapping[str, Any]) -> BadInput:
@@ -290,7 +284,8 @@ def no_column(layout: Layout, name: str, cells: Mapping[str, Any]) -> BadInput:
 def likely_column(cells: Mapping[str, Any]) -> str:
     """Return the column that probably holds the instructions, quoted for a shell; NAME where none does."""
     texts = [name for name, value in cells.items() if isinstance(value, str)]
-    found = [text for text in texts if text.strip().lower() in layouts.LIKELY]
-    if len(found) != 1:
-        found = texts if len(texts) == 1 else []
-    return shlex.quote(*found) if found else "NAME"
+    likely = [name for name in texts if name.strip().lower() in layouts.LIKELY]
+    for candidates in (likely, texts):
+        if len(candidates) == 1:
+            return shlex.quote(candidates[0])
+    return "NAME"

@@ -90,20 +90,16 @@ def load_seeds(
             be read.
     """
     layout_detection.check_options(layout, column, turns)
-    here = sources.find(source, SEED_SUFFIXES, logs=layout == "traffic")
-    if not here and "://" not in source:
+    local = sources.find(source, SEED_SUFFIXES, logs=layout == "traffic")
+    if local is None and "://" not in source:
         return hub_split.load_hub_split(
             source, split, revision, layout=layout, column=column, turns=turns, skip_bad=skip_bad, code=_CODE
         )
     if revision is not None:
-        raise BadInput(
-            f"needs a Hub data set for the revision `{revision}`; "
-            + (
-                f"`{source}` is here; leave the revision out"
-                if here
-                else f"write org/name@{revision} into the address"
-            )
-        )
+        instead = f"write org/name@{revision} into the address"
+        if local is not None:
+            instead = f"`{source}` is here; leave the revision out"
+        raise BadInput(f"needs a Hub data set for the revision `{revision}`; {instead}")
     parts = set(re.findall(r"[A-Za-z_]\w*(?=\s*(?:\[|\+|$))", split))
     if not parts <= {*SPLITS, "train", "all"}:
         raise _no_split(split, ("train", *SPLITS))
@@ -113,20 +109,22 @@ def load_seeds(
         "skip_bad": skip_bad,
         "validation": VALIDATION if parts <= set(SPLITS) else 0.0,
     }
-    files = _by_contents(*here, layout, options) if here else {"data_files": source}
+    files = {"data_files": source}
+    if local is not None:
+        files = _by_contents(local, layout, options)
     builder = SeedInstructions(layout, dataset_name="codeclm_seeds", **files, **options)
     builder.download_and_prepare()
     return builder.as_dataset(split=split)
 
 
-def _by_contents(folder: str, paths: list[str], layout: str, options: dict[str, Any]) -> dict[str, Any]:
+def _by_contents(local: sources.LocalFiles, layout: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return arguments that name a builder by contents: an edited file is read anew, a copied one is not."""
-    digests = [sources.digest_of(path) for path in paths]
-    names = [sources.name_in(path, folder) for path in paths]
+    digests = [sources.digest_of(path) for path in local.paths]
+    names = [sources.name_in(path, local.folder) for path in local.paths]
     return {
         "config_id": f"{layout}-{ids.row_id(options, names, digests)}",
-        "data_dir": folder,
-        "data_files": DataFilesDict(train=DataFilesList(paths, [(digest,) for digest in digests])),
+        "data_dir": local.folder,
+        "data_files": DataFilesDict(train=DataFilesList(local.paths, [(digest,) for digest in digests])),
     }
 
 
@@ -191,7 +189,8 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
 
     BUILDER_CONFIG_CLASS = SeedsConfig
     """What holds the options."""
-    BUILDER_CONFIGS = [SeedsConfig(name=name) for name in (AUTO, *layouts.NAMES)]  # noqa: RUF012  # as datasets has it
+    # RUF012: a list that all builders share, as `datasets` wants it
+    BUILDER_CONFIGS = [SeedsConfig(name=name) for name in (AUTO, *layouts.NAMES)]  # noqa: RUF012
     """The layouts, by name."""
     DEFAULT_CONFIG_NAME = AUTO
     """The layout is told from the first rows."""
@@ -282,7 +281,11 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
         )
 
     def download_and_prepare(self, *args: Any, **options: Any) -> None:
-        """As every builder's; what is wrong with the files is `BadInput`, and nothing is kept then."""
+        """Read the files and prepare the splits, as every builder of `datasets` does.
+
+        Raises:
+            BadInput: something is wrong with the files; nothing is kept then.
+        """
         try:
             super().download_and_prepare(*args, **options)
         except DatasetGenerationError as exc:
@@ -291,21 +294,29 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
             raise
 
     def as_dataset(self, split: Any = None, **options: Any) -> Any:
-        """Return the prepared rows of a split, or of all; an unknown split is `BadInput`, with the nearest name."""
+        """Return the prepared rows of a split, or of all.
+
+        Raises:
+            BadInput: there is no such split; the error names the nearest.
+        """
         try:
             return super().as_dataset(split, **options)
         except ValueError as exc:
             raise _no_split(split, self.info.splits, exc) from exc
 
     def _as_dataset(self, split: Any = "train", in_memory: bool = False) -> datasets.Dataset:
-        if (found := (self.info.splits or {}).get(str(split))) and not found.num_examples:
+        if (prepared := (self.info.splits or {}).get(str(split))) and not prepared.num_examples:
             # so few rows that the hash gave this split none; `datasets` reads no empty file
             empty = self.info.features.arrow_schema.empty_table()
             return datasets.Dataset(empty, info=self.info.copy(), split=datasets.NamedSplit(str(split)))
         return super()._as_dataset(split, in_memory)
 
     def as_streaming_dataset(self, split: str | None = None, **options: Any) -> Any:
-        """The rows of a split as they are read; `BadInput` when there is no such split, with the nearest."""
+        """Return the rows of a split as a stream.
+
+        Raises:
+            BadInput: there is no such split; the error names the nearest.
+        """
         try:
             return super().as_streaming_dataset(split, **options)
         except ValueError as exc:
@@ -313,12 +324,10 @@ class SeedInstructions(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # dat
 
 
 def _no_split(split: Any, names: Any, exc: BaseException | None = None) -> BadInput:
-    there = ", ".join(f"`{name}`" for name in names)
-    why = (
-        str(exc).strip().splitlines()[0].rstrip(".")
-        if exc and "corresponds to no data" in str(exc)
-        else "no such one"
-    )
+    choices = ", ".join(f"`{name}`" for name in names)
+    why = "no such one"
+    if exc and "corresponds to no data" in str(exc):
+        why = str(exc).strip().splitlines()[0].rstrip(".")
     return BadInput(
-        f"cannot read the split `{split}`: {why}; there are {there}{did_you_mean(str(split), names)}"
+        f"cannot read the split `{split}`: {why}; there are {choices}{did_you_mean(str(split), names)}"
     )

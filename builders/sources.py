@@ -15,7 +15,6 @@ import lzma
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -43,9 +42,8 @@ _COMPRESSED: dict[str, Callable[[BinaryIO], Any]] = {
 }
 _ROTATED = re.compile(r"(?<=[^.])[.-]\d[\d-]*$", re.ASCII)  # requests.jsonl.2, access.log-20240131
 _SAME = {".ndjson": ".jsonl", ".log": ".jsonl"}
-_SECRET = re.compile(
-    r"(?<=://)[^/\s@]*@|\?[^\s'\"]+"
-)  # a user, a signature: what an address may hold beside the place
+# a user, a signature: what an address may hold beside the place
+_SECRET = re.compile(r"(?<=://)[^/\s@]*@|\?[^\s'\"]+")
 _ON_THE_HUB = re.compile(
     r"hf://datasets/([^/@*?\[]+/[^/@*?\[]+)(?:@(refs/[^/]+/[^/]+|[^/]+))?(/.*)?", re.DOTALL
 )
@@ -72,6 +70,15 @@ class File(NamedTuple):
                 )
 
 
+class LocalFiles(NamedTuple):
+    """The readable files of a source on this machine."""
+
+    folder: str
+    """What their names are relative to."""
+    paths: list[str]
+    """Sorted."""
+
+
 def format_of(name: str) -> str:
     """Return the suffix that says how to read a file: ".jsonl" of `a.jsonl.2.gz` and `a.log-20240131.xz`."""
     suffix = suffix_of(name)
@@ -86,10 +93,10 @@ def suffix_of(name: str) -> str:
     return Path(_ROTATED.sub("", name)).suffix or Path(name).suffix
 
 
-def find(source: str, suffixes: Sequence[str], *, logs: bool = False) -> tuple[str, list[str]] | None:
-    """Return the folder that names are relative to, and the readable files, sorted; None if nothing is there.
+def find(source: str, suffixes: Sequence[str], *, logs: bool = False) -> LocalFiles | None:
+    """Return the readable files of a source; None if there is nothing of that name.
 
-    Hidden files are left out.
+    Hidden files of a folder are left out.
 
     Args:
         source: a file, a folder, or a pattern with `*`, `?` or `**`; a file called like a pattern is that
@@ -107,67 +114,65 @@ def find(source: str, suffixes: Sequence[str], *, logs: bool = False) -> tuple[s
         return _matching(source, suffixes) if glob.has_magic(source) and "://" not in source else None
     path = Path(source)
     if path.is_dir():
-        found = sorted(
+        files = sorted(
             file for file in path.rglob("*") if suffix_of(file.name) in suffixes and file.is_file()
         )
-        shown = [
-            str(file) for file in found if not any(part[0] == "." for part in file.relative_to(path).parts)
+        visible = [
+            str(file) for file in files if not any(part[0] == "." for part in file.relative_to(path).parts)
         ]
-        others = [file for file in shown if suffix_of(file) != ".log"]
-        if not shown:
+        others = [file for file in visible if suffix_of(file) != ".log"]
+        if not visible:
             raise BadInput(f"needs a folder with {readable} files; `{source}` holds none; check the path")
-        return str(path), shown if logs or not others else others
+        return LocalFiles(str(path), visible if logs or not others else others)
     if not path.is_file() or suffix_of(path.name) not in suffixes:
         raise BadInput(
             f"needs a file that ends in one of {readable}; `{source}` is none; convert or rename it"
         )
-    return str(path.parent), [str(path)]
+    return LocalFiles(str(path.parent), [str(path)])
 
 
-def _matching(pattern: str, suffixes: Sequence[str]) -> tuple[str, list[str]] | None:
-    found = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
-    shown = [path for path in found if suffix_of(path) in suffixes]
-    if not shown:
-        came = f"matches {len(found)} others" if found else "matches nothing"
+def _matching(pattern: str, suffixes: Sequence[str]) -> LocalFiles:
+    files = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+    readable = [path for path in files if suffix_of(path) in suffixes]
+    if not readable:
+        matches = f"matches {len(files)} others" if files else "matches nothing"
         raise BadInput(
-            f"needs files that end in one of {', '.join(suffixes)}; `{pattern}` {came}; check the pattern"
+            f"needs files that end in one of {', '.join(suffixes)}; `{pattern}` {matches}; check the pattern"
         )
     fixed: list[str] = []
     for part in Path(pattern).parts[:-1]:
         if glob.has_magic(part):
             break
         fixed.append(part)
-    return str(Path(*fixed)), shown
+    return LocalFiles(str(Path(*fixed)), readable)
 
 
-def resolve_files(given: Any, folder: str | None, logs: bool) -> tuple[DataFilesDict, str | None]:
+def resolve_files(data_files: Any, folder: str | None, logs: bool) -> tuple[DataFilesDict, str | None]:
     """Return the files of seeds that a caller means, and the folder that their names are relative to.
 
     Args:
-        given: a file, a folder, a pattern or an address, or several, or splits of these.
+        data_files: a file, a folder, a pattern or an address, or several, or splits of these.
         folder: the folder, where the caller knows it.
         logs: as `find` takes it.
 
     Raises:
         BadInput: there is no such thing.
     """
-    if isinstance(given, dict):  # whoever made splits of files gets ours
-        given = list(
-            chain.from_iterable([of] if isinstance(of, (str, os.PathLike)) else of for of in given.values())
-        )
-    sources: Sequence[Any] = [given] if isinstance(given, (str, os.PathLike)) else list(given or ())
+    if isinstance(data_files, dict):  # whoever made splits of files gets ours
+        data_files = [file for files in data_files.values() for file in _as_list(files)]
+    sources = _as_list(data_files or ())
     paths: list[str] = []
     marks: list[tuple[str, ...]] = []
     for source in map(os.fspath, sources):
-        if here := find(source, SEED_SUFFIXES, logs=logs):
-            paths += here[1]
-            marks += [(str(os.stat(path).st_mtime_ns), str(os.stat(path).st_size)) for path in here[1]]
-            if len(sources) == 1 and here[1] != [source]:
-                folder = folder or here[0]
+        if local := find(source, SEED_SUFFIXES, logs=logs):
+            paths += local.paths
+            marks += [(str(os.stat(path).st_mtime_ns), str(os.stat(path).st_size)) for path in local.paths]
+            if len(sources) == 1 and local.paths != [source]:
+                folder = folder or local.folder
         elif "://" in source:
-            found = _elsewhere(source)
-            paths += found
-            marks += found.origin_metadata
+            remote = _remote_files(source)
+            paths += remote
+            marks += remote.origin_metadata
         else:
             raise BadInput(
                 f"needs a file, a folder, a pattern or an address; there is no `{source}`; check the path"
@@ -175,18 +180,22 @@ def resolve_files(given: Any, folder: str | None, logs: bool) -> tuple[DataFiles
     return DataFilesDict(train=DataFilesList(paths, marks)), folder
 
 
-def _elsewhere(address: str) -> DataFilesList:
+def _as_list(files: Any) -> list[Any]:
+    return [files] if isinstance(files, (str, os.PathLike)) else list(files)
+
+
+def _remote_files(address: str) -> DataFilesList:
     pattern = pin_commit(address, SEED_SUFFIXES)
     try:
-        found = DataFilesList.from_patterns([pattern], download_config=DownloadConfig())
+        files = DataFilesList.from_patterns([pattern], download_config=DownloadConfig())
     except HUB_ERRORS as exc:
         raise refusal(exc, name_of(pattern)) from exc
-    kept = [at for at, path in enumerate(found) if suffix_of(path) in SEED_SUFFIXES]
-    if not kept:
+    readable = [at for at, path in enumerate(files) if suffix_of(path) in SEED_SUFFIXES]
+    if not readable:
         raise BadInput(
             f"needs files that end in one of {', '.join(SEED_SUFFIXES)}; {name_of(address)} has none"
         )
-    return DataFilesList([found[at] for at in kept], [found.origin_metadata[at] for at in kept])
+    return DataFilesList([files[at] for at in readable], [files.origin_metadata[at] for at in readable])
 
 
 def pin_commit(address: str, suffixes: Sequence[str]) -> str:

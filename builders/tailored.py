@@ -26,7 +26,7 @@ from codeclm_hf.run.pipeline import CodecLM
 from codeclm_hf.run.progress import OnProgress
 from codeclm_hf.run.recipe import Recipe
 from codeclm_hf.schema import TABLES
-from codeclm_hf.settings import METADATA_FRACTION, NUM_INSTRUCTIONS, NUM_METADATA, check_settings
+from codeclm_hf.settings import METADATA_FRACTION, NUM_INSTRUCTIONS, NUM_METADATA, Sizes, check_settings
 from codeclm_hf.text import did_you_mean
 
 from .metadata import load_metadata
@@ -39,8 +39,8 @@ _INCOMPLETE = ".incomplete"
 _CITATION = """\
 @inproceedings{wang2024codeclm,
   title = {{CodecLM}: Aligning Language Models with Tailored Synthetic Data},
-  author = {Wang, Zifeng and Li, Chun-Liang and Perot, Vincent and Le, Long T. and Miao, Jin and Zhang, Zizhao and
-            Lee, Chen-Yu and Pfister, Tomas},
+  author = {Wang, Zifeng and Li, Chun-Liang and Perot, Vincent and Le, Long T. and Miao, Jin and
+            Zhang, Zizhao and Lee, Chen-Yu and Pfister, Tomas},
   booktitle = {Findings of the Association for Computational Linguistics: NAACL 2024},
   pages = {3712--3729},
   year = {2024},
@@ -67,10 +67,12 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
 
     ::
 
-        builder = Tailored(seeds="seeds.jsonl", strong="http://localhost:8080",
-        target="http://localhost:8081") builder.download_and_prepare()           # asks the models; the same
-        call again resumes builder.as_dataset("default")            # or "preference", "trace", "metadata",
-        "default[:10]" builder.as_dataset()                     # all four, as a DatasetDict
+        builder = Tailored(
+            seeds="seeds.jsonl", strong="http://localhost:8080", target="http://localhost:8081"
+        )
+        builder.download_and_prepare()  # asks the models; the same call again resumes
+        builder.as_dataset("default")  # or "preference", "trace", "metadata", "default[:10]"
+        builder.as_dataset()  # all four, as a DatasetDict
 
     What is prepared is loaded from the cache without a request. The answers are kept beside the prepared data
     sets, in `CACHE/tailored/journal.sqlite`, so another threshold, or another target for the same strong
@@ -121,7 +123,7 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         on_progress: OnProgress | None = None,
         **settings: Any,
     ) -> None:
-        sizes: dict[str, Any] = {
+        sizes: Sizes = {
             "num_instructions": num_instructions,
             "num_metadata": num_metadata,
             "metadata_fraction": metadata_fraction,
@@ -154,7 +156,8 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         tailor = self.config.recipe.chain.tailor
         return datasets.DatasetInfo(
             description=(
-                f"Instructions and responses made by CodecLM with {tailor.strong.identity} as the strong model, "
+                "Instructions and responses made by CodecLM with "
+                f"{tailor.strong.identity} as the strong model, "
                 f"tailored to what {tailor.target.identity} cannot do yet."
             ),
             citation=_CITATION,
@@ -218,9 +221,8 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
 
     def _save_info(self) -> None:
         super()._save_info()
-        # `datasets` deletes the folder that this one replaces file by file. Killed meanwhile, nothing must be
-        # there
-        # rather than a half of it.
+        # `datasets` deletes the folder that this one replaces file by file. When it is killed meanwhile,
+        # nothing of it must be left rather than a half.
         folder = self._output_dir.removesuffix(_INCOMPLETE)
         if folder == self._output_dir:  # on another machine, where `datasets` writes in place
             return
@@ -248,7 +250,9 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         return datasets.Dataset(fingerprint=fingerprint, **read)
 
     def as_streaming_dataset(self, split: str | None = None, base_path: str | None = None) -> Any:
-        """Refuse to stream what has to be made first; `as_dataset(split).to_iterable_dataset()` streams it then.
+        """Refuse to stream what has to be made first.
+
+        `as_dataset(split).to_iterable_dataset()` streams it then.
 
         Raises:
             BadInput: always.

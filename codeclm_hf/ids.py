@@ -13,8 +13,7 @@ _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", 
 def canonical(value: Any) -> str:
     """Return the one JSON text of a value: keys sorted, no white space, Unicode as it is."""
     text = _encode(value)
-    # A lone surrogate from a broken file becomes its JSON escape, so that its row can have an id and fail in
-    # words.
+    # A lone surrogate from a broken file becomes its JSON escape: so its row has an id, and fails in words.
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict
 
 from codeclm_hf.errors import BadInput
 
@@ -60,6 +60,29 @@ RANGES = MappingProxyType(
     }
 )
 """The least and the most that a numeric setting may be; `metadata_fraction` lies in (0, 1]."""
+
+
+class MethodSettings(TypedDict, total=False):
+    """Settings of `CodecLM`, by the names of its fields; one that is left out is the paper's."""
+
+    num_rubrics: int
+    iterations: int
+    threshold: float
+    self_rubrics: bool
+    contrastive_filter: bool
+    scoring: str
+    temperature: float
+    max_new_tokens: int
+    prompts: Path | None
+    seed: int
+
+
+class Sizes(TypedDict, total=False):
+    """How much a run makes, by the names of `CodecLM.run`'s arguments; one left out has its default."""
+
+    num_instructions: int
+    num_metadata: int
+    metadata_fraction: float
 
 
 def check_settings(**settings: Any) -> None:

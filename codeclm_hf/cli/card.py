@@ -13,6 +13,7 @@ from rich.console import Console
 
 from codeclm_hf.cli.options import Directory
 from codeclm_hf.errors import BadInput, CodecLMError
+from codeclm_hf.text import single_line
 
 app = typer.Typer()
 _out = Console(highlight=False)
@@ -71,9 +72,7 @@ def _set_template(folder: Path, file: str) -> None:
     try:
         text = "" if file == "default" else Path(file).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise BadInput(
-            f"needs a template in UTF-8; {file} cannot be read ({' '.join(str(exc).split())})"
-        ) from exc
+        raise BadInput(f"needs a template in UTF-8; {file} cannot be read ({single_line(str(exc))})") from exc
     set_card_template(folder, text)
 
 

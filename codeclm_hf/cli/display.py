@@ -25,7 +25,7 @@ from codeclm_hf.run.manifest import COMPLETE, Manifest, StageUsage
 from codeclm_hf.run.progress import Progress
 from codeclm_hf.text import percentage, shorten
 
-ROWS_SHOWN = 3
+FEW_ROWS = 3
 """Rows of a table, and failed rows, that are shown of a run directory."""
 
 
@@ -51,7 +51,7 @@ class _Bars(Bars):
     rates = ""
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """The bars and the line below."""
+        """Yield the bars and the line below."""
         yield from super().get_renderables()
         yield Text(self.rates)
 
@@ -100,7 +100,7 @@ class LiveProgress:
             self._console.print(line, soft_wrap=True)
 
     def _rates(self, progress: Progress, stage: _StageBar, seconds: float) -> str:
-        """How fast the stage is, what was accepted, and what it costs."""
+        """Say how fast the stage is, what was accepted, and what it costs."""
         rates = f"{(progress.requests - stage.requests) / seconds:.1f} requests/s"
         rates += f", {(progress.tokens - stage.tokens) / seconds:.0f} tokens/s"
         if "tailor" in self._stages:
@@ -200,7 +200,7 @@ def print_run_directory(console: Console, directory: Path) -> None:
     print_summary(console, manifest)
     tables = run_directory.read_tables(directory, manifest)
     _print_target_recovery(console, tables["trace"])
-    for row in tables["default"].select(range(min(ROWS_SHOWN, len(tables["default"])))):
+    for row in tables["default"].select(range(min(FEW_ROWS, len(tables["default"])))):
         console.rule(
             f"{row['id']}: {row['winner']} won by {abs(row['gap'] or 0):.2f} in iteration {row['iteration']}"
         )
@@ -208,10 +208,10 @@ def print_run_directory(console: Console, directory: Path) -> None:
             value = row[name] if isinstance(row[name], str) else ", ".join(row[name])
             console.print(f"[bold]{name}[/bold]: {escape(shorten(value))}", soft_wrap=True)
     failures = [row["error"] for name in ("metadata", "trace") for row in tables[name] if row["error"]]
-    for error in failures[:ROWS_SHOWN]:
+    for error in failures[:FEW_ROWS]:
         console.print(f"failed: {escape(shorten(error))}", soft_wrap=True)
-    if len(failures) > ROWS_SHOWN:
-        console.print(f"… and {len(failures) - ROWS_SHOWN} more failed rows")
+    if len(failures) > FEW_ROWS:
+        console.print(f"… and {len(failures) - FEW_ROWS} more failed rows")
 
 
 def _print_models(console: Console, models: Mapping[str, str]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -36,11 +37,6 @@ from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER
 from codeclm_hf.errors import CodecLMError
 from codeclm_hf.settings import MAX_NEW_TOKENS, TEMPERATURE, check_settings
 from codeclm_hf.text import shorten
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from codeclm_hf.endpoints.protocol import Endpoint
 
 app = typer.Typer()
 _out = Console(highlight=False)
@@ -126,38 +122,32 @@ def evaluate(
     from codeclm_hf.evaluation.run import Evaluation, check_folder
 
     budget = Budget(max_requests=max_requests, max_tokens=max_tokens, price_in=price_in, price_out=price_out)
-    settings: dict[str, Any] = {
-        "temperature": temperature,
-        "max_new_tokens": max_new_tokens,
-        "prompts": prompts,
-    }
     # What costs nothing is checked first: settings, folder, files; then the servers.
-    check_settings(**settings)
+    check_settings(temperature=temperature, max_new_tokens=max_new_tokens, prompts=prompts)
     check_folder(out)
     instructions = load_seeds(
         benchmark, column=column, layout=layout, skip_bad=skip_bad, split=split, revision=revision
     )
     _out.print(f"benchmark: {escape(shorten(instructions.info.description))}", soft_wrap=True)
-    sources = {"candidate": candidate, "reference": reference}
-    responses = {
-        role: load_responses(source, role=role) for role, source in sources.items() if not is_endpoint(source)
-    }
-
-    def connect(target: str, model: str | None, key_env: str | None) -> Endpoint:
-        key = key_in(key_env)
-        return endpoint(
-            target, model=model, api_key=key, concurrency=concurrency, give_up_after=give_up_after
-        )
-
-    def answerer(role: str, model: str | None, key_env: str | None) -> Endpoint | Dataset:
-        return responses[role] if role in responses else connect(sources[role], model, key_env)
-
+    candidate_responses = None if is_endpoint(candidate) else load_responses(candidate, role="candidate")
+    reference_responses = None if is_endpoint(reference) else load_responses(reference, role="reference")
+    connect = partial(endpoint, concurrency=concurrency, give_up_after=give_up_after)
     evaluation = Evaluation(
-        candidate=answerer("candidate", candidate_model, candidate_key_env),
-        reference=answerer("reference", reference_model, reference_key_env),
-        judge=connect(judge, judge_model, judge_key_env),
+        candidate=(
+            connect(candidate, model=candidate_model, api_key=key_in(candidate_key_env))
+            if candidate_responses is None
+            else candidate_responses
+        ),
+        reference=(
+            connect(reference, model=reference_model, api_key=key_in(reference_key_env))
+            if reference_responses is None
+            else reference_responses
+        ),
+        judge=connect(judge, model=judge_model, api_key=key_in(judge_key_env)),
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        prompts=prompts,
         seed=seed,
-        **settings,
     )
     joined = evaluation.join(instructions)
     joined.grouping(by)

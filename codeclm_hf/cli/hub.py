@@ -77,11 +77,11 @@ def publish(
     from codeclm_hf.hub import publish as publishing
 
     if create_pr:
-        of_a_version = (
+        version_options = (
             *(version, bump != "auto", private, branch != "main", license, language, evaluation),
             *(replace, adopt, dry_run),
         )
-        if any(of_a_version):
+        if any(version_options):
             raise BadInput(
                 "needs --create-pr with --message, --redact or an --allow at most; a merge settles the rest"
             )

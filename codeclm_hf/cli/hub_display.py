@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -15,6 +14,7 @@ from codeclm_hf.hub.description import column_label, drift_rows, drift_title
 from codeclm_hf.hub.diff import KINDS, Diff, RowChange, TableDiff
 from codeclm_hf.hub.history import Blame, LogEntry
 from codeclm_hf.hub.publish import PublishResult
+from codeclm_hf.hub.snapshot import Row
 from codeclm_hf.text import DiffSpan, display_name, shorten, value_text, word_diff
 
 _SHOWN_COLUMNS = (
@@ -158,7 +158,7 @@ def _count_more(change: TableDiff) -> list[tuple[str, int]]:
     return [(kind, getattr(change, kind) - shown.count(kind)) for kind in KINDS]
 
 
-def _print_row(console: Console, row: dict[str, Any]) -> None:
+def _print_row(console: Console, row: Row) -> None:
     """Print the columns that say what a row is, shortened; all columns where it has none of these."""
     columns = [column for column in _SHOWN_COLUMNS if row.get(column) is not None]
     for column in columns or sorted(row.keys() - {"id"}):
@@ -166,7 +166,7 @@ def _print_row(console: Console, row: dict[str, Any]) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _print_both_sides(console: Console, diff: Diff, before: dict[str, Any], after: dict[str, Any]) -> None:
+def _print_both_sides(console: Console, diff: Diff, before: Row, after: Row) -> None:
     """Print the columns that differ, before at the left and after at the right."""
     table = Table(box=box.MINIMAL, expand=True)
     table.add_column(Text(f"before: {display_name(diff.before)}"), ratio=1, overflow="fold")

@@ -9,7 +9,7 @@ import typer
 
 
 def _model(role: str) -> Any:
-    """The option `--ROLE-model`."""
+    """Return the option `--ROLE-model`."""
     return typer.Option(
         metavar="NAME",
         help=f"The {role} model's name, where its server has several; for TGI, the model whose tokenizer "
@@ -18,7 +18,7 @@ def _model(role: str) -> Any:
 
 
 def _key_env(role: str) -> Any:
-    """The option `--ROLE-key-env`."""
+    """Return the option `--ROLE-key-env`."""
     return typer.Option(
         metavar="NAME", help=f"The environment variable that holds the token for the {role} model's server."
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 import yaml
@@ -45,12 +46,16 @@ from codeclm_hf.settings import (
     SCORING,
     TEMPERATURE,
     THRESHOLD,
+    MethodSettings,
+    Sizes,
     check_settings,
 )
-from codeclm_hf.text import did_you_mean
+from codeclm_hf.text import did_you_mean, single_line
 
 if TYPE_CHECKING:
-    from codeclm_hf.endpoints.protocol import Endpoint
+    from datasets import Dataset
+
+    from codeclm_hf.endpoints.budget import Budget
     from codeclm_hf.run.pipeline import CodecLM
 
 app = typer.Typer()
@@ -58,13 +63,13 @@ _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
 
 DEMO_MODEL = "local:smollm2-135m-instruct"
-DEMO_SETTINGS: dict[str, Any] = {
+DEMO_SETTINGS: MethodSettings = {
     "iterations": 3,
     "threshold": 0.1,
     "scoring": "expected",
     "max_new_tokens": 64,
 }
-DEMO_SIZES: dict[str, Any] = {"num_instructions": 8, "num_metadata": 8}
+DEMO_SIZES: Sizes = {"num_instructions": 8, "num_metadata": 8}
 
 
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -75,7 +80,7 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise BadInput(
-            f"needs a YAML file of options; {path} cannot be read ({' '.join(str(exc).split())})"
+            f"needs a YAML file of options; {path} cannot be read ({single_line(str(exc))})"
         ) from exc
     if not isinstance(content, dict):
         raise BadInput(f"needs a YAML mapping of options in {path}; came a {type(content).__name__}")
@@ -218,7 +223,7 @@ def run(
     if not strong or not target or out is None:
         required = (("--strong", strong), ("--target", target), ("--out", out))
         raise BadInput(f"needs {', '.join(name for name, value in required if not value)}; came none")
-    settings: dict[str, Any] = {
+    settings: MethodSettings = {
         "num_rubrics": num_rubrics,
         "iterations": iterations,
         "threshold": threshold,
@@ -230,7 +235,7 @@ def run(
         "prompts": prompts,
         "seed": seed,
     }
-    sizes: dict[str, Any] = {
+    sizes: Sizes = {
         "num_instructions": num_instructions,
         "num_metadata": num_metadata,
         "metadata_fraction": metadata_fraction,
@@ -242,23 +247,18 @@ def run(
     inputs = _read_inputs(
         seeds, metadata, column=column, layout=layout, skip_bad=skip_bad, split=split, revision=revision
     )
-
-    def connect(target: str, model: str | None, key_env: str | None) -> Endpoint:
-        key = key_in(key_env)
-        return endpoint(
-            target, model=model, api_key=key, concurrency=concurrency, give_up_after=give_up_after
-        )
-
+    connect = partial(endpoint, concurrency=concurrency, give_up_after=give_up_after)
     codec = CodecLM(
-        strong=connect(strong, strong_model, strong_key_env),
-        target=connect(target, target_model, target_key_env),
-        judge=connect(judge, judge_model, judge_key_env) if judge else None,
+        strong=connect(strong, model=strong_model, api_key=key_in(strong_key_env)),
+        target=connect(target, model=target_model, api_key=key_in(target_key_env)),
+        judge=connect(judge, model=judge_model, api_key=key_in(judge_key_env)) if judge else None,
         **settings,
     )
     if dry_run:
-        display.print_plan(_out, codec.plan(**inputs, **sizes), codec.models, out)
+        requests = codec.plan(inputs.seeds, metadata=inputs.metadata, **sizes)
+        display.print_plan(_out, requests, codec.models, out)
         return
-    _run_codec(codec, out, budget=budget, **inputs, **sizes)
+    _run_codec(codec, inputs, sizes, out, budget)
 
 
 @app.command()
@@ -280,7 +280,7 @@ def demo(
     with resources.as_file(resources.files("codeclm_hf.cli") / "demo.jsonl") as path:
         inputs = _read_inputs(str(path), None)
     model = endpoint(DEMO_MODEL)
-    _run_codec(CodecLM(strong=model, target=model, **DEMO_SETTINGS), out, **inputs, **DEMO_SIZES)
+    _run_codec(CodecLM(strong=model, target=model, **DEMO_SETTINGS), inputs, DEMO_SIZES, out)
 
 
 @app.command()
@@ -291,8 +291,21 @@ def inspect(directory: Directory) -> None:
     display.print_run_directory(_out, directory)
 
 
-def _read_inputs(seeds: str | None, metadata: str | None, **reading: Any) -> dict[str, Any]:
-    """The arguments of `CodecLM.run` that are read from files; prints what the seeds are."""
+class _Inputs(NamedTuple):
+    """What a run starts from, as it was read from files."""
+
+    seeds: Dataset | None
+    metadata: list[dict[str, Any]] | None
+
+
+def _read_inputs(seeds: str | None, metadata: str | None, **reading: Any) -> _Inputs:
+    """Read what a run starts from, and print what the seeds are.
+
+    Args:
+        seeds: what `load_seeds` takes.
+        metadata: what `load_metadata` takes.
+        reading: further arguments of `load_seeds`.
+    """
     from codeclm_hf.builders import load_metadata, load_seeds  # the command line alone reads files
     from codeclm_hf.cli import display
 
@@ -301,19 +314,18 @@ def _read_inputs(seeds: str | None, metadata: str | None, **reading: Any) -> dic
     table = load_seeds(seeds, **reading) if seeds is not None else None
     if table is not None:
         display.print_seeds(_out, table)
-    return {
-        "seeds": table,
-        "metadata": load_metadata(metadata) if metadata is not None else None,
-    }
+    return _Inputs(table, load_metadata(metadata) if metadata is not None else None)
 
 
-def _run_codec(codec: CodecLM, out: Path, **arguments: Any) -> None:
+def _run_codec(
+    codec: CodecLM, inputs: _Inputs, sizes: Sizes, out: Path, budget: Budget | None = None
+) -> None:
     """Run the method, and print what came of it."""
     from codeclm_hf.cli import display
     from codeclm_hf.run.manifest import Manifest
 
     with display.live_progress(_err, out) as show:
-        codec.run(out=out, on_progress=show, **arguments)
+        codec.run(inputs.seeds, metadata=inputs.metadata, out=out, budget=budget, on_progress=show, **sizes)
     manifest = Manifest.read(out)
     display.print_summary(_out, manifest)
     if not manifest.counts.judged:

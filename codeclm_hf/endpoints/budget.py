@@ -58,7 +58,7 @@ class Budget:
         return self.price(self.prompt_tokens, self.completion_tokens)
 
     def price(self, prompt_tokens: int, completion_tokens: int) -> float | None:
-        """The price of so many tokens; None where no price is set."""
+        """Return the price of so many tokens; None where no price is set."""
         if self.price_in is None and self.price_out is None:
             return None
         return (prompt_tokens * (self.price_in or 0) + completion_tokens * (self.price_out or 0)) / 1e6

@@ -16,7 +16,7 @@ class Clock:
     """The time of this machine."""
 
     def now(self) -> float:
-        """Seconds since some moment; it never goes back."""
+        """Return seconds since some moment; it never goes back."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
@@ -32,13 +32,13 @@ _current = Clock()
 
 
 def current() -> Clock:
-    """The clock of what is connected or opened now."""
+    """Return the clock of what is connected or opened now."""
     return _current
 
 
 @contextmanager
 def using(clock: Clock) -> Iterator[None]:
-    """Give another clock to what is connected or opened inside; it keeps that clock afterwards."""
+    """Give another clock to what is connected or opened inside, which keeps that clock afterwards."""
     global _current
     before, _current = _current, clock
     try:

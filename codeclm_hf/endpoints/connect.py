@@ -35,7 +35,7 @@ _FORMS = "http(s)://HOST:PORT (tgi+http:// or chat+http:// to force the dialect)
 
 
 def is_endpoint(text: str) -> bool:
-    """Whether a text is meant as an endpoint (a wrong `localhost:8080` too), not as a file or a data set."""
+    """Return whether a text is meant as an endpoint; a wrong one such as `localhost:8080` is, too."""
     return re.match(r"local:|((tgi|chat)\+)?https?://|[\w.-]+:\d+(/|$)", text, re.I) is not None
 
 
@@ -124,7 +124,7 @@ class _Connector:
         return _choose_model(await self._models(), self.model, self.client.public_url)
 
     async def read_identity(self, model: _ServedModel) -> str:
-        """The identity of what the server serves now under the name of a model that it served before."""
+        """Return the identity of what the server serves now under the name of an earlier model."""
         if model.tgi:
             current = _tgi_model(await self.client.get("/info"))
             if current is None:
@@ -134,7 +134,7 @@ class _Connector:
         return models[model.name].identity if model.name in models else ", ".join(models)
 
     async def open(self, model: _ServedModel) -> Dialect:
-        """The dialect to speak with the server, once it takes our token."""
+        """Return the dialect to speak with the server, once it takes our token."""
         if not model.tgi:
             await self.client.check_access(chat.PATH)
             return Chat(client=self.client, model=model.name, identity=model.identity)
@@ -228,7 +228,7 @@ def _connector(
 
 
 def key_in(variable: str | None) -> str | None:
-    """The token in an environment variable; None where no variable is named.
+    """Return the token in an environment variable; None where no variable is named.
 
     Raises:
         BadInput: the variable is not set.
@@ -246,7 +246,7 @@ def _hub_token(url: URL) -> str | None:
 
 
 def _headers(url: URL, give_up_after: float) -> dict[str, str]:
-    """The header that makes the proxy of an Inference Endpoint hold requests while a replica starts."""
+    """Return the header that has the proxy of an Inference Endpoint hold requests while a replica starts."""
     return {"X-Scale-Up-Timeout": f"{give_up_after:.0f}"} if _is_within(url, _INFERENCE_ENDPOINTS) else {}
 
 
@@ -302,7 +302,7 @@ def _listed_models(reply: Any) -> dict[str, _ListedModel]:
 
 
 def _choose_model(models: dict[str, _ListedModel], wanted: str | None, public_url: str) -> _ServedModel:
-    """The model that the user names, or the only one."""
+    """Return the model that the user names, or the only one."""
     if wanted is not None and wanted not in models:
         raise BadInput(
             f"needs a model that {public_url} serves; came {wanted!r}; it has {', '.join(models) or 'none'}"

@@ -8,8 +8,6 @@ from codeclm_hf.errors import RequestRejected
 
 MIN_LOGPROB = -100.0
 """Stands for minus infinity and all below: JSON has no infinities, and e⁻¹⁰⁰ is as good as 0."""
-
-
 _GRAMMAR_WORDS = ("grammar", "response_format", "json_schema", "guided", "structured output")
 
 
@@ -45,11 +43,14 @@ class Dialect:
 
 
 def _refuses_grammar(exc: RequestRejected) -> bool:
-    """Whether a refusal is about the grammar rather than, say, the prompt's length."""
+    """Return whether a refusal is about the grammar rather than, say, the prompt's length."""
     words = str(exc).lower()
     return any(word in words for word in _GRAMMAR_WORDS)
 
 
 def clean(text: str) -> str:
-    """The text as every file format can hold it: a lone surrogate, from a broken JSON escape, becomes "?"."""
+    """Return the text as every file format can hold it.
+
+    A lone surrogate, which comes from a broken JSON escape, becomes "?".
+    """
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -52,7 +52,7 @@ class Reply(NamedTuple):
 
 
 def public_url(url: str | URL) -> str:
-    """A URL without credentials and query, as it may be shown."""
+    """Return a URL without credentials and query, as it may be shown."""
     return str(URL(url).with_user(None).with_query(None).with_fragment(None)).rstrip("/")
 
 
@@ -204,15 +204,15 @@ class Client:
         return value
 
     def quote(self, value: Any) -> str:
-        """The beginning of a reply that is not what it should be, without our token."""
+        """Return the beginning of a reply that is not what it should be, without our token."""
         return repr(self._without_secrets(str(value))[:MOST_QUOTED])
 
     def _quote_body(self, body: bytes) -> str:
-        """The beginning of a server's words, without our token."""
+        """Return the beginning of a server's words, without our token."""
         return self._without_secrets(_words(body))[:MOST_QUOTED]
 
     def _without_secrets(self, words: str) -> str:
-        """A server's words without our token, which some servers repeat."""
+        """Return a server's words without our token, which some servers repeat."""
         for secret in self._secrets:
             words = words.replace(secret, "…")
         return words
@@ -250,7 +250,7 @@ def _header_value(api_key: str | None) -> str | None:
 
 
 def _proxy(url: URL) -> URL | None:
-    """The proxy that the environment names for a server; None for one on this machine."""
+    """Return the proxy that the environment names for a server; None for one on this machine."""
     host = url.host or ""
     try:
         local = ipaddress.ip_address(host).is_loopback
@@ -274,21 +274,21 @@ def _proxy(url: URL) -> URL | None:
 
 
 def _basic_auth(url: URL) -> str | None:
-    """A URL's user and password as they are sent."""
+    """Return a URL's user and password as they are sent."""
     if not (url.user or url.password):
         return None
     return base64.b64encode(f"{url.user or ''}:{url.password or ''}".encode()).decode()
 
 
 def _credentials(url: URL | None) -> list[str | None]:
-    """What must not be shown of a URL: its user and password as they are typed, read and sent."""
+    """Return what must not be shown of a URL: its user and password as they are typed, read and sent."""
     if url is None:
         return []
     return [_basic_auth(url), url.user, url.password, url.raw_user, url.raw_password]
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """The seconds that a `Retry-After` header asks for, which may also be a date."""
+    """Return the seconds that a `Retry-After` header asks for, which may also be a date."""
     if not retry_after:
         return None
     if retry_after.strip().isdecimal():
@@ -302,7 +302,7 @@ def _seconds(retry_after: str | None) -> float | None:
 
 
 def _words(body: bytes) -> str:
-    """The server's own words in an error body: JSON of any of the known shapes, plain text, or HTML."""
+    """Return the server's own words in an error's body, which may be JSON, plain text or HTML."""
     text = body[:100_000].decode("utf-8", "replace").strip()
     try:
         parsed = json.loads(text)

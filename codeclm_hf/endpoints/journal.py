@@ -94,7 +94,9 @@ class Journal:
         )
 
     async def ask(self, endpoint: Endpoint, request: GenerationRequest) -> JournalReply:
-        """The stored answer to a request, or the endpoint's; of equal requests at the same time one is sent.
+        """Return the stored answer to a request, or else the endpoint's.
+
+        Of equal requests at the same time one is sent.
 
         Raises:
             JournalError: the answer cannot be read or stored.
@@ -193,7 +195,8 @@ class Journal:
         try:
             results = await loop.run_in_executor(self._commit_thread, self._writer.store, rows)
         except Exception as exc:  # whatever it is, those who wait must hear of it
-            error = exc if isinstance(exc, CodecLMError) else self._unwritable(exc)
+            unwritable = JournalError(f"{self.path} cannot be written ({exc})")
+            error = exc if isinstance(exc, CodecLMError) else unwritable
             for row in rows:
                 self._fail(row.key, error)
             return
@@ -204,9 +207,6 @@ class Journal:
             for future in self._waiting.pop(answer.row.key):
                 if not future.done():
                     future.set_result(completion)
-
-    def _unwritable(self, exc: Exception) -> JournalError:
-        return JournalError(f"{self.path} cannot be written ({exc})")
 
     def complete(self) -> None:
         """Record that the run is complete, and that the answers since the journal was opened are its answers.
@@ -222,7 +222,7 @@ class Journal:
         await loop.run_in_executor(self._commit_thread, self._writer.record_run, answers)
 
     def __len__(self) -> int:
-        """The number of answers in the file."""
+        """Return the number of answers in the file."""
         return sum(total.answers for total in self._reader.totals())
 
     def close(self) -> None:
@@ -275,7 +275,7 @@ class JournaledEndpoint(InProcess):
     async def generate(
         self, request: GenerationRequest, *, send_guard: SendGuard = nullcontext
     ) -> Completion:
-        """The answer that the journal has, or a new one that is stored before it is returned.
+        """Return the answer that the journal has, or a new one that is stored before it is returned.
 
         Args:
             request: what is asked.

@@ -141,7 +141,7 @@ class JournalFile:
         self._db = db
 
     def find(self, key: bytes) -> StoredAnswer | None:
-        """The answer that is stored for a key, or None."""
+        """Return the answer that is stored for a key, or None."""
         try:
             row = self._db.execute(_FIND, (key,)).fetchone()
         except sqlite3.Error as exc:
@@ -190,22 +190,22 @@ class JournalFile:
             )
 
     def totals(self) -> list[Totals]:
-        """The number of answers and tokens, by model and stage."""
+        """Return the number of answers and tokens, by model and stage."""
         columns = ", ".join(Totals._fields)
         rows = self._select(f"SELECT {columns} FROM totals WHERE answers > 0 ORDER BY model, stage")
         return [Totals(*row) for row in rows]
 
     def run_size(self) -> int:
-        """The number of answers that the last complete run is made of; 0 where there was none."""
+        """Return the number of answers that the last complete run is made of; 0 where there was none."""
         return int(self._select("SELECT count(*) FROM complete_run")[0][0])
 
     def size(self) -> int:
-        """Bytes on disk, those of the write-ahead log included."""
+        """Return bytes on disk, those of the write-ahead log included."""
         log = self.path.with_name(self.path.name + "-wal")
         return self.path.stat().st_size + (log.stat().st_size if log.exists() else 0)
 
     def export(self) -> Iterator[str]:
-        """The answers as JSON objects, in the order in which they were stored."""
+        """Yield the answers as JSON objects, in the order in which they were stored."""
         last = 0
         # Page by page: one long reading would keep a running writer's log from being folded in.
         while rows := self._select(
@@ -293,7 +293,7 @@ class JournalFile:
 
 
 def completion_json(completion: Completion) -> str:
-    """The JSON of an answer, from which `find` makes an equal one.
+    """Return the JSON of an answer, from which `find` makes an equal one.
 
     Raises:
         ValueError: a number in it is not finite.

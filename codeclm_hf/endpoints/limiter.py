@@ -183,7 +183,7 @@ class CircuitBreaker:
         return self._failing_since is not None
 
     def seconds_failing(self) -> float | None:
-        """Seconds since the first failure after the last answer; None where the server answers."""
+        """Return seconds since the first failure after the last answer; None where the server answers."""
         return None if self._failing_since is None else self._clock.now() - self._failing_since
 
     def forget_failing(self) -> None:
@@ -191,17 +191,17 @@ class CircuitBreaker:
         self._failing_since = None
 
     def pause(self) -> float:
-        """Seconds until a request may go."""
+        """Return seconds until a request may go."""
         return max(0.0, self._resume_at - self._clock.now()) if self._resume_at else 0.0
 
     def allows(self) -> bool:
-        """Whether a request may be sent now."""
+        """Return whether a request may be sent now."""
         if self._resume_at and self._resume_at > self._clock.now():
             return False
         return not (self._trial and self.open)
 
     def record_send(self, *, alone: bool) -> bool:
-        """Note that a request is sent; whether it is the one that tries an open circuit.
+        """Note that a request is sent, and return whether it is the one that tries an open circuit.
 
         Args:
             alone: whether the server has no other.
@@ -225,7 +225,7 @@ class CircuitBreaker:
         self._resume_at = self._retry_after
 
     def record_failure(self, *, burst: int, refused: bool, retry_after: float | None) -> bool:
-        """Count a failure; whether it is the first of a burst.
+        """Count a failure, and return whether it is the first of a burst.
 
         Args:
             burst: the number of bursts when the request was sent.

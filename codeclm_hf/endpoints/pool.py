@@ -42,7 +42,7 @@ class Replica:
         """The model that the server named last."""
         # One check may be cancelled before it ends, so the two are counted apart.
         self._checks_started = self._checks_ended = 0
-        self._one_check = asyncio.Lock()
+        self._check_lock = asyncio.Lock()
 
     async def check_model(self) -> None:
         """See that the server still serves the model of the beginning, where that is in doubt.
@@ -56,7 +56,7 @@ class Replica:
         if self.read_identity is None or not self._in_doubt():
             return
         started = self._checks_started
-        async with self._one_check:
+        async with self._check_lock:
             # A check that began after this answer came is as good as one of its own: many wait for one.
             if self._checks_ended <= started:
                 self._checks_started += 1
@@ -134,15 +134,15 @@ class Pool(InProcess):
             AccessDenied: a server refuses our token.
             RowError: the servers cannot answer this request.
         """
-        used = retries = 0
+        tries = retries = 0
         while True:
             try:
                 return await self._send(request, send_guard)
             except CodecLMError as exc:
                 if not exc.retryable:
                     raise
-                used += _tries_used(exc)
-                if used >= TRIES:
+                tries += _tries_used(exc)
+                if tries >= TRIES:
                     if isinstance(exc, EndpointDown):  # others were answered, this one never
                         raise GenerationFailed(f"{exc}, again and again") from exc
                     raise
@@ -173,7 +173,7 @@ class Pool(InProcess):
         return completion
 
     def _gives_up(self) -> bool:
-        """Whether no server has answered for too long; whoever asks next waits as long again."""
+        """Return whether no server has answered for too long; whoever asks next waits as long again."""
         breakers = [replica.server.breaker for replica in self.replicas]
         for breaker in breakers:
             seconds = breaker.seconds_failing()
@@ -202,7 +202,7 @@ class Pool(InProcess):
             raise
 
     def has_requests(self) -> bool:
-        """Whether a request waits for a slot."""
+        """Return whether a request waits for a slot."""
         while self._queue and self._queue[0].done():  # cancelled
             self._queue.popleft()
         return bool(self._queue)
@@ -219,12 +219,12 @@ def _preference(replica: Replica) -> tuple[bool, float]:
 
 
 def _tries_used(failure: CodecLMError) -> int:
-    """How many of a request's tries a failure uses up."""
+    """Return how many of a request's tries a failure uses up."""
     return failure.tries if isinstance(failure, EndpointDown) else 1
 
 
 def _backoff(failure: CodecLMError, retries: int) -> float:
-    """Seconds before a request is sent again.
+    """Return seconds before a request is sent again.
 
     None before the first time, nor where the server did not take the request: then its breaker has all wait.
     """

@@ -14,7 +14,7 @@ from codeclm_hf.errors import BadInput
 
 
 def wrong_process() -> BadInput:
-    """The error of whoever asks an endpoint in another process than the one that connected it."""
+    """Return the error of whoever asks an endpoint in another process than the one that connected it."""
     return BadInput(
         "needs the process that connected the endpoint; this is another one (num_proc, or a DataLoader's "
         "worker); use stage.map(dataset), which keeps the endpoint full from one process"

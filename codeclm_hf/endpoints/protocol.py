@@ -44,7 +44,7 @@ class GenerationRequest:
             raise ValueError(f"a request with a schema needs max_new_tokens <= {STRUCTURED_MAX_TOKENS}")
 
     def as_dict(self) -> dict[str, Any]:
-        """What is asked, as plain data; the journal's key is made of it."""
+        """Return what is asked, as plain data; the journal's key is made of it."""
         return {
             "messages": [list(message) for message in self.messages],
             "seed": self.seed,

@@ -19,7 +19,7 @@ class RequestQueue(Protocol):
     """Most requests at a time that its owner wants at a server."""
 
     def has_requests(self) -> bool:
-        """Whether a request waits."""
+        """Return whether a request waits."""
         ...
 
     def send_first(self, server: Server) -> None:
@@ -76,7 +76,7 @@ class Server:
         return self.in_flight / self.limit.value
 
     def has_room(self) -> bool:
-        """Whether a request may be sent now."""
+        """Return whether a request may be sent now."""
         return self.in_flight < self.limit.value and self.breaker.allows()
 
     def lease(self) -> SlotLease:
@@ -143,5 +143,5 @@ _servers: weakref.WeakValueDictionary[str, Server] = weakref.WeakValueDictionary
 
 
 def server_at(public_url: str, clock: Clock) -> Server:
-    """The one server at a URL: two endpoints on it share its slots, and the clock of the first."""
+    """Return the one server at a URL: two endpoints on it share its slots, and the clock of the first."""
     return _servers.setdefault(public_url, Server(public_url, clock))

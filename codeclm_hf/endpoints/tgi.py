@@ -60,7 +60,7 @@ class TGI(Dialect):
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> Any:
-    """The tokenizer of the model that a server serves.
+    """Return the tokenizer of the model that a server serves.
 
     Args:
         name: a Hub id or a local folder.

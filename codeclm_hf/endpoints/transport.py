@@ -77,7 +77,10 @@ _background = _Background()
 
 
 def session() -> aiohttp.ClientSession:
-    """The process's session, for use on the loop; it calls `trace_request_ctx` of a request that connects."""
+    """Return the process's session, for use on the loop.
+
+    It calls what a request has as its `trace_request_ctx` when the request makes a connection.
+    """
     return _background.session()
 
 

@@ -21,7 +21,7 @@ from codeclm_hf.hub.fetch import fetch_version
 from codeclm_hf.hub.merge import MergeInputs, Side
 from codeclm_hf.hub.merge_base import MergeBase
 from codeclm_hf.hub.next_version import Draft, VersionRequest
-from codeclm_hf.hub.operations import change_summary, commit_operations, holds_draft
+from codeclm_hf.hub.operations import commit_operations, holds_draft, title_line
 from codeclm_hf.hub.repository import AnswerLost, BranchMoved, Head, Repository
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.hub.tags import tag_current, tag_version
@@ -109,25 +109,12 @@ def commit_version(hub: Repository, request: CommitRequest) -> CommitResult:
         state = read_branch(hub, request)
         if base is None:
             base = state.current.digests  # of the first attempt: only what stood there then is replaced
-        draft = make_draft(
-            hub,
-            state,
-            MergeInputs(
-                current=state.current,
-                incoming=request.incoming,
-                base=base,
-                base_card_words=request.base_card_words,
-            ),
-            request.version,
-            request.scratch,
-            take=request.take,
-            conflict_lines=request.conflict_lines,
-        )
+        draft = make_draft(hub, state, request, base)
         if request.dry_run or state.head is None:
             return CommitResult(draft, None)
         if not draft.is_new:
             return CommitResult(draft, state.head.commit)
-        title = _title(draft, request.message)
+        title = f"v{draft.version}: {title_line(draft, request.message)}"
         commit: str | None
         try:
             commit = send(hub, draft, request, state.head, title)
@@ -170,55 +157,45 @@ def read_branch(hub: Repository, request: CommitRequest) -> BranchState:
 
 
 def make_draft(
-    hub: Repository,
-    state: BranchState,
-    inputs: MergeInputs,
-    request: VersionRequest,
-    scratch: Path,
-    *,
-    take: Side | None = None,
-    conflict_lines: Sequence[ConflictLine] = (),
+    hub: Repository, state: BranchState, request: CommitRequest, base: Mapping[str, pl.DataFrame]
 ) -> Draft:
     """Merge, and work out the next version.
 
     Args:
         hub: the repository.
         state: the branch, as it was read.
-        inputs: what is to be merged with what stands there.
-        request: what is asked of the next version.
-        scratch: a folder for merged tables.
-        take: the side that ends every conflict.
-        conflict_lines: how some conflicts end.
+        request: what is to be merged with what stands there, and what is asked of the next version.
+        base: by config, `id` and `digest` of the rows that both sides come from.
 
     Raises:
         MergeConflict: both sides changed a row or the card's text, and nothing ends that.
         BadInput: the version that was asked for is taken.
         HubError: the Hub gives no answer.
     """
-    merge = next_version.merge_versions(inputs, take=take, conflict_lines=conflict_lines)
-    unchanged = next_version.unchanged_draft(inputs, merge, request, repo=hub.id)
+    inputs = MergeInputs(
+        current=state.current,
+        incoming=request.incoming,
+        base=base,
+        base_card_words=request.base_card_words,
+    )
+    merge = next_version.merge_versions(inputs, take=request.take, conflict_lines=request.conflict_lines)
+    unchanged = next_version.unchanged_draft(inputs, merge, request.version, repo=hub.id)
     if unchanged is not None:
         return unchanged
-    tables = next_version.write_tables(inputs, merge, scratch)
-    version = next_version.decide_version(request, inputs, merge, tables, latest=state.latest)
+    tables = next_version.write_tables(inputs, merge, request.scratch)
+    version = next_version.decide_version(request.version, inputs, merge, tables, latest=state.latest)
     earlier = state.current
     if state.head and not earlier.files and shows_drift(inputs, merge.changes):
         earlier = fetch_version(hub, state.head, configs=["default"])
     return next_version.draft_version(
         inputs,
         merge,
-        request,
+        request.version,
         tables=tables,
         version=version,
         earlier=earlier,
         repo=hub.id,
     )
-
-
-def _title(draft: Draft, message: str | None) -> str:
-    """Return the commit's title: one line."""
-    words = " ".join((message or change_summary(draft)).split())
-    return f"v{draft.version}: {words}"
 
 
 def send(hub: Repository, draft: Draft, request: CommitRequest, head: Head, title: str) -> str:
@@ -234,11 +211,11 @@ def send(hub: Repository, draft: Draft, request: CommitRequest, head: Head, titl
     """
     changes = commit_operations(draft, head)
     with ThreadPoolExecutor(2) as pool:
-        caching = pool.submit(hub.cache_uploads, changes)
-        digesting = pool.submit(lambda: request.incoming.digests)  # which the snapshot remembers
+        cached = pool.submit(hub.cache_uploads, changes)
+        digests = pool.submit(lambda: request.incoming.digests)  # which the snapshot remembers
         commit = hub.commit(changes, parent=head.commit, branch=request.branch, title=title)
-    caching.result()
-    digesting.result()
+    cached.result()
+    digests.result()
     return commit
 
 

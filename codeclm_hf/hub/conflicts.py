@@ -120,5 +120,5 @@ def resolutions(
 
 
 def _is_same(line: Row | None, row: Row | None) -> bool:
-    """Whether a row of the file is a row of the data."""
+    """Return whether a row of the file is a row of the data."""
     return bool(line == json.loads(json.dumps(row)))

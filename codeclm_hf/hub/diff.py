@@ -14,13 +14,12 @@ from codeclm_hf.card.shapes import Drift
 from codeclm_hf.errors import BadInput
 from codeclm_hf.hub.fetch import fetch_any, revision_name
 from codeclm_hf.hub.repository import Repository
-from codeclm_hf.hub.snapshot import DIGESTS, Row, Snapshot, read_run_directory
+from codeclm_hf.hub.snapshot import NO_ROWS, Row, Snapshot, read_run_directory
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.text import ROWS_SHOWN
 
 KINDS = ("added", "removed", "changed")
 """What can become of a row from one version to another."""
-_NO_ROWS = pl.DataFrame(schema=DIGESTS)
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def compare(before: Snapshot, after: Snapshot, names: tuple[str, str], *, limit:
 
 
 def _compare_tables(config: str, before: Snapshot, after: Snapshot, limit: int) -> TableDiff:
-    old, new = before.digests.get(config, _NO_ROWS), after.digests.get(config, _NO_ROWS)
+    old, new = before.digests.get(config, NO_ROWS), after.digests.get(config, NO_ROWS)
     added = new.join(old, on="id", how="anti", maintain_order="left")["id"]
     removed = old.join(new, on="id", how="anti", maintain_order="left")["id"]
     both = old.join(new, on="id", suffix="_after", maintain_order="left")

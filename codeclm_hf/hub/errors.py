@@ -60,7 +60,7 @@ def translate_errors(repo: str, *, may_be_missing: bool = False) -> Iterator[Non
 
 
 def is_temporary(exc: BaseException) -> bool:
-    """Whether the same request may succeed later: there was no answer, or the answer says so."""
+    """Return whether the same request may succeed later: there was no answer, or the answer says so."""
     if not isinstance(exc, _NETWORK):
         return False
     code = http_status(exc)
@@ -68,12 +68,12 @@ def is_temporary(exc: BaseException) -> bool:
 
 
 def http_status(exc: BaseException) -> int | None:
-    """The HTTP status of the answer; None where there was no answer."""
+    """Return the HTTP status of the answer; None where there was no answer."""
     return getattr(getattr(exc, "response", None), "status_code", None)
 
 
 def hub_message(exc: BaseException) -> str:
-    """The Hub's own message as one short line, without the signatures of links to its storage."""
+    """Return the Hub's own message as one short line, without the signatures of links to its storage."""
     text = getattr(exc, "server_message", None) or str(exc)
     line = " ".join(str(text).split())
     return re.sub(r"\?\S+", "", line)[:300]  # a link to storage is signed

@@ -19,6 +19,7 @@ from codeclm_hf.hub.snapshot import Snapshot, read_run_directory
 from codeclm_hf.hub.version import Version
 from codeclm_hf.run import directory
 from codeclm_hf.run.manifest import Manifest
+from codeclm_hf.text import single_line
 
 
 def revision_name(revision: str) -> str:
@@ -119,7 +120,7 @@ def _load_foreign_tables(hub: Repository, head: Head, scratch: Path) -> dict[str
                 shards = write_parquet(scratch / name, batches, table.features.arrow_schema)
                 files[name] = [scratch / name / shard for shard in shards]
     except (datasets.exceptions.DatasetsError, ValueError) as exc:
-        words = " ".join(str(exc).split())
+        words = single_line(str(exc))
         raise BadInput(f"needs a data set that `datasets` can load; {hub.id} is none ({words})") from exc
     return files
 

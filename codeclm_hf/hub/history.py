@@ -205,10 +205,10 @@ def rollback(
     old, hub = Version.parse(version), Repository(repo, token=token)
     hub.check_access()
     if (head := hub.head(old.tag)) is None:
-        known = "none; the data set is not there"
+        versions = "none; the data set is not there"
         if hub.head("main") is not None:
-            known = ", ".join(map(str, sorted(hub.tags()))) or "none"
-        raise BadInput(f"needs a version of {hub.id}; came {old}; there are {known}")
+            versions = ", ".join(map(str, sorted(hub.tags()))) or "none"
+        raise BadInput(f"needs a version of {hub.id}; came {old}; there are {versions}")
     content = fetch_version(hub, head)
     with tempfile.TemporaryDirectory(prefix="codeclm-hf-") as scratch:
         request = CommitRequest(

@@ -18,7 +18,8 @@ import pyarrow as pa
 from codeclm_hf import schema
 from codeclm_hf.card.shapes import RowChanges
 from codeclm_hf.errors import BadInput
-from codeclm_hf.hub.snapshot import DIGESTS, Row, Snapshot
+from codeclm_hf.hub.snapshot import NO_ROWS, Row, Snapshot
+from codeclm_hf.text import single_line
 
 Side = Literal["current", "incoming"]
 Resolution = Side | Literal["neither"] | Row
@@ -26,7 +27,6 @@ Resolution = Side | Literal["neither"] | Row
 Resolutions = Mapping[str, Mapping[str, Resolution]]
 """How some conflicts end, by config and id."""
 
-_NO_ROWS = pl.DataFrame(schema=DIGESTS)
 _ORIGINS = ("given", "seed", "augmented")
 """The values of `origin`; of two that differ, the one that stands first here is kept."""
 _GROWING = ("seed_ids", "rubrics", "actions")
@@ -115,8 +115,8 @@ def merge_table(
         take: the side whose row ends each conflict.
         resolutions: how some conflicts end, by id; they go before `take`.
     """
-    current = inputs.current.digests.get(config, _NO_ROWS)
-    base = inputs.base.get(config, _NO_ROWS)
+    current = inputs.current.digests.get(config, NO_ROWS)
+    base = inputs.base.get(config, NO_ROWS)
     if current.is_empty() and base.is_empty():  # nothing to compare the incoming rows with
         height = inputs.incoming.height(config)
         return TableMerge(
@@ -124,7 +124,7 @@ def merge_table(
             from_incoming=pl.repeat(True, height, eager=True),
             changes=RowChanges(added=height, removed=0, changed=0),
         )
-    incoming = inputs.incoming.digests.get(config, _NO_ROWS)
+    incoming = inputs.incoming.digests.get(config, NO_ROWS)
     rows = _sides(current, incoming, base)
     disputed = rows.filter(pl.col("side").is_null())["id"].sort().to_list()
     outcome = _resolve(config, disputed, inputs, take, resolutions or {})
@@ -261,7 +261,7 @@ def merged_rows(
         if merge.new_rows:
             yield from pa.Table.from_pylist(merge.new_rows, columns).to_batches()
     except pa.ArrowException as exc:
-        words = " ".join(str(exc).split())
+        words = single_line(str(exc))
         raise BadInput(f"needs rows that fit the columns of `{config}`; one does not ({words})") from exc
 
 

@@ -22,6 +22,7 @@ from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.files import replace_file
 from codeclm_hf.hub.repository import Repository
 from codeclm_hf.hub.snapshot import DIGESTS
+from codeclm_hf.text import single_line
 
 _METADATA = b"codeclm-hf"
 
@@ -87,9 +88,8 @@ def load(directory: Path, repo: str, branch: str) -> MergeBase | None:
         configs = rows["config"].unique().to_list()
         parts = {name: rows.filter(pl.col("config") == name).select(*DIGESTS) for name in configs}
     except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError, KeyError, TypeError) as exc:
-        words = " ".join(str(exc).split())
         raise BadInput(
-            f"needs what publish or pull wrote; {path} cannot be read ({words}); pull again"
+            f"needs what publish or pull wrote; {path} cannot be read ({single_line(str(exc))}); pull again"
         ) from exc
     return replace(base, digests=parts)
 

@@ -50,7 +50,7 @@ def table_files(draft: Draft) -> dict[str, Path]:
 
 
 def holds_draft(hub: Repository, revision: str, draft: Draft) -> bool:
-    """Whether a revision holds just this draft.
+    """Return whether a revision holds just this draft.
 
     Tables, manifest and card are compared, since two manifests may be equal although rows or words are not.
     """
@@ -62,17 +62,17 @@ def holds_draft(hub: Repository, revision: str, draft: Draft) -> bool:
     )
 
 
-def change_summary(draft: Draft) -> str:
-    """Return what a draft changes, in a few words for the title of its commit."""
-    counts = row_changes(draft)
+def title_line(draft: Draft, message: str | None) -> str:
+    """Return one line that says what a draft changes: the caller's message, or the changes in numbers."""
+    return " ".join((message or _change_summary(draft)).split())
+
+
+def _change_summary(draft: Draft) -> str:
+    """Return how many rows of `default` change, or of all configs where none of it does."""
+    default = draft.changes.get("default")
+    tables = [default] if default else list(draft.changes.values())
+    counts = {kind: sum(getattr(table, kind) for table in tables) for kind in ("added", "removed", "changed")}
     numbers = [f"{count} {kind}" for kind, count in counts.items() if count]
     if numbers:
         return f"rows {', '.join(numbers)}"
     return ", ".join(f"evaluation {name}" for name in draft.content.evaluations) or "the card"
-
-
-def row_changes(draft: Draft) -> dict[str, int]:
-    """Return how many rows of `default` were added, removed and changed; of all configs where none was."""
-    default = draft.changes.get("default")
-    tables = [default] if default else list(draft.changes.values())
-    return {kind: sum(getattr(one, kind) for one in tables) for kind in ("added", "removed", "changed")}

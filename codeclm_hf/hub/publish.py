@@ -242,10 +242,10 @@ def prepare_branch(hub: Repository, branch: str, *, private: bool) -> None:
 def _commit_request(
     request: PublishRequest, incoming: Snapshot, base: MergeBase | None, scratch: Path
 ) -> CommitRequest:
-    rows = base.digests if base else {}
+    base_rows = base.digests if base else {}
     return CommitRequest(
         incoming=incoming,
-        base=None if request.replace else rows,
+        base=None if request.replace else base_rows,
         base_card_words=base.card_words if base else None,
         scratch=scratch,
         branch=request.branch,

@@ -16,9 +16,9 @@ from codeclm_hf.hub.commit import (
     make_draft,
 )
 from codeclm_hf.hub.fetch import fetch_version
-from codeclm_hf.hub.merge import MergeInputs, Side
+from codeclm_hf.hub.merge import Side
 from codeclm_hf.hub.next_version import Draft, VersionRequest
-from codeclm_hf.hub.operations import change_summary, commit_operations, holds_draft
+from codeclm_hf.hub.operations import commit_operations, holds_draft, title_line
 from codeclm_hf.hub.publish import PublishResult, check_complete, publish_result, version_request
 from codeclm_hf.hub.read_back import read_back
 from codeclm_hf.hub.release_check import check_release
@@ -66,17 +66,21 @@ def contribute(
         head = hub.require_head(base.commit if base else "main")
         release = check_release(content, Path(scratch), allow_secrets=allow_secrets, redact=redact)
         state = BranchState(head, fetch_version(hub, head), latest=None)
-        inputs = MergeInputs(
-            current=state.current, incoming=release.content, base=base.digests if base else {}
+        base_rows = base.digests if base else {}
+        request = CommitRequest(
+            incoming=release.content,
+            base=base_rows,
+            base_card_words=None,
+            scratch=Path(scratch),
+            version=VersionRequest(is_numbered=False),
+            take="incoming",
         )
-        numbering = VersionRequest(is_numbered=False)
-        draft = make_draft(hub, state, inputs, numbering, Path(scratch), take="incoming")
+        draft = make_draft(hub, state, request, base_rows)
         if not draft.is_new:
             return PublishResult(
                 hub.id, str(draft.version), head.commit, new=False, personal=release.personal
             )
-        title = " ".join((message or change_summary(draft)).split())
-        number = _open_pull_request(hub, draft, head, state.current, title)
+        number = _open_pull_request(hub, draft, head, state.current, title_line(draft, message))
     return PublishResult(
         repo=hub.id,
         version=None,
@@ -104,7 +108,7 @@ def _open_pull_request(hub: Repository, draft: Draft, head: Head, current: Snaps
     text = description.markdown(diff.compare(current, draft.content, names, limit=0))
     error: HubError | None = None
     for _ in range(LOST_ANSWERS):
-        for pull_request in hub.open_pull_requests():
+        for pull_request in hub.list_pull_requests():
             if pull_request.title == title and holds_draft(hub, f"refs/pr/{pull_request.number}", draft):
                 return pull_request.number
         try:

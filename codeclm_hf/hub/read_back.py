@@ -53,7 +53,7 @@ def _load(hub: Repository, config: str, revision: str | None, scratch: Path) -> 
 
 
 def _is_same(table: Dataset, content: Snapshot, config: str) -> bool:
-    """Whether a loaded table has the features and the rows of a table here."""
+    """Return whether a loaded table has the features and the rows of a table here."""
     if table.features != Features.from_arrow_schema(content.schema(config)):
         return False
     return _has_same_values(table, content, config) or _has_same_digests(table, content, config)

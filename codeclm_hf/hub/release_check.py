@@ -122,7 +122,7 @@ def _redact(content: Snapshot, scratch: Path) -> Snapshot:
 
 
 def _redact_evaluation(evaluation: EvaluationBundle, folder: Path) -> EvaluationBundle:
-    """The evaluation with placeholders where personal data stand; its files keep their names."""
+    """Return the evaluation with placeholders where personal data stand; its files keep their names."""
     files = []
     for number, file in enumerate(evaluation.comparisons):
         columns = pq.read_schema(file)
@@ -135,7 +135,7 @@ def _redact_evaluation(evaluation: EvaluationBundle, folder: Path) -> Evaluation
 
 
 def _redact_rows(batches: Iterator[pa.RecordBatch], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Rows with placeholders where personal data stand."""
+    """Yield rows with placeholders where personal data stand."""
     for batch in batches:
         yield from (
             scan.redact(polars_frame(batch)).to_arrow().select(columns.names).cast(columns).to_batches()

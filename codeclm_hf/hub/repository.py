@@ -260,7 +260,7 @@ class Repository:
         )
         return int(info.pr_num or 0)
 
-    def open_pull_requests(self) -> list[PullRequest]:
+    def list_pull_requests(self) -> list[PullRequest]:
         """Return the pull requests that are open."""
         return [
             PullRequest(discussion.num, discussion.title)
@@ -386,7 +386,7 @@ def _copy(file: Path, to: Path) -> None:
 
 
 def _pause(state: tenacity.RetryCallState) -> float:
-    """Seconds until the next try: longer each time, and as long as the Hub asks for."""
+    """Return seconds until the next try: longer each time, and as long as the Hub asks for."""
     exc = state.outcome.exception() if state.outcome else None
     retry_after = getattr(getattr(exc, "response", None), "headers", {}).get("Retry-After", "")
     return max(_backoff(state), float(retry_after) if retry_after.isdigit() else 0.0)
@@ -396,7 +396,7 @@ _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=30)
 
 
 def _may_write(token: dict[str, Any], repo: str) -> bool:
-    """Whether a token, as the Hub describes it, may write to a repository."""
+    """Return whether a token, as the Hub describes it, may write to a repository."""
     if token.get("role") != "fineGrained":
         return True
     scoped = (token.get("fineGrained") or {}).get("scoped") or []

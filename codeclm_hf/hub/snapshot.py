@@ -24,9 +24,12 @@ from codeclm_hf.evaluation.bundle import EvaluationBundle
 from codeclm_hf.files import read_parquet
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.manifest import Manifest
+from codeclm_hf.text import single_line
 
 DIGESTS = {"id": pl.String, "digest": pl.String}
 """The columns that tell rows apart: what a row is called, and a hash of all that it holds."""
+NO_ROWS = pl.DataFrame(schema=DIGESTS)
+"""The digests of a table without rows."""
 
 Row = dict[str, Any]
 """A row of a table, by column."""
@@ -181,9 +184,7 @@ def _check_columns(config: str, files: list[Path]) -> None:
         try:
             missing = set(schema.TABLES[config]) - set(pq.read_schema(file).names)
         except (pa.ArrowException, OSError) as exc:
-            raise BadInput(
-                f"needs Parquet files; {file} cannot be read ({' '.join(str(exc).split())})"
-            ) from exc
+            raise BadInput(f"needs Parquet files; {file} cannot be read ({single_line(str(exc))})") from exc
         if missing:
             raise BadInput(f"needs the columns of `{config}`; {file} lacks {', '.join(sorted(missing))}")
 
@@ -200,7 +201,7 @@ def row_digests(batches: Iterator[pa.RecordBatch], key: str | None) -> pl.DataFr
         called `name#2`, `name#3`, …, so that no row hides another. A column that is missing counts like one
         of nulls.
     """
-    parts = [pl.DataFrame(schema=DIGESTS)]
+    parts = [NO_ROWS]
     for batch in batches:
         frame = polars_frame(batch)
         texts = frame.select(

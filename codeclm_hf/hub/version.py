@@ -35,14 +35,17 @@ class Version(NamedTuple):
 
     @staticmethod
     def of_tag(tag: str) -> Version | None:
-        """The version that a tag names; None for a tag of another kind."""
+        """Return the version that a tag names; None for a tag of another kind."""
         match = _TEXT.fullmatch(tag)
         return Version(*map(int, match.groups())) if match else None
 
     def bump(self, level: str) -> Version:
-        """The next version at a level of `LEVELS`."""
-        at = LEVELS.index(level)
-        return Version(*(n if place < at else n + 1 if place == at else 0 for place, n in enumerate(self)))
+        """Return the next version at a level of `LEVELS`."""
+        if level == "major":
+            return Version(self.major + 1, 0, 0)
+        if level == "minor":
+            return Version(self.major, self.minor + 1, 0)
+        return Version(self.major, self.minor, self.patch + 1)
 
     @property
     def tag(self) -> str:

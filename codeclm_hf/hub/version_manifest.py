@@ -75,7 +75,7 @@ def column_types(content: Snapshot, config: str) -> tuple[str, ...]:
 
 
 def shows_drift(inputs: MergeInputs, changes: Mapping[str, RowChanges]) -> bool:
-    """Whether there is a current version to compare the next one with, and rows of `default` change."""
+    """Return whether rows of `default` change from a current version, so that the two are to be compared."""
     return bool(changes.get("default")) and bool(inputs.current.version)
 
 

@@ -62,9 +62,9 @@ class Prompt:
             except jinja2.TemplateSyntaxError as exc:
                 raise BadInput(f"needs a Jinja template in the prompt `{self.name}`; {exc}") from exc
             if unknown := used - VARIABLES[self.name]:
-                given = ", ".join(sorted(VARIABLES[self.name]))
+                variables = ", ".join(sorted(VARIABLES[self.name]))
                 raise BadInput(
-                    f"the prompt `{self.name}` uses {', '.join(sorted(unknown))}; its stage gives {given}"
+                    f"the prompt `{self.name}` uses {', '.join(sorted(unknown))}; its stage gives {variables}"
                 )
 
     def messages(self, **values: Any) -> tuple[Message, ...]:
@@ -109,11 +109,11 @@ def load(name: str, folder: str | Path | None = None) -> Prompt:
     Raises:
         BadInput: the caller's file is no prompt.
     """
-    if folder is not None and (own := Path(folder) / f"{name}.jinja").is_file():
+    if folder is not None and (path := Path(folder) / f"{name}.jinja").is_file():
         try:
-            return Prompt(name, own.read_text(encoding="utf-8"))
+            return Prompt(name, path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as exc:
-            raise BadInput(f"needs a prompt in UTF-8; {own} cannot be read ({exc})") from exc
+            raise BadInput(f"needs a prompt in UTF-8; {path} cannot be read ({exc})") from exc
     return Prompt(name, (resources.files(__name__) / f"{name}.jinja").read_text(encoding="utf-8"))
 
 
@@ -123,11 +123,11 @@ def check(folder: str | Path | None) -> None:
     Raises:
         BadInput: a file of the caller's is no prompt, or is none that a stage uses.
     """
-    for own in sorted(Path(folder).glob("*.jinja")) if folder is not None else ():
-        if own.stem not in VARIABLES:
+    for path in sorted(Path(folder).glob("*.jinja")) if folder is not None else ():
+        if path.stem not in VARIABLES:
             raise BadInput(
                 f"needs prompts named {', '.join(f'{name}.jinja' for name in VARIABLES)}; "
-                f"{own} is none of them"
+                f"{path} is none of them"
             )
     for name in VARIABLES:
         load(name, folder)

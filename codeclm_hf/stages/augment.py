@@ -50,7 +50,10 @@ def augment(metadata: Dataset, size: int, *, seed: int = 0) -> Dataset:
 
 
 def subsample(metadata: Dataset, fraction: float, *, seed: int = 0) -> Dataset:
-    """Return a share of the metadata, drawn at random: at least one row (fig. 4). Rows without a use case stay."""
+    """Return a share of the metadata, drawn at random: at least one row (fig. 4).
+
+    Rows without a use case stay.
+    """
     rows = metadata.to_list()
     good = [index for index, row in enumerate(rows) if row["use_case"]]
     size = min(len(good), max(1, round(fraction * len(good))))

@@ -37,7 +37,7 @@ class Judgement(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(Stage):
-    """Instructions → comparisons without outcomes: both answers, and the judge's scores in both orders (§5.3).
+    """Instructions → comparisons without outcomes: both answers and the judge's scores in both orders (§5.3).
 
     A row that has a `candidate_response` or a `reference_response` is judged with it; the other is asked for.
     Whether the scores are a win, a tie or a loss is for `codeclm_hf.evaluation.outcomes` to say.

@@ -13,13 +13,20 @@ from codeclm_hf.errors import RowError
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages.parsing import answers
 from codeclm_hf.stages.stage import Row, Stage
-from codeclm_hf.stages.structured import RETRIES, RETRY_TEMPERATURE, array_of, ask, gather, object_of
+from codeclm_hf.stages.structured import (
+    RETRIES,
+    RETRY_TEMPERATURE,
+    SENTENCE,
+    array_of,
+    ask,
+    gather,
+    object_of,
+)
 
 MOST_AT_ONCE = 10
 """Instructions one request asks for: a longer list outgrows what a structured answer may hold."""
 TOKENS_AN_INSTRUCTION = 256
 """Room for one instruction."""
-_SENTENCE = {"type": "string", "minLength": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +91,7 @@ class Decode(Stage):
                 self.strong,
                 self.prompt.messages(use_case=row["use_case"], skills=row["skills"], n=n),
                 lambda completion: answers.instructions(completion.text, n),
-                schema=object_of(instructions=array_of(_SENTENCE, n)),
+                schema=object_of(instructions=array_of(SENTENCE, n)),
                 seed=self.seed,
                 about=("decode", row["metadata_id"], *map(str, part)),
                 # A greedy model would give every part the same list.

@@ -62,8 +62,7 @@ async def in_both_orders(
     (name, answer), (other_name, other_answer) = answers.items()
 
     async def judge_once(order: str, first: str, second: str) -> T:
-        # Hashed from the answers too: whoever wrote them could not have known it, so they cannot close the
-        # fence.
+        # Hashed from the answers too: whoever wrote them could not know it, so they cannot close the fence.
         fence = ids.row_id(seed, order, id, first, second)
         messages = prompt.messages(instruction=instruction, first=first, second=second, fence=fence)
         about = ("judge", order, id)

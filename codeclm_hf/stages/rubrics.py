@@ -13,11 +13,10 @@ from codeclm_hf.errors import RowError
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages.parsing import answers
 from codeclm_hf.stages.stage import Row, Stage
-from codeclm_hf.stages.structured import array_of, ask, object_of
+from codeclm_hf.stages.structured import SENTENCE, array_of, ask, object_of
 
 TOKENS_A_SENTENCE = 96
 """Room for one rubric or one action."""
-_SENTENCE = {"type": "string", "minLength": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +51,7 @@ class Rubrics(Stage):
                 self.strong,
                 self.prompt.messages(use_case=row["use_case"], skills=row["skills"], n=n),
                 lambda completion: answers.rubrics(completion.text, n),
-                schema=object_of(rubrics=array_of(_SENTENCE, n), actions=array_of(_SENTENCE, n)),
+                schema=object_of(rubrics=array_of(SENTENCE, n), actions=array_of(SENTENCE, n)),
                 seed=self.seed,
                 about=("rubrics", row["metadata_id"]),
                 temperature=self.temperature,

@@ -183,7 +183,10 @@ class Stage:
                 task.cancel()
 
     def spec(self) -> dict[str, Any]:
-        """Return what shapes the output as plain data: an endpoint as its model's identity, a prompt as its text."""
+        """Return what shapes the output as plain data.
+
+        An endpoint is its model's identity there, and a prompt its text.
+        """
         values = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
         return {"stage": type(self).__name__, "version": VERSION, **values}
 

@@ -24,6 +24,10 @@ RETRY_TEMPERATURE = 0.7
 """The temperature of those requests where the first is greedy: a greedy answer would come back the same."""
 
 
+SENTENCE = {"type": "string", "minLength": 1}
+"""The JSON schema of a text that is not empty."""
+
+
 async def gather(*coroutines: Any) -> list[Any]:
     """Await all and return their results in order.
 
@@ -135,12 +139,12 @@ async def ask(
 
 
 def array_of(item: Mapping[str, Any], n: int) -> dict[str, Any]:
-    """The JSON schema of an array with exactly n items."""
+    """Return the JSON schema of an array with exactly n items."""
     return {"type": "array", "items": dict(item), "minItems": n, "maxItems": n}
 
 
 def object_of(**properties: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON schema of an object with exactly these properties."""
+    """Return the JSON schema of an object with exactly these properties."""
     return {
         "type": "object",
         "properties": {name: dict(schema) for name, schema in properties.items()},

@@ -23,13 +23,13 @@ from codeclm_hf.stages.judging import in_both_orders, scores_by_answer
 from codeclm_hf.stages.parsing import answers
 from codeclm_hf.stages.parsing.scores import expected_scores, scores
 from codeclm_hf.stages.stage import Row, Stage
-from codeclm_hf.stages.structured import ask, gather, object_of, respond
+from codeclm_hf.stages.structured import SENTENCE, ask, gather, object_of, respond
 
 TOP_LOGPROBS = 10
 """Alternatives a token that `expected` scoring reads."""
 Actions = Callable[[], Awaitable[list[str]]]
 """Gives the actions of an instruction's metadata, once they are there."""
-_IMPROVED = object_of(instruction={"type": "string", "minLength": 1})
+_IMPROVED = object_of(instruction=SENTENCE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Tailor(Stage):
     threshold: float = settings.THRESHOLD
     """θ, on the 10-point scale: a gap beyond it is accepted."""
     contrastive_filter: bool = True
-    """Without it nothing is judged: every instruction is improved to the last iteration and kept (table 3)."""
+    """Without it nothing is judged: every instruction is improved to the end and kept (table 3)."""
     scoring: str = settings.SCORING
     """`discrete`: the two numbers the judge writes; `expected`: the means of their distributions."""
     temperature: float = settings.TEMPERATURE
@@ -67,7 +67,7 @@ class Tailor(Stage):
     """Of a response."""
 
     def spec(self) -> dict[str, Any]:
-        """Return what shapes the output, without the settings that another one leaves without effect."""
+        """Return what shapes the output, without the settings that have no effect beside the others."""
         idle = {"improve_prompt"} if self.iterations == 1 else set()
         if not self.contrastive_filter:
             idle |= {"target", "judge", "judge_prompt", "threshold", "scoring"}

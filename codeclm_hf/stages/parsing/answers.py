@@ -27,19 +27,22 @@ _CUT = re.compile(
 # JSON that broke, or our own prompt: no text to be read as it stands.
 _GONE_WRONG = re.compile(r'\s*(?:[{\[]|```)|.*"(?:instructions?|\.{3}|…)"', re.S)
 _REFUSAL = re.compile(r"""(?ix)
-        \W{0,3}(?:i(?:['’]m|\ am)\ (?:\w+\ )?(?:sorry|unable|not\ able)|sorry|my\ apologies|unfortunately|as\ an\ ai
-        |i\ (?:cannot|can\ ?not|can['’]?t|won['’]t|will\ not|must\ decline|apologi[sz]e|don['’]t|do\ not))\b""")
+        \W{0,3}(?:i(?:['’]m|\ am)\ (?:\w+\ )?(?:sorry|unable|not\ able)
+        |sorry|my\ apologies|unfortunately|as\ an\ ai
+        |i\ (?:cannot|can\ ?not|can['’]?t|won['’]t|will\ not|must\ decline|apologi[sz]e
+          |don['’]t|do\ not))\b""")
 _TALK = r"(?:sure|certainly|of\ course|ok|okay|absolutely|great|yes)\b[^\n:.!,]{0,40}[,.!:]+"
 _CHAT = re.compile(rf"{_TALK}|(?:here|below)(?:\ is|\ are|['’]s)\b[^\n]{{0,200}}:", re.I)
 _INTRO = re.compile(rf"""(?ix)
         [\s*_\#]{{0,6}} (?:{_TALK}\s+)? (?: here\ it\ is | json
           | (?:here|below)(?:\ is|\ are|['’]s)\ (?!an?\ instruction\b)(?:[\w-]+\ ){{0,6}}
             (?:instructions?|prompts?|version|rewrite|json|answer)(?:\ (?:in|as)\ json|\ for\ you)?
-          | (?:the\ )?(?:(?:new|final|improved|rewritten|revised|harder|updated)\ ){{0,2}}(?:instructions?|prompt)
-            (?:\ [0-9]{{1,3}})? ) [*_]{{0,2}}:[*_]{{0,2}}\s*""")
+          | (?:the\ )?(?:(?:new|final|improved|rewritten|revised|harder|updated)\ ){{0,2}}
+            (?:instructions?|prompt)(?:\ [0-9]{{1,3}})? ) [*_]{{0,2}}:[*_]{{0,2}}\s*""")
 _CONTENT = re.compile(r"[^\W_]")
 _LABEL = re.compile(r"""(?imx)
-        (?: ^[ \t]*(?:[-•*+][ ]|[0-9][.)][ ])? | (?<=[.;,|])[ ] ) [*_\#>\ ]{0,6} (?:(?:key|main|required|needed)[ ])?
+        (?: ^[ \t]*(?:[-•*+][ ]|[0-9][.)][ ])? | (?<=[.;,|])[ ] ) [*_\#>\ ]{0,6}
+        (?:(?:key|main|required|needed)[ ])?
         (use[ _-]?case|task|skill)(?:s|\(s\))? (?:[ ](?:needed|required))?
         [*_]{0,2} (?:[ ]?[:=]|[ ][-–—][ ]|[ \t]*$) [*_]{0,2}""")
 _CASE, _SKILLS = ("usecase", "task"), ("skills", "skill")
@@ -71,17 +74,16 @@ def metadata(text: str, *, use_cases: tuple[str, ...] = ()) -> Metadata:
     names = fields if isinstance(fields, dict) else {}
     cases, lists = ([fields[name] for name in names if name in known] for known in (_CASE, _SKILLS))
     skills = _split_skills(lists[0]) if lists and isinstance(lists[0], str) else lists and lists[0]
-    found = [_name(item) for item in [*cases, *skills]] if isinstance(skills, list) else []
-    if len(cases) != 1 or len(lists) != 1 or len(found) < 2 or not all(found):
+    cleaned = [_name(item) for item in [*cases, *skills]] if isinstance(skills, list) else []
+    if len(cases) != 1 or len(lists) != 1 or len(cleaned) < 2 or not all(cleaned):
         raise unreadable("a use case and 1–3 skills", text)
-    use_case, *known = found
+    use_case, *skill_names = cleaned
     if use_cases:
         use_case = next((name for name in use_cases if name.casefold() == use_case.casefold()), "")
         if not use_case:
             raise unreadable(f"a use case out of {', '.join(use_cases)}", text)
-    return Metadata(
-        use_case, list(dict.fromkeys(re.sub(r"\s+skills?$", "", skill, flags=re.I) for skill in known))[:3]
-    )
+    short = [re.sub(r"\s+skills?$", "", skill, flags=re.I) for skill in skill_names]
+    return Metadata(use_case, list(dict.fromkeys(short))[:3])
 
 
 def rubrics(text: str, n: int) -> tuple[list[str], list[str]]:
@@ -149,7 +151,7 @@ def unreadable(needed: str, text: str) -> UnreadableAnswer:
 
 
 def plain(text: str) -> str:
-    """The answer without a reasoning model's thoughts and without the fence around it."""
+    """Return the answer without a reasoning model's thoughts and without the fence around it."""
     bare = _THOUGHTS_END.sub("", _THOUGHTS.sub("", text.replace("\r\n", "\n")))
     if re.search(r"</?think(?:ing)?>", bare, re.I):
         raise unreadable("an answer after the thoughts", text)
@@ -162,7 +164,7 @@ def plain(text: str) -> str:
 
 
 def json_value(text: str, *, inline: bool = False) -> Any:
-    """The JSON object or array in the answer, the keys of its objects as `field` gives them, or None.
+    """Return the JSON object or array in the answer, with keys as `field` gives them, or None.
 
     Args:
         text: the answer; prose may stand before and after the JSON. Two values that differ make it
@@ -173,9 +175,8 @@ def json_value(text: str, *, inline: bool = False) -> Any:
     while (opening := _JSON.search(bare, at)) and (inline or not opening["inline"]):
         try:
             value, at = json.JSONDecoder(object_pairs_hook=_object).raw_decode(bare, opening.end())
-            json.dumps(
-                value, ensure_ascii=False, allow_nan=False
-            ).encode()  # half a surrogate pair cannot be stored
+            # what cannot be stored (half a surrogate pair, NaN) cannot be read either
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError):
             break
         values.append(value)
@@ -216,12 +217,12 @@ def _cut_strings(bare: str) -> Any:
 def _strings(values: Any) -> list[str]:
     """Return the sentences of a JSON array, or none if it holds anything else."""
     items = values if isinstance(values, list) else []
-    found = [item.get("instruction") if isinstance(item, dict) else item for item in items]
-    return [str(item).strip() for item in found] if all(isinstance(item, str) for item in found) else []
+    texts = [item.get("instruction") if isinstance(item, dict) else item for item in items]
+    return [str(text).strip() for text in texts] if all(isinstance(text, str) for text in texts) else []
 
 
 def _unwrapped(item: str) -> str:
-    """Return an instruction without `New instruction:` before it and without bold type or quotes around it."""
+    """Return an instruction without `New instruction:` before it, bold type or quotes around it."""
     item = item[intro.end() :] if (intro := _INTRO.match(item)) else item
     wrapped = re.fullmatch(r'\s*(?:\*\*((?:(?!\*\*).)*)\*\*|"([^"]*)"|“([^”]*)”)\s*', item, re.S)
     return (wrapped[wrapped.lastindex or 0] if wrapped else item).strip()
@@ -237,7 +238,7 @@ def _paragraph(bare: str) -> str:
 
 
 def _split_skills(value: str) -> list[str]:
-    """Return the skills of a list, or of one line with commas; none where it is in doubt what one skill is."""
+    """Return the skills of a list, or of a line with commas; none where it is in doubt what one skill is."""
     before, items = items_of(value)
     line = value.strip().split("\n\n")[0].rstrip(" .,;")
     if not before.strip() or "\n" in line or len(line) > 300:

@@ -7,7 +7,8 @@ import textwrap
 from itertools import pairwise
 
 _OUTRO = re.compile(r"""(?ix)
-        [*_(]{0,3}(?:let\ me\ know|i\ (?:hope|tried)|hope\ (?:this|these|that|it)|feel\ free|is\ there\ anything|enjoy
+        [*_(]{0,3}(?:let\ me\ know|i\ (?:hope|tried)|hope\ (?:this|these|that|it)
+        |feel\ free|is\ there\ anything|enjoy
         |these\ (?:instructions|tasks|prompts|are|cover|vary)|each\ (?:instruction|of\ these)|all\ of\ these
         |if\ you\ (?:need|want|['’]?d\ like|would\ like)|do\ you\ (?:want|need)|happy\ to|would\ you\ like
         |this\ (?:instruction|version|rewrite|makes|adds))\b""")
@@ -57,12 +58,12 @@ def items_of(text: str) -> tuple[str, list[str]]:
             items[-1].append((line, depth - level))
         else:
             before.append(line)
-    found = [item_text(item) for item in items]
-    return "\n".join(before) if items else text, [] if None in found else [item for item in found if item]
+    texts = [item_text(item) for item in items]
+    return "\n".join(before) if items else text, [] if None in texts else [item for item in texts if item]
 
 
 def item_text(lines: list[tuple[str, int]]) -> str | None:
-    """Return an item's text without the paragraph that models end an answer with; None where it is in doubt."""
+    """Return an item's text without an answer's closing words; None where it is in doubt what they are."""
     kept = [line for line, _ in lines[:1]]
     points_on = not any(kept)
     for (above, _), (line, depth) in pairwise(lines):

@@ -27,7 +27,8 @@ _LABELLED = re.compile(
     rf"""(?: ^[ >•+–—-]{{0,9}}(?:[12][.)][ ])? | (?<=[0-9.;)!])\s+ | (?<=[0-9])\s*[,;/|&.]\s*(?:and\s+)?
            | (?<=[0-9])\s+(?:and|while|but|whereas)\s+ | \b(?:scores?|ratings?)\s*:\s* )
         (?:the[ ])?
-        (?: (?:assistant|answer|response|model|candidate|score|rating)\s*[\#(]?([0-9]+|[a-z]|one|two|three)\b\)?
+        (?: (?:assistant|answer|response|model|candidate|score|rating)
+            \s*[\#(]?([0-9]+|[a-z]|one|two|three)\b\)?
           | (first|second|third)(?:[ ](?:assistant|answer|response))? )
         (?:['’]s)? (?:[ ](?:overall[ ])?(?:score|rating))?
         (?: \s*[:=] | [ ][–—-](?=[ ]) | [ ](?:is|gets|got|receives|received|scores|scored|earns|deserves)
@@ -36,7 +37,8 @@ _LABELLED = re.compile(
         {_NUMBER}
         (?= [ ]* (?: $ | points?\b | [.,;|&/](?![ ]*(?:[0-9]|or\b|and\b[ ]*[0-9]|maybe|perhaps))
                    | \((?![^)\n]{{0,80}}[0-9]) | [–—-][ ](?![ ]*[0-9])
-                   | (?:and|while|but|whereas|because|assistant|answer)\b(?![ ]*(?:[0-9]|maybe|perhaps)) ) )""",
+                   | (?:and|while|but|whereas|because|assistant|answer)\b
+                     (?![ ]*(?:[0-9]|maybe|perhaps)) ) )""",
     re.I | re.M | re.X,
 )
 _LEADING = re.compile(r"""\{\s*"scores"\s*:\s*(\[[^\[\]]*\])""")
@@ -111,12 +113,12 @@ def _json_sightings(value: Any) -> list[tuple[int, float]]:
     if isinstance(value, list):
         whole = len(value) == 2 and all(type(score) in (int, float) for score in value)
         return list(enumerate(value)) if whole else [(_NOWHERE, 0.0)]
-    found = _json_sightings(value["scores"]) if isinstance(value.get("scores"), list | dict) else []
+    sightings = _json_sightings(value["scores"]) if isinstance(value.get("scores"), list | dict) else []
     for name, score in value.items():
         if label := _JSON_LABEL.fullmatch(name):
             place = _PLACE.get(label[1], _NOWHERE) if type(score) in (int, float) else _NOWHERE
-            found.append((place, score))
-    return found
+            sightings.append((place, score))
+    return sightings
 
 
 def expected_scores(tokens: list[list[tuple[str, float]]], text: str) -> tuple[float, float]:
