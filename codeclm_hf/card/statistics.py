@@ -136,7 +136,12 @@ def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = THRE
         threshold: θ of the run, on the 10-point scale; it stands beside the gaps in the result.
     """
     default, trace, metadata = (tables[name] for name in ("default", "trace", "metadata"))
-    queries = _of_default(default) | _of_trace(trace) | _of_metadata(metadata) | _of_both(trace, metadata)
+    queries = (
+        _default_queries(default)
+        | _trace_queries(trace)
+        | _metadata_queries(metadata)
+        | _acceptance_queries(trace, metadata)
+    )
     results = dict(zip(queries, pl.collect_all(list(queries.values()), engine="streaming"), strict=True))
     rows, verdicts, numbers, texts = (results[name] for name in ("rows", "verdicts", "numbers", "texts"))
     mentions = rows.explode("skills")
@@ -175,7 +180,7 @@ def _distinct(table: pl.LazyFrame, *values: pl.Expr | str) -> pl.LazyFrame:
     return table.select(*values).group_by(pl.all()).agg(rows=_ROWS)
 
 
-def _of_default(default: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
+def _default_queries(default: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
     # a single space matches nothing: as most white space is one, this is 3 times as fast
     plain = pl.col("instruction").str.to_lowercase().str.replace_all(_UNEVEN, " ").str.strip_chars(" ")
     return {
@@ -189,7 +194,7 @@ def _tokens(name: str) -> pl.Expr:
     return (pl.col(name).str.len_bytes() + _BYTES_A_TOKEN - 1) // _BYTES_A_TOKEN
 
 
-def _of_trace(trace: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
+def _trace_queries(trace: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
     first, second = (
         _finite(pl.col(name).list.get(0, null_on_oob=True) - pl.col(name).list.get(1, null_on_oob=True))
         for name in ("scores_strong_first", "scores_target_first")
@@ -211,7 +216,7 @@ def _finite(number: pl.Expr) -> pl.Expr:
     return pl.when(number.is_finite()).then(number)
 
 
-def _of_metadata(metadata: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
+def _metadata_queries(metadata: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
     originals = metadata.filter(pl.col("origin").is_in(["seed", "given"])).drop_nulls("use_case")
     seeds = pl.max_horizontal(1, pl.col("seed_ids").list.len().cast(pl.Int64))
     return {
@@ -220,8 +225,8 @@ def _of_metadata(metadata: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
     }
 
 
-def _of_both(trace: pl.LazyFrame, metadata: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
-    """Return the instructions of each use case that were judged, and accepted."""
+def _acceptance_queries(trace: pl.LazyFrame, metadata: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
+    """Return the query of how many instructions of each use case were judged and accepted."""
     # the least of the names that an id has: which row comes first must not matter
     names = (
         metadata.drop_nulls(["metadata_id", "use_case"]).group_by("metadata_id").agg(pl.col("use_case").min())
