@@ -123,6 +123,8 @@ class CardContext:
 
 _FIELDS = tuple(CardContext.__dataclass_fields__)
 _PROPERTIES = ("title", "rows", "target", "unusual_settings", "gaps", "pictures", "spoken")
+_PAIRS = ("models", "scans", "unusual_settings", "gaps")
+"""Lists whose entries stay tuples, which a template may compare with others or use as keys."""
 _OTHER_NAMES = {
     "found": "distributions",
     "texts": "prompt_texts",
@@ -142,6 +144,7 @@ def template_names(context: CardContext, front: Mapping[str, Any], name: str) ->
         name: what `load_dataset` is to be called with.
     """
     names = {term: to_json(getattr(context, term)) for term in (*_FIELDS, *_PROPERTIES)}
+    names |= {term: [tuple(entry) for entry in names[term]] for term in _PAIRS}
     names |= {alias: names[term] for alias, term in _OTHER_NAMES.items()}
     return {**names, "front": front, "name": name, "most": MOST_BARS, "ratio": _ratio}
 

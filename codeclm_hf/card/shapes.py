@@ -113,6 +113,8 @@ class Counts:
     """In order; they add up to the rows of `trace`."""
     rows: Mapping[str, int] = field(default_factory=dict)
     """The rows of each table."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What other versions of codeclm-hf say."""
 
     @property
     def judged(self) -> int:
@@ -374,6 +376,8 @@ class Distributions:
     """Of `trace` and `metadata`."""
     coverage: Coverage
     """Of `metadata` and `default`."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What other versions of codeclm-hf say."""
 
 
 @dataclass(frozen=True, kw_only=True)

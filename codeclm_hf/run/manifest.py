@@ -54,6 +54,8 @@ class StageUsage:
     """Tokens that were sent for them."""
     completion_tokens: int
     """Tokens of them."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What other versions of codeclm-hf say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,8 @@ class Cost:
     """Of a million tokens of answers."""
     all: float
     """Of all answers in the journal."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What other versions of codeclm-hf say."""
 
 
 @dataclass(frozen=True, kw_only=True)

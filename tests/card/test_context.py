@@ -7,6 +7,7 @@ import inspect
 import pytest
 
 from codeclm_hf.card.context import CardContext, template_names
+from codeclm_hf.card.render import templates
 from codeclm_hf.run.card_context import card_context
 from support.manifests import manifest_from
 
@@ -34,5 +35,11 @@ def test_names_of_earlier_templates_stand() -> None:
     assert {"title", "version", "before", "counts", "config", "rows", "models", "trained", "unlike", "prompts", "texts",
             "changes", "incomplete", "found", "most", "gaps", "pictures", "evaluations", "ratio", "languages", "spoken",
             "seeds", "scans", "front", "name"} <= set(NAMES)  # fmt: skip
-    assert NAMES["trained"] == "the target" and NAMES["unlike"] == [["threshold", 2.0, 3.0]]
+    assert NAMES["trained"] == "the target" and NAMES["unlike"] == [("threshold", 2.0, 3.0)]
     assert NAMES["config"] == {"threshold": 2.0, "contrastive_filter": True, "from a later version": 1}
+
+
+def test_a_template_can_look_for_a_pair() -> None:
+    """`models`, `unlike` and the like hold tuples: a template may ask whether one is there, or which differ."""
+    template = '{{ ("strong", "big") in models }} {{ models | unique | list | length }}'
+    assert templates.from_string(template).render(NAMES) == "True 1"

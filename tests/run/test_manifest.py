@@ -33,7 +33,10 @@ def test_a_run_directorys_manifest_is_written_as_it_was_read(tmp_path: Path) -> 
     text = (tmp_path / "codeclm.json").read_text(encoding="utf-8")
     assert Manifest.read(tmp_path).to_text() == text
     document = {"from a later version": [1, {"a": None}], **dict(reversed(json.loads(text).items()))}
-    document["config"]["from a later version"] = {"x": 1}
+    document["cost"] = {"price_in": 1.0, "price_out": None, "all": 0.5}
+    for part in ("config", "counts", "distributions", "cost"):
+        document[part]["from a later version"] = {"x": 1}
+    document["usage"][0]["from a later version"] = 2
     manifest = Manifest.from_json(json.dumps(document), source="me/data")
     assert list(manifest.to_json().items()) == list(document.items())
 
