@@ -3,13 +3,13 @@
     python benchmarks/distributions.py
     python benchmarks/distributions.py --rows 100000 --repeat 3
 
-The tables `default` and `trace` of as many rows, and 400 rows of `metadata`, are read from Parquet, which is part of
-what is measured: by polars' own scan, and with pyarrow a batch at a time, as often as a number needs it. `datasets` is
-used in the usual way: `Dataset.from_parquet` of the columns that are needed, which writes its cache, then batches of
-1,000 rows and a Counter. All three must give the same numbers.
+The tables `default` and `trace` of as many rows, and 400 rows of `metadata`, are read from Parquet, which is
+part of what is measured: by polars' own scan, and with pyarrow a batch at a time, as often as a number needs
+it. `datasets` is used in the usual way: `Dataset.from_parquet` of the columns that are needed, which writes
+its cache, then batches of 1,000 rows and a Counter. All three must give the same numbers.
 
-Every call in a fresh process, in turn; medians of --repeat. Files lie in a temporary folder here, and in the system's
-cache, which other work on the machine can take from them: they are read once before each call.
+Every call in a fresh process, in turn; medians of --repeat. Files lie in a temporary folder here, and in the
+system's cache, which other work on the machine can take from them: they are read once before each call.
 """
 
 from __future__ import annotations

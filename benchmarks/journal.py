@@ -2,9 +2,10 @@
 
 python benchmarks/journal.py [--answers N]
 
-Each figure stands beside its limit, measured in the same run: plain SQLite, which writes the same rows in commits of
-the same size with nothing else to do, and looks the same keys up in the same file. A request has 1.5 KB and its answer
-2 KB; the model answers in the loop's next turn. All on one core of a Linux machine; files go to the current folder.
+Each figure stands beside its limit, measured in the same run: plain SQLite, which writes the same rows in
+commits of the same size with nothing else to do, and looks the same keys up in the same file. A request has
+1.5 KB and its answer 2 KB; the model answers in the loop's next turn. All on one core of a Linux machine;
+files go to the current folder.
 """
 
 from __future__ import annotations

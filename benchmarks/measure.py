@@ -45,8 +45,8 @@ def alone(function: Callable[..., Any], *args: Any) -> Any:
 class Profiles:
     """A cProfile of every thread's CPU time, threads that never end included.
 
-    Make it before the threads are started; `dump` writes `PREFIX-THREAD.prof` for each, to be read with `pstats`.
-    Needs Python 3.10 or 3.11: from 3.12 on a process can hold one profiler only.
+    Make it before the threads are started; `dump` writes `PREFIX-THREAD.prof` for each, to be read with
+    `pstats`. Needs Python 3.10 or 3.11: from 3.12 on a process can hold one profiler only.
     """
 
     def __init__(self) -> None:

@@ -4,17 +4,19 @@
     python benchmarks/overhead.py --quick                     # does it work: some seconds
     python benchmarks/overhead.py --slots 64 --latency gamma --repeat 3
 
-The stage is Encode on rows of seeds, without a journal, against a simulated server (`simulated.py`) in a process of its
-own; each way of running it has a fresh process. Wall times are those of the whole call, data set to data set:
+The stage is Encode on rows of seeds, without a journal, against a simulated server (`simulated.py`) in a
+process of its own; each way of running it has a fresh process. Wall times are those of the whole call, data
+set to data set:
 
     bare aiohttp                       one session, one semaphore, all requests at once
     stage.map(dataset)                 the async `Dataset.map`
     Dataset.map(stage, batched=True)   the sync one, 256 rows a batch
     …, in a running loop               both from inside a coroutine, as in a notebook
 
-and `overhead` is a wall ÷ that of bare aiohttp, less 1. The sync way waits at the end of each batch for its last
-answer, so its overhead depends on the tail of the service times (the exponential one is longer than that of the gamma
-distribution of shape 4) and on how many rounds of the slots a batch makes: 4 with 64 slots, 16 with 16.
+and `overhead` is a wall ÷ that of bare aiohttp, less 1. The sync way waits at the end of each batch for its
+last answer, so its overhead depends on the tail of the service times (the exponential one is longer than that
+of the gamma distribution of shape 4) and on how many rounds of the slots a batch makes: 4 with 64 slots, 16
+with 16.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """The reference of `saturation.py`: CodecLM without a barrier on bare aiohttp, without journal or data sets.
 
-It sends what `CodecLM.run` sends, byte for byte: the package's prompts filled in, and seeds and ids made in the same
-way. All seeds are encoded, the metadata is mixed and matched; from there on nothing waits but for what it needs:
-rubrics and decode of a metadata run side by side, and an instruction's own loop starts when it is there. Requests wait
-for a slot in the order they were made: to send those of the instructions furthest in the loop first makes the tail
-longer, because it is found out later which instructions need all four iterations.
+It sends what `CodecLM.run` sends, byte for byte: the package's prompts filled in, and seeds and ids made in
+the same way. All seeds are encoded, the metadata is mixed and matched; from there on nothing waits but for
+what it needs: rubrics and decode of a metadata run side by side, and an instruction's own loop starts when it
+is there. Requests wait for a slot in the order they were made: to send those of the instructions furthest in
+the loop first makes the tail longer, because it is found out later which instructions need all four
+iterations.
 """
 
 from __future__ import annotations

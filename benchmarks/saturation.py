@@ -6,17 +6,17 @@
     python benchmarks/saturation.py --only 256 --spans       # and when each kind of request was under way
     python benchmarks/saturation.py --only 256 --profile p   # and p-*.prof: the CPU time of our threads, by function
 
-Two simulated servers (`simulated.py`) run in processes of their own, and each client in a fresh one: the reference
-(`reference.py`), and `CodecLM.run` as users call it, journal included. Both send the same requests, as counted and
-digested by the servers. Lines of the table:
+Two simulated servers (`simulated.py`) run in processes of their own, and each client in a fresh one: the
+reference (`reference.py`), and `CodecLM.run` as users call it, journal included. Both send the same requests,
+as counted and digested by the servers. Lines of the table:
 
     least possible   work ÷ slots of the busier server, work being the seconds of service it gave
     reference, ours  the generation part: from the first request that came to a server to the last reply that left one
 
-and its columns: `of limit`, the least possible time ÷ this one; `call`, the wall time of the whole call, tables
-included; `CPU`, the client's CPU time in that call ÷ requests (imports and connecting are left out); `peak`, its
-resident memory at most; `requests` and `work`, which must be the same. Then ours is called once more on the finished
-run directory: it must send nothing, or the requests would differ.
+and its columns: `of limit`, the least possible time ÷ this one; `call`, the wall time of the whole call,
+tables included; `CPU`, the client's CPU time in that call ÷ requests (imports and connecting are left out);
+`peak`, its resident memory at most; `requests` and `work`, which must be the same. Then ours is called once
+more on the finished run directory: it must send nothing, or the requests would differ.
 """
 
 from __future__ import annotations

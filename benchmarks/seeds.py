@@ -3,9 +3,10 @@
     python benchmarks/seeds.py
     python benchmarks/seeds.py --gigabytes 0.2
 
-A file of JSON Lines in the layout `prompt`, each line about 1 kB and another instruction, is written to a temporary
-folder and deleted at the end, with what `datasets` prepared of it. Each call runs in a fresh process, its imports
-counted as memory but not as time. Beside it stands what no reader can do without: `json.loads` of every line, once.
+A file of JSON Lines in the layout `prompt`, each line about 1 kB and another instruction, is written to a
+temporary folder and deleted at the end, with what `datasets` prepared of it. Each call runs in a fresh
+process, its imports counted as memory but not as time. Beside it stands what no reader can do without:
+`json.loads` of every line, once.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """Simulated LLM servers for the benchmarks: real sockets, known answers, known service times.
 
-A server speaks what vLLM speaks (`/v1/models`, `/v1/chat/completions`) over HTTP/1.1 with keep-alive. It has a number
-of slots; requests beyond them wait inside, first come, first served. How long a request holds its slot is drawn from a
-hash of its messages and seed, so the work is the same whoever asks, in whatever order. What it answers is a known
-function of the request too: of the instructions that are judged about 70 % are accepted in iteration 1, and half of
-the rest in each further one.
+A server speaks what vLLM speaks (`/v1/models`, `/v1/chat/completions`) over HTTP/1.1 with keep-alive. It has
+a number of slots; requests beyond them wait inside, first come, first served. How long a request holds its
+slot is drawn from a hash of its messages and seed, so the work is the same whoever asks, in whatever order.
+What it answers is a known function of the request too: of the instructions that are judged about 70 % are
+accepted in iteration 1, and half of the rest in each further one.
 
-`GET /stats` tells what was asked since the last `POST /reset`: requests, work (seconds of service), when the first came
-and the last left, and a digest of their contents. The module is run by the benchmarks, once for each server:
+`GET /stats` tells what was asked since the last `POST /reset`: requests, work (seconds of service), when the
+first came and the last left, and a digest of their contents. The module is run by the benchmarks, once for
+each server:
 
     python benchmarks/simulated.py --role strong --slots 64 --mean 0.4 --latency gamma
 """

@@ -3,14 +3,15 @@
     python benchmarks/versions.py --only diff
     python benchmarks/versions.py --only publish --mbit 0 1000 200
 
-diff: `compare` of two versions from their Parquet files, of which 1 % of the rows were added, removed and changed,
-beside reading the same files with polars. First the table `default` alone, then with a `trace` of as many rows.
+diff: `compare` of two versions from their Parquet files, of which 1 % of the rows were added, removed and
+changed, beside reading the same files with polars. First the table `default` alone, then with a `trace` of as
+many rows.
 
-publish: a run directory into a new repository on the stand-in Hub of the tests, which keeps its files on disk in a
-process of its own, beside a bare `create_commit` of the same files into another; in turn, medians of --repeat. A link
-of --mbit carries so much each way, however many connections share it (0: what the loopback does). Where the time went
-is told apart by what was called: the safety scan, the commit (hashing and sending files included, and whatever else is
-not done when they are there), other requests, and reading back.
+publish: a run directory into a new repository on the stand-in Hub of the tests, which keeps its files on disk
+in a process of its own, beside a bare `create_commit` of the same files into another; in turn, medians of
+--repeat. A link of --mbit carries so much each way, however many connections share it (0: what the loopback
+does). Where the time went is told apart by what was called: the safety scan, the commit (hashing and sending
+files included, and whatever else is not done when they are there), other requests, and reading back.
 
 Every call in a fresh process; files lie in a temporary folder here, and in the system's cache.
 """

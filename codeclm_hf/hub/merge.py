@@ -125,7 +125,7 @@ def merge_table(
             changes=RowChanges(added=height, removed=0, changed=0),
         )
     incoming = inputs.incoming.digests.get(config, NO_ROWS)
-    rows = _sides(current, incoming, base)
+    rows = _compare_sides(current, incoming, base)
     disputed = rows.filter(pl.col("side").is_null())["id"].sort().to_list()
     outcome = _resolve(config, disputed, inputs, take, resolutions or {})
     rows = rows.with_columns(
@@ -144,7 +144,7 @@ def merge_table(
     )
 
 
-def _sides(current: pl.DataFrame, incoming: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
+def _compare_sides(current: pl.DataFrame, incoming: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
     """Compare three tables row by row.
 
     Returns:
