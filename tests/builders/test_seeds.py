@@ -383,12 +383,40 @@ def test_unknown_hub_id(hub: Hub, source: str) -> None:
     assert "\n" not in text
 
 
-def test_unreachable_hub(hub: Hub) -> None:
+def test_a_hub_that_drops_the_connection(hub: Hub) -> None:
     """A Hub that does not answer is a refusal in one line too."""
     hub.script = lambda seen: "drop"
-    with pytest.raises(BadInput, match="Couldn't reach 'org/none' on the Hub") as refused:
+    with pytest.raises(
+        BadInput, match="there is no `org/none` here, and the Hub's cannot be read"
+    ) as refused:
         load_seeds("org/none", revision="v9")
     assert "\n" not in str(refused.value)
+
+
+# In a process of its own, since the Hub's client reads its address when it is imported; the client waits 23 s over
+# its retries, which shows nothing.
+HUB_PROGRAM = """
+import sys, time
+time.sleep = lambda seconds: None
+from codeclm_hf.builders import load_seeds
+from codeclm_hf.errors import BadInput
+try:
+    load_seeds(sys.argv[1], revision="v9")
+except BadInput as exc:
+    print(exc)
+"""
+
+
+def test_unreachable_hub(tmp_path: Path) -> None:
+    """A Hub to which there is no connection is said to be out of reach, in one line."""
+    env = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    env |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    output = subprocess.run(
+        [sys.executable, "-c", HUB_PROGRAM, "org/none"],
+        env=env, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=120,
+    ).stdout  # fmt: skip
+    assert "Couldn't reach 'org/none' on the Hub" in output
+    assert output.count("\n") == 1
 
 
 MEMORY_PROGRAM = """
