@@ -15,6 +15,7 @@
     └── RowError              one row fails, the run goes on
         ├── RequestRejected   the server will never take this request
         ├── GenerationFailed  the server broke on this request
+        ├── NoAnswer          the model answered nothing: empty, filtered, refused, thoughts alone
         └── UnreadableAnswer  the answer does not hold what was asked for
 
 An error's text says what is needed, what came and what to do. No text ever holds a token.
@@ -130,6 +131,15 @@ class GenerationFailed(RowError):
     """The server tried this request and broke (424, 500, or an error inside a 200)."""
 
     retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", tries: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.tries = tries
+        """How many of the request's own tries this used up."""
+
+
+class NoAnswer(RowError):
+    """The model gave no answer: empty, filtered, refused, or nothing but thoughts; it is never judged."""
 
 
 class UnreadableAnswer(RowError):

@@ -40,11 +40,15 @@ class Budget:
                 raise BadInput(f"needs a {name} of at least 0; came {price}")
         self.start(0, 0, 0)
 
-    def start(self, requests: int, prompt_tokens: int, completion_tokens: int) -> None:
+    def start(
+        self, requests: int, prompt_tokens: int, completion_tokens: int, thinking_tokens: int = 0
+    ) -> None:
         """Begin with the answers and tokens in a journal."""
         self.requests = requests
         self.prompt_tokens = prompt_tokens
         self.completion_tokens = completion_tokens
+        self.thinking_tokens = thinking_tokens
+        """Tokens of thoughts, which `completion_tokens` holds too; they cost what those cost."""
         self._in_flight = 0
 
     @property
@@ -86,6 +90,7 @@ class Budget:
         self.requests += 1
         self.prompt_tokens += completion.prompt_tokens
         self.completion_tokens += completion.completion_tokens
+        self.thinking_tokens += completion.thinking_tokens
 
     def _check(self) -> None:
         if self.max_requests is not None and self.requests + self._in_flight >= self.max_requests:

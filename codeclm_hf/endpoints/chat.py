@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
+from codeclm_hf.endpoints.dialect import Dialect
 from codeclm_hf.endpoints.http import Client
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
-from codeclm_hf.errors import GenerationFailed, RequestRejected
+from codeclm_hf.endpoints.reply import chat_completion
+from codeclm_hf.errors import RequestRejected
 
 PATH = "/v1/chat/completions"
 _NEWER_LIMIT = "max_completion_tokens"
 """OpenAI's name for `max_tokens` where a model no longer takes that."""
+
+_LIMITS = {"max_tokens", _NEWER_LIMIT}
 
 
 @dataclass
@@ -27,24 +30,27 @@ class Chat(Dialect):
     tgi: bool = False
     """Whether this is TGI's Messages API, which spells `response_format` its own way."""
     grammar: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
     limit: str = "max_tokens"
     """The server's name of the parameter for the most tokens of an answer; learnt from its refusal."""
 
-    async def _generate(self, request: GenerationRequest, *, grammar: bool) -> Completion:
+    async def _generate(self, request: GenerationRequest, max_tokens: int, *, grammar: bool) -> Completion:
         limit = self.limit
         try:
-            return await self._ask(request, limit, grammar=grammar)
+            return await self._ask(request, max_tokens, limit, grammar=grammar)
         except RequestRejected as exc:
             if limit == _NEWER_LIMIT or _NEWER_LIMIT not in str(exc):
                 raise
             self.limit = _NEWER_LIMIT
-            return await self._ask(request, self.limit, grammar=grammar)
+            return await self._ask(request, max_tokens, self.limit, grammar=grammar)
 
-    async def _ask(self, request: GenerationRequest, limit: str, *, grammar: bool) -> Completion:
+    async def _ask(
+        self, request: GenerationRequest, max_tokens: int, limit: str, *, grammar: bool
+    ) -> Completion:
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [{"role": role, "content": content} for role, content in request.messages],
-            limit: request.max_new_tokens,
+            limit: max_tokens,
             "temperature": request.temperature,
             "seed": request.seed,
         }
@@ -55,8 +61,10 @@ class Chat(Dialect):
                 "logprobs": True,
                 "top_logprobs": min(request.top_logprobs, 5) if self.tgi else request.top_logprobs,
             }
-        reply = await self.client.post(PATH, body)
-        return _completion(reply.value, self.client)
+        if self.extra.keys() & _LIMITS:
+            del body[limit]
+        reply = await self.client.post(PATH, {**body, **self.extra})
+        return chat_completion(reply.value, request, self.client)
 
     def _response_format(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.tgi:
@@ -66,30 +74,3 @@ class Chat(Dialect):
             "type": "json_schema",
             "json_schema": {"name": "answer", "schema": dict(schema), "strict": True},
         }
-
-
-def _completion(reply: Any, client: Client) -> Completion:
-    try:
-        choice = reply["choices"][0]
-        # Only `choices` is certain: `transformers serve`, for one, sends no log-probabilities.
-        usage = reply.get("usage") or {}
-        return Completion(
-            text=clean(choice["message"].get("content") or ""),
-            finish_reason=str(choice.get("finish_reason") or "stop"),
-            prompt_tokens=int(usage.get("prompt_tokens") or 0),
-            completion_tokens=int(usage.get("completion_tokens") or 0),
-            top_logprobs=_alternatives(choice.get("logprobs")),
-        )
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
-        words = f"{client.public_url} answered 200 with no `choices[0].message`: {client.quote(reply)}"
-        raise GenerationFailed(words) from None
-
-
-def _alternatives(logprobs: Any) -> list[list[tuple[str, float]]] | None:
-    if not logprobs or not logprobs.get("content"):
-        return None
-    return [[_token(entry) for entry in (chosen, *chosen["top_logprobs"])] for chosen in logprobs["content"]]
-
-
-def _token(entry: Any) -> tuple[str, float]:
-    return clean(entry["token"]), max(float(entry["logprob"]), MIN_LOGPROB)

@@ -8,14 +8,16 @@ import importlib.util
 import os
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from yarl import URL
 
+from codeclm_hf import ids
 from codeclm_hf.endpoints import chat, transport
 from codeclm_hf.endpoints.chat import Chat
-from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER
+from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER, THINKING_TOKENS
 from codeclm_hf.endpoints.dialect import Dialect
 from codeclm_hf.endpoints.http import DEFAULT_TIMEOUT, Client
 from codeclm_hf.endpoints.local import local_endpoint
@@ -31,6 +33,8 @@ _HUGGING_FACE = ("huggingface.co", "huggingface.cloud")
 """Hosts that may have `HF_TOKEN`; not hf.space, where strangers' code runs."""
 _INFERENCE_ENDPOINTS = "endpoints.huggingface.cloud"
 _COMMA_BETWEEN_URLS = re.compile(r",(?=[a-z+]*://|[^@]*$)")  # not one inside a password
+_OURS = {"messages", "model", "stream"}
+"""Fields of a request that no user may set."""
 _FORMS = "http(s)://HOST:PORT (tgi+http:// or chat+http:// to force the dialect) or local:MODEL"
 
 
@@ -47,6 +51,8 @@ def endpoint(
     concurrency: int | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     give_up_after: float = GIVE_UP_AFTER,
+    extra: Mapping[str, Any] | None = None,
+    thinking_tokens: int = THINKING_TOKENS,
 ) -> Endpoint:
     """Connect to a model.
 
@@ -61,6 +67,9 @@ def endpoint(
         timeout: seconds one request may take.
         give_up_after: seconds without any answer, a server's start included, after which a run stops; it can
             go on later.
+        extra: fields that are added to every request's body, such as `reasoning_effort` or
+            `chat_template_kwargs`; they shape the answers, and so are part of the journal's key.
+        thinking_tokens: most tokens of thoughts that a model which is seen to think gets on top of an answer.
 
     Raises:
         BadInput: nothing answers there, what answers is no LLM server, or the servers' models differ.
@@ -71,12 +80,42 @@ def endpoint(
         raise BadInput(f"needs a concurrency of at least 1; came {concurrency}")
     if not 0 <= give_up_after < float("inf"):
         raise BadInput(f"needs seconds to give up after, of at least 0; came {give_up_after:g}")
+    if thinking_tokens < 0:
+        raise BadInput(f"needs thinking-tokens of at least 0; came {thinking_tokens}")
+    extra = check_extra(extra or {})
     if target.startswith("local:"):
-        return local_endpoint(target.removeprefix("local:"), concurrency=concurrency)
+        return local_endpoint(
+            target.removeprefix("local:"),
+            concurrency=concurrency,
+            extra=extra,
+            thinking_tokens=thinking_tokens,
+        )
     connectors = [
-        _connector(part, model, api_key, timeout, give_up_after) for part in _COMMA_BETWEEN_URLS.split(target)
+        _connector(part, model, api_key, timeout, give_up_after, extra)
+        for part in _COMMA_BETWEEN_URLS.split(target)
     ]
-    return transport.run(_connect(connectors, concurrency, give_up_after))
+    return transport.run(_connect(connectors, concurrency, give_up_after, thinking_tokens))
+
+
+def check_extra(extra: Any) -> Mapping[str, Any]:
+    """Return the fields that a user adds to every request.
+
+    Raises:
+        BadInput: they are no JSON object, or set what is ours to set.
+    """
+    if not isinstance(extra, Mapping) or not all(isinstance(name, str) for name in extra):
+        raise BadInput(
+            f'needs extra fields as a JSON object such as {{"top_p": 0.9}}; came a {type(extra).__name__}'
+        )
+    if ours := sorted(_OURS & extra.keys()):
+        raise BadInput(
+            f"needs extra fields beside those that a run sets itself; came {', '.join(ours)}; leave it out"
+        )
+    try:
+        ids.canonical(dict(extra))
+    except (TypeError, ValueError) as exc:
+        raise BadInput(f"needs extra fields that JSON can hold ({exc})") from exc
+    return extra
 
 
 class _ServedModel(NamedTuple):
@@ -113,6 +152,7 @@ class _Connector:
     """`tgi` or `chat` where the user forces it, else empty."""
     model: str | None
     give_up_after: float
+    extra: Mapping[str, Any]
 
     async def ask_model(self) -> _ServedModel:
         """Ask the server which model it serves; wait while it starts."""
@@ -137,7 +177,7 @@ class _Connector:
         """Return the dialect to speak with the server, once it takes our token."""
         if not model.tgi:
             await self.client.check_access(chat.PATH)
-            return Chat(client=self.client, model=model.name, identity=model.identity)
+            return Chat(client=self.client, model=model.name, identity=model.identity, extra=self.extra)
         native = importlib.util.find_spec("text_generation") is not None
         if self.dialect == "tgi" and not native:
             raise BadInput(
@@ -149,10 +189,13 @@ class _Connector:
             await self.client.check_access(tgi.PATH)
             name, revision = (self.model, None) if self.model else (model.name, model.revision)
             return tgi.TGI(
-                client=self.client, identity=model.identity, tokenizer=tgi.load_tokenizer(name, revision)
+                client=self.client,
+                identity=model.identity,
+                tokenizer=tgi.load_tokenizer(name, revision),
+                extra=self.extra,
             )
         await self.client.check_access(chat.PATH)
-        return Chat(client=self.client, model="tgi", identity=model.identity, tgi=True)
+        return Chat(client=self.client, model="tgi", identity=model.identity, tgi=True, extra=self.extra)
 
     def _no_tgi(self) -> BadInput:
         return BadInput(
@@ -199,7 +242,12 @@ class _Connector:
 
 
 def _connector(
-    target: str, model: str | None, api_key: str | None, timeout: float, give_up_after: float
+    target: str,
+    model: str | None,
+    api_key: str | None,
+    timeout: float,
+    give_up_after: float,
+    extra: Mapping[str, Any],
 ) -> _Connector:
     """Read what the user typed for one server.
 
@@ -224,7 +272,7 @@ def _connector(
     client = Client(
         base, api_key=api_key or _hub_token(url), timeout=timeout, headers=_headers(url, give_up_after)
     )
-    return _Connector(client, dialect, model, give_up_after)
+    return _Connector(client, dialect, model, give_up_after, extra)
 
 
 def key_in(variable: str | None) -> str | None:
@@ -255,14 +303,22 @@ def _is_within(url: URL, domain: str) -> bool:
     return host == domain or host.endswith("." + domain)
 
 
-async def _connect(connectors: list[_Connector], concurrency: int | None, give_up_after: float) -> Pool:
+async def _connect(
+    connectors: list[_Connector], concurrency: int | None, give_up_after: float, thinking_tokens: int
+) -> Pool:
     models = await asyncio.gather(*(connector.ask_model() for connector in connectors))
     dialects = [await connector.open(model) for connector, model in zip(connectors, models, strict=True)]
     replicas = [
         Replica(dialect, functools.partial(connector.read_identity, model))
         for connector, model, dialect in zip(connectors, models, dialects, strict=True)
     ]
-    return Pool(replicas, slots=_slots(concurrency, models), give_up_after=give_up_after)
+    return Pool(
+        replicas,
+        slots=_slots(concurrency, models),
+        give_up_after=give_up_after,
+        extra=connectors[0].extra,
+        thinking_tokens=thinking_tokens,
+    )
 
 
 def _slots(concurrency: int | None, models: list[_ServedModel]) -> int:

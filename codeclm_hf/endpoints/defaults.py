@@ -4,3 +4,5 @@ from __future__ import annotations
 
 GIVE_UP_AFTER = 900.0
 """Seconds without any answer after which a run stops: a server that scaled to zero starts within them."""
+THINKING_TOKENS = 4096
+"""Most tokens of thoughts that a model gets on top of its answer once it is seen to think."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from codeclm_hf.endpoints.http import Client
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.errors import RequestRejected
@@ -20,25 +23,35 @@ class Dialect:
     grammar: bool
     """Whether the server takes a JSON schema; learnt from its first refusal."""
 
-    async def generate(self, request: GenerationRequest) -> Completion:
+    extra: Mapping[str, Any]
+    """Fields that its user adds to every request."""
+
+    async def generate(self, request: GenerationRequest, max_tokens: int) -> Completion:
         """Answer one request, without its grammar where the server has none.
+
+        Args:
+            request: what is asked.
+            max_tokens: most tokens of thoughts and answer.
+
+        Returns:
+            The answer as the server wrote it: thoughts may stand in its text.
 
         Raises:
             EndpointError: the server cannot answer anything now.
             RowError: the server cannot answer this request.
         """
         if request.schema is None or not self.grammar:
-            return await self._generate(request, grammar=False)
+            return await self._generate(request, max_tokens, grammar=False)
         try:
-            return await self._generate(request, grammar=True)
+            return await self._generate(request, max_tokens, grammar=True)
         except RequestRejected as exc:
             if not _refuses_grammar(exc):
                 raise
-            completion = await self._generate(request, grammar=False)
+            completion = await self._generate(request, max_tokens, grammar=False)
             self.grammar = False  # it was the grammar: without it the server answers
             return completion
 
-    async def _generate(self, request: GenerationRequest, *, grammar: bool) -> Completion:
+    async def _generate(self, request: GenerationRequest, max_tokens: int, *, grammar: bool) -> Completion:
         raise NotImplementedError
 
 

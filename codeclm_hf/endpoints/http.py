@@ -162,14 +162,14 @@ class Client:
             ) from None
         except aiohttp.ClientConnectorError as exc:
             raise EndpointDown(
-                f"{self.public_url} does not answer ({self._without_secrets(str(exc))})"
+                f"{self.public_url} does not answer ({self.without_secrets(str(exc))})"
             ) from None
         except (aiohttp.ClientError, OSError) as exc:
-            reason = self._without_secrets(str(exc)) or type(exc).__name__
+            reason = self.without_secrets(str(exc)) or type(exc).__name__
             raise EndpointDown(f"{self.public_url} broke off ({reason})", tries=1) from None
         except ValueError as exc:  # a redirect to itself, but with a user in the URL
             raise EndpointError(
-                f"{self.public_url} cannot be asked ({self._without_secrets(str(exc))})"
+                f"{self.public_url} cannot be asked ({self.without_secrets(str(exc))})"
             ) from None
         if response.status == 200:
             return Reply(self._value(body), response.headers)
@@ -205,13 +205,13 @@ class Client:
 
     def quote(self, value: Any) -> str:
         """Return the beginning of a reply that is not what it should be, without our token."""
-        return repr(self._without_secrets(str(value))[:MOST_QUOTED])
+        return repr(self.without_secrets(str(value))[:MOST_QUOTED])
 
     def _quote_body(self, body: bytes) -> str:
         """Return the beginning of a server's words, without our token."""
-        return self._without_secrets(_words(body))[:MOST_QUOTED]
+        return self.without_secrets(_words(body))[:MOST_QUOTED]
 
-    def _without_secrets(self, words: str) -> str:
+    def without_secrets(self, words: str) -> str:
         """Return a server's words without our token, which some servers repeat."""
         for secret in self._secrets:
             words = words.replace(secret, "…")

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -21,9 +21,17 @@ from codeclm_hf import ids
 from codeclm_hf.endpoints import clock as clocks
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.budget import Budget
-from codeclm_hf.endpoints.journal_db import AnswerRow, JournalFile, completion_json
+from codeclm_hf.endpoints.journal_db import AnswerRow, JournalFile, StoredAnswer, completion_json
 from codeclm_hf.endpoints.process import InProcess
-from codeclm_hf.endpoints.protocol import Completion, Endpoint, GenerationRequest, SendGuard, Usage
+from codeclm_hf.endpoints.protocol import (
+    Completion,
+    Endpoint,
+    GenerationRequest,
+    SendGuard,
+    Usage,
+    asked_with,
+)
+from codeclm_hf.endpoints.room import most_tokens
 from codeclm_hf.errors import CodecLMError, JournalError
 
 GATHER = 0.02
@@ -38,6 +46,15 @@ class JournalReply(NamedTuple):
     completion: Completion
     replayed: bool
     """Whether the answer cost nothing: it was in the journal, or somebody else is asking the same."""
+
+
+class _Lookup(NamedTuple):
+    """A request as the journal knows it."""
+
+    key: bytes
+    request_json: str
+    stored: StoredAnswer | None
+    """The answer in the file; None where there is none, or somebody waits for one."""
 
 
 class _PaidAnswer(NamedTuple):
@@ -91,6 +108,7 @@ class Journal:
             sum(total.answers for total in totals),
             sum(total.prompt_tokens for total in totals),
             sum(total.completion_tokens for total in totals),
+            sum(total.thinking_tokens for total in totals),
         )
 
     async def ask(self, endpoint: Endpoint, request: GenerationRequest) -> JournalReply:
@@ -102,15 +120,13 @@ class Journal:
             JournalError: the answer cannot be read or stored.
             CodecLMError: as the endpoint.
         """
-        request_json = ids.canonical(request.as_dict())
-        key = _key(endpoint.identity, request_json)
+        key, request_json, stored = self._look_up(endpoint, request)
+        if stored is not None:
+            self._answers.append(stored.id)
+            return JournalReply(stored.completion, replayed=True)
         waiting = self._waiting.get(key)
         is_new = waiting is None
         if waiting is None:
-            stored = self._reader.find(key)
-            if stored is not None:
-                self._answers.append(stored.id)
-                return JournalReply(stored.completion, replayed=True)
             waiting = self._waiting[key] = []
             # A task of its own: what was paid for is stored, also when every caller has been cancelled.
             task = asyncio.create_task(self._request(key, endpoint, request, request_json))
@@ -119,6 +135,25 @@ class Journal:
         future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
         waiting.append(future)
         return JournalReply(await future, replayed=not is_new)
+
+    def _look_up(self, endpoint: Endpoint, request: GenerationRequest) -> _Lookup:
+        """Return what is stored for a request.
+
+        An answer that was cut off in its thoughts is asked for anew once the endpoint gives more room.
+        """
+        extra = asked_with(endpoint)
+        asked = request.as_dict() | ({"extra": dict(extra)} if extra else {})
+        found = self._find(endpoint.identity, asked)
+        if found.stored is not None and found.stored.completion.no_answer:
+            cut_off, most = found.stored.completion, most_tokens(endpoint, request)
+            if cut_off.finish_reason == "length" and cut_off.max_tokens and most > cut_off.max_tokens:
+                return self._find(endpoint.identity, {**asked, "max_tokens": most})
+        return found
+
+    def _find(self, identity: str, asked: Mapping[str, Any]) -> _Lookup:
+        request_json = ids.canonical(asked)
+        key = _key(identity, request_json)
+        return _Lookup(key, request_json, None if key in self._waiting else self._reader.find(key))
 
     async def _request(
         self, key: bytes, endpoint: Endpoint, request: GenerationRequest, request_json: str
@@ -140,6 +175,7 @@ class Journal:
             completion_tokens=completion.completion_tokens,
             request=request_json,
             completion=text,
+            thinking_tokens=completion.thinking_tokens,
         )
         self._uncommitted.append(_PaidAnswer(row, completion))
         if len(self._uncommitted) >= MANY:
@@ -271,6 +307,11 @@ class JournaledEndpoint(InProcess):
     def identity(self) -> str:  # type: ignore[override]
         """The identity of the endpoint inside."""
         return self.endpoint.identity
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """The fields that the endpoint inside adds to every request."""
+        return asked_with(self.endpoint)
 
     async def generate(
         self, request: GenerationRequest, *, send_guard: SendGuard = nullcontext

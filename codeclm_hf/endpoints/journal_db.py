@@ -6,49 +6,70 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from codeclm_hf import ids
 from codeclm_hf.endpoints.protocol import Completion
+from codeclm_hf.endpoints.thinking import split
 from codeclm_hf.errors import BadInput, JournalError
 
-VERSION = 1
-"""Of the tables below; a journal of another version is refused."""
+VERSION = 2
+"""Of the tables below; a journal of version 1 is brought up to it, one of another version is refused."""
 
 _APPLICATION_ID = 0x0C0DEC11
 _LOCK_WAIT = 60.0
 """Seconds to wait for another process's transaction."""
-_CHUNK = 128
-"""Most rows of one INSERT: seven values a row, and the oldest SQLite takes 999 values."""
+_CHUNK = 124
+"""Most rows of one INSERT: eight values a row, and the oldest SQLite takes 999 values."""
 _PAGE = 500
 """Rows that an export reads at once."""
 
+_TRIGGERS = (
+    """CREATE TRIGGER answer_kept AFTER INSERT ON answers BEGIN
+        INSERT INTO totals VALUES
+            (new.model, new.stage, 1, new.prompt_tokens, new.completion_tokens, new.thinking_tokens)
+        ON CONFLICT DO UPDATE SET answers = answers + 1,
+            prompt_tokens = prompt_tokens + excluded.prompt_tokens,
+            completion_tokens = completion_tokens + excluded.completion_tokens,
+            thinking_tokens = thinking_tokens + excluded.thinking_tokens; END""",
+    """CREATE TRIGGER answer_pruned AFTER DELETE ON answers BEGIN
+        UPDATE totals SET answers = answers - 1, prompt_tokens = prompt_tokens - old.prompt_tokens,
+            completion_tokens = completion_tokens - old.completion_tokens,
+            thinking_tokens = thinking_tokens - old.thinking_tokens
+        WHERE model = old.model AND stage = old.stage; END""",
+)
 _SCHEMA = (
     """CREATE TABLE answers (
         id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, model TEXT NOT NULL, stage TEXT NOT NULL,
         prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
-        request TEXT NOT NULL, completion TEXT NOT NULL)""",
+        request TEXT NOT NULL, completion TEXT NOT NULL, thinking_tokens INTEGER NOT NULL DEFAULT 0)""",
     """CREATE TABLE totals (
         model TEXT NOT NULL, stage TEXT NOT NULL, answers INTEGER NOT NULL,
         prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+        thinking_tokens INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (model, stage)) WITHOUT ROWID""",
-    """CREATE TRIGGER answer_kept AFTER INSERT ON answers BEGIN
-        INSERT INTO totals VALUES (new.model, new.stage, 1, new.prompt_tokens, new.completion_tokens)
-        ON CONFLICT DO UPDATE SET answers = answers + 1,
-            prompt_tokens = prompt_tokens + excluded.prompt_tokens,
-            completion_tokens = completion_tokens + excluded.completion_tokens; END""",
-    """CREATE TRIGGER answer_pruned AFTER DELETE ON answers BEGIN
-        UPDATE totals SET answers = answers - 1, prompt_tokens = prompt_tokens - old.prompt_tokens,
-            completion_tokens = completion_tokens - old.completion_tokens
-        WHERE model = old.model AND stage = old.stage; END""",
+    *_TRIGGERS,
     "CREATE TABLE complete_run (answer INTEGER PRIMARY KEY)",
     f"PRAGMA application_id = {_APPLICATION_ID}",
     f"PRAGMA user_version = {VERSION}",
 )
-_INSERT = (
-    "INSERT OR IGNORE INTO answers (key, model, stage, prompt_tokens, completion_tokens, request, completion)"
+_FROM_VERSION_1 = (
+    "ALTER TABLE answers ADD COLUMN thinking_tokens INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE totals ADD COLUMN thinking_tokens INTEGER NOT NULL DEFAULT 0",
+    "DROP TRIGGER answer_kept",
+    "DROP TRIGGER answer_pruned",
+    *_TRIGGERS,
+    f"PRAGMA user_version = {VERSION}",
 )
+"""What version 2 has and version 1 had not: thoughts are counted apart."""
+_INSERT = (
+    "INSERT OR IGNORE INTO answers "
+    "(key, model, stage, prompt_tokens, completion_tokens, request, completion, thinking_tokens)"
+)
+_ALWAYS_WRITTEN = ("text", "finish_reason", "prompt_tokens", "completion_tokens", "top_logprobs")
+"""What version 1 wrote of an answer; the rest is written where it says something."""
 _FIND = "SELECT id, completion FROM answers WHERE key = ?"
 
 
@@ -67,6 +88,7 @@ class AnswerRow(NamedTuple):
     """Canonical JSON of what was asked."""
     completion: str
     """JSON of the answer, as `completion_json` writes it."""
+    thinking_tokens: int = 0
 
 
 class StoredAnswer(NamedTuple):
@@ -102,6 +124,9 @@ class Totals(NamedTuple):
     answers: int
     prompt_tokens: int
     completion_tokens: int
+    """Tokens of thoughts and answers."""
+    thinking_tokens: int = 0
+    """Tokens of thoughts alone."""
 
 
 class JournalFile:
@@ -128,6 +153,8 @@ class JournalFile:
             if create and not _pragma(db, "page_count"):
                 _create_tables(db)
             _check_version(db, path)
+            if _pragma(db, "user_version") < VERSION:
+                _upgrade(db)
             if create:
                 db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
@@ -165,7 +192,7 @@ class JournalFile:
             return [result for chunk in chunks for result in self._insert(chunk)]
 
     def _insert(self, rows: Sequence[AnswerRow]) -> list[StoreResult]:
-        values = ",".join(["(?,?,?,?,?,?,?)"] * len(rows))
+        values = ",".join(["(?,?,?,?,?,?,?,?)"] * len(rows))
         cursor = self._db.execute(f"{_INSERT} VALUES {values}", [value for row in rows for value in row])
         if cursor.rowcount == len(rows) and cursor.lastrowid:
             first = cursor.lastrowid - len(rows) + 1
@@ -282,12 +309,16 @@ class JournalFile:
 
     def _completion(self, text: str) -> Completion:
         try:
-            fields = json.loads(text)
-            if fields["top_logprobs"] is not None:
-                fields["top_logprobs"] = [
-                    [(token, value) for token, value in tokens] for tokens in fields["top_logprobs"]
+            entries = json.loads(text)
+            # Answers that were kept before thoughts were told apart.
+            thoughts = split(entries["text"])
+            if thoughts.thinking:
+                entries |= {"text": thoughts.text, "thinking": thoughts.thinking}
+            if entries["top_logprobs"] is not None:
+                entries["top_logprobs"] = [
+                    [(token, value) for token, value in tokens] for tokens in entries["top_logprobs"]
                 ]
-            return Completion(**fields)
+            return Completion(**entries)
         except (ValueError, TypeError, KeyError) as exc:
             raise self._unreadable(exc) from exc
 
@@ -298,7 +329,13 @@ def completion_json(completion: Completion) -> str:
     Raises:
         ValueError: a number in it is not finite.
     """
-    return ids.canonical({name: getattr(completion, name) for name in Completion.__slots__})
+    return ids.canonical(
+        {
+            entry.name: value
+            for entry in fields(completion)
+            if (value := getattr(completion, entry.name)) != entry.default or entry.name in _ALWAYS_WRITTEN
+        }
+    )
 
 
 def _hint(exc: Exception, hint_if_damaged: str) -> str:
@@ -321,10 +358,19 @@ def _create_tables(db: sqlite3.Connection) -> None:
     db.execute("COMMIT")
 
 
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Bring the tables of version 1 up to this version, unless another process was faster."""
+    db.execute("BEGIN IMMEDIATE")
+    if _pragma(db, "user_version") < VERSION:
+        for statement in _FROM_VERSION_1:
+            db.execute(statement)
+    db.execute("COMMIT")
+
+
 def _check_version(db: sqlite3.Connection, path: Path) -> None:
     if _pragma(db, "application_id") != _APPLICATION_ID:
         raise JournalError(f"{path} is a database of something else; name another --out")
-    if (version := _pragma(db, "user_version")) != VERSION:
+    if not 1 <= (version := _pragma(db, "user_version")) <= VERSION:
         raise JournalError(
             f"needs a journal of version {VERSION}; {path} is of version {version}; "
             "use the codeclm-hf that made it, or name another --out"

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from huggingface_hub import cached_assets_path, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from codeclm_hf.endpoints.chat import Chat
+from codeclm_hf.endpoints.defaults import THINKING_TOKENS
 from codeclm_hf.endpoints.http import Client
 from codeclm_hf.endpoints.pool import Pool, Replica
 from codeclm_hf.errors import BadInput
@@ -69,7 +70,14 @@ _GEMMA = PackagedModel(
 PACKAGED = {model.name: model for model in (_SMOLLM, _GEMMA)}
 
 
-def local_endpoint(name: str, *, concurrency: int | None = None, threads: int | None = None) -> Pool:
+def local_endpoint(
+    name: str,
+    *,
+    concurrency: int | None = None,
+    threads: int | None = None,
+    extra: Mapping[str, Any] | None = None,
+    thinking_tokens: int = THINKING_TOKENS,
+) -> Pool:
     """Return the endpoint of an embedded model; all endpoints of one model in the process share one server.
 
     Args:
@@ -77,6 +85,8 @@ def local_endpoint(name: str, *, concurrency: int | None = None, threads: int | 
         concurrency: most requests in flight; the embedded server's slots where none is given.
         threads: number of threads the model computes on, one a core where none is given; the first endpoint
             of a model decides.
+        extra: fields that are added to every request.
+        thinking_tokens: most tokens of thoughts on top of an answer, if the model thinks.
 
     Raises:
         BadInput: no such model, the weights cannot be fetched, or `xllamacpp` is not installed.
@@ -89,8 +99,9 @@ def local_endpoint(name: str, *, concurrency: int | None = None, threads: int | 
         client=Client(_servers[path].listening_address),
         model=label,
         identity=f"{label}@sha256:{_sha256(path)}",
+        extra=extra or {},
     )
-    return Pool([Replica(chat)], slots=concurrency or SLOTS)
+    return Pool([Replica(chat)], slots=concurrency or SLOTS, extra=extra, thinking_tokens=thinking_tokens)
 
 
 _servers: dict[Path, Any] = {}

@@ -5,22 +5,33 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER
+from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER, THINKING_TOKENS
 from codeclm_hf.endpoints.dialect import Dialect
 from codeclm_hf.endpoints.process import InProcess
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, SendGuard
+from codeclm_hf.endpoints.room import ThinkingRoom, is_about_length, with_earlier
 from codeclm_hf.endpoints.server import Server, SlotLease
-from codeclm_hf.errors import BadInput, CodecLMError, EndpointDown, GenerationFailed, ModelChanged, RowError
+from codeclm_hf.errors import (
+    BadInput,
+    CodecLMError,
+    EndpointDown,
+    GenerationFailed,
+    ModelChanged,
+    RequestRejected,
+    RowError,
+)
 
 TRIES = 8
 """How often a server may break on one request before the row is given up."""
 LONGEST_BACKOFF = 30.0
 """Seconds that a request waits at most before it is sent again to a server that broke on it."""
+LEAST_ROOM = 256
+"""Tokens of room for thoughts below which there is none."""
 CHECK_EVERY = 60.0
 """Seconds after which a server is asked again which model it serves."""
 
@@ -99,15 +110,25 @@ class Pool(InProcess):
         replicas: the servers, each in its dialect.
         slots: most requests in flight at each.
         give_up_after: seconds without any answer after which requests end in an error.
+        extra: fields that are added to every request.
+        thinking_tokens: most tokens of thoughts that the model gets on top of an answer, if it thinks.
 
     Raises:
         BadInput: they serve different models.
     """
 
     def __init__(
-        self, replicas: Sequence[Replica], *, slots: int, give_up_after: float = GIVE_UP_AFTER
+        self,
+        replicas: Sequence[Replica],
+        *,
+        slots: int,
+        give_up_after: float = GIVE_UP_AFTER,
+        extra: Mapping[str, Any] | None = None,
+        thinking_tokens: int = THINKING_TOKENS,
     ) -> None:
         self.replicas = list(replicas)
+        self.extra = dict(extra or {})
+        self.room = ThinkingRoom(thinking_tokens)
         self.slots = slots
         self.identity = replicas[0].dialect.identity
         for replica in replicas:
@@ -134,10 +155,36 @@ class Pool(InProcess):
             AccessDenied: a server refuses our token.
             RowError: the servers cannot answer this request.
         """
+        completion = await self._ask(request, self.room.first_tokens(request), send_guard)
+        while (more := self.room.more_tokens(request, completion)) is not None:
+            try:
+                again = await self._ask(request, more, send_guard)
+            except RequestRejected:  # more than the model's context holds
+                break
+            if completion.text and not completion.thinking and not again.thinking:
+                return with_earlier(completion, again)  # it was an answer, and no thoughts
+            completion = with_earlier(again, completion)
+        return completion
+
+    async def _ask(self, request: GenerationRequest, max_tokens: int, send_guard: SendGuard) -> Completion:
+        """Return an answer with its thoughts apart; give less room where the model's context is too small."""
+        while True:
+            try:
+                completion = await self._answer(request, max_tokens, send_guard)
+            except RequestRejected as exc:
+                room = max_tokens - request.max_new_tokens
+                if room <= 0 or not is_about_length(exc):
+                    raise
+                max_tokens -= room // 2 if room > LEAST_ROOM else room
+            else:
+                return self.room.read(request, completion, max_tokens)
+
+    async def _answer(self, request: GenerationRequest, max_tokens: int, send_guard: SendGuard) -> Completion:
+        """Return what a server wrote; ask again while that can help."""
         tries = retries = 0
         while True:
             try:
-                return await self._send(request, send_guard)
+                return await self._send(request, max_tokens, send_guard)
             except CodecLMError as exc:
                 if not exc.retryable:
                     raise
@@ -150,12 +197,12 @@ class Pool(InProcess):
             retries += 1
             await self._clock.sleep(backoff)
 
-    async def _send(self, request: GenerationRequest, send_guard: SendGuard) -> Completion:
+    async def _send(self, request: GenerationRequest, max_tokens: int, send_guard: SendGuard) -> Completion:
         """Send a request once, when its turn comes."""
         replica, lease = await self._turn()
         try:
             with send_guard():
-                completion = await replica.dialect.generate(request)
+                completion = await replica.dialect.generate(request, max_tokens)
                 await replica.check_model()
         except EndpointDown as exc:
             replica.server.record_failure(lease, exc)
@@ -220,7 +267,7 @@ def _preference(replica: Replica) -> tuple[bool, float]:
 
 def _tries_used(failure: CodecLMError) -> int:
     """Return how many of a request's tries a failure uses up."""
-    return failure.tries if isinstance(failure, EndpointDown) else 1
+    return failure.tries if isinstance(failure, EndpointDown | GenerationFailed) else 1
 
 
 def _backoff(failure: CodecLMError, retries: int) -> float:

@@ -9,7 +9,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, SendGuard
+from codeclm_hf import ids
+from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, SendGuard, asked_with
 from codeclm_hf.errors import BadInput
 
 
@@ -21,22 +22,25 @@ def wrong_process() -> BadInput:
     )
 
 
-_pickled: weakref.WeakValueDictionary[tuple[int, str], Any] = weakref.WeakValueDictionary()
-"""The endpoint that was pickled last, by process and identity; a fork inherits its parent's entries."""
+_pickled: weakref.WeakValueDictionary[tuple[int, str, str], Any] = weakref.WeakValueDictionary()
+"""The endpoint that was pickled last, by process, identity and extra fields; a fork inherits its parent's."""
 
 
 class InProcess:
     """An endpoint that works in the process that connected it.
 
-    It pickles as its identity alone, as `datasets` hashes the pickle of what it maps, where no URL or token
-    may count. Unpickled in the same process it is the same object, in another a `DisconnectedEndpoint`.
+    It pickles as its identity and its extra fields alone, as `datasets` hashes the pickle of what it maps,
+    where no URL or token may count. Unpickled in the same process it is the same object, in another a
+    `DisconnectedEndpoint`.
     """
 
     identity: str
 
-    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
-        _pickled[os.getpid(), self.identity] = self
-        return _unpickle, (self.identity,)
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, ...]]:
+        extra = asked_with(self)
+        fields = ids.canonical(dict(extra)) if extra else ""
+        _pickled[os.getpid(), self.identity, fields] = self
+        return _unpickle, (self.identity, fields) if fields else (self.identity,)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class DisconnectedEndpoint:
     """What an endpoint becomes in a process that did not connect it: the identity without the connection."""
 
     identity: str
+    fields: str = ""
+    """JSON of the fields that its user adds to every request; empty where there are none."""
 
     async def generate(
         self, request: GenerationRequest, *, send_guard: SendGuard = nullcontext
@@ -55,9 +61,9 @@ class DisconnectedEndpoint:
         """
         raise wrong_process()
 
-    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
-        return _unpickle, (self.identity,)
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, ...]]:
+        return _unpickle, (self.identity, self.fields) if self.fields else (self.identity,)
 
 
-def _unpickle(identity: str) -> Any:
-    return _pickled.get((os.getpid(), identity), DisconnectedEndpoint(identity))
+def _unpickle(identity: str, fields: str = "") -> Any:
+    return _pickled.get((os.getpid(), identity, fields), DisconnectedEndpoint(identity, fields))

@@ -15,7 +15,7 @@ class Message(NamedTuple):
     """One turn of a chat."""
 
     role: str
-    """`user` or `assistant`; no stage of ours has a system turn."""
+    """`system` (first, if at all), `user` or `assistant`."""
     content: str
     """The turn's text."""
 
@@ -31,7 +31,7 @@ class GenerationRequest:
     temperature: float = 0.7
     """0 means greedy."""
     max_new_tokens: int = 2048
-    """Most tokens of the answer; with a `schema` at most 1024."""
+    """Most tokens of the answer; with a `schema` at most 1024. What a model thinks before comes on top."""
     schema: Mapping[str, Any] | None = None
     """A JSON schema with top-level `properties` that the answer should follow; servers may ignore it."""
     top_logprobs: int = 0
@@ -60,15 +60,32 @@ class Completion:
     """One answer of a model."""
 
     text: str
-    """The answer, without the prompt."""
+    """The answer, without the prompt, thoughts and template tokens."""
     finish_reason: str
-    """`length` where `max_new_tokens` cut it off; else `stop`, or what the server calls it."""
+    """`length` where the most tokens cut it off; else `stop`, or what the server calls it."""
     prompt_tokens: int
     """Tokens of the messages, as the server counts them."""
     completion_tokens: int
-    """Tokens of the answer, as the server counts them."""
+    """Tokens of the thoughts and of the answer, as the server counts them."""
     top_logprobs: list[list[tuple[str, float]]] | None = None
     """For each token of the answer, (text, log-probability) of the chosen token and of its alternatives."""
+    thinking: str = ""
+    """What the model thought before it answered, as far as the server tells it."""
+    thinking_tokens: int = 0
+    """Tokens of the thoughts, which `completion_tokens` holds too."""
+    no_answer: str | None = None
+    """Why there is no answer, in words that go on after "the model"; None where there is one."""
+    estimated: bool = False
+    """Whether the server counted no tokens, and the numbers are our estimate."""
+    max_tokens: int | None = None
+    """The most tokens of thoughts and answer that the request allowed, where that was noted."""
+    model: str | None = None
+    """The name that the server gives the model in its reply, if it gives one."""
+
+
+def asked_with(endpoint: object) -> Mapping[str, Any]:
+    """Return the fields that an endpoint adds to every request; they shape its answers as its model does."""
+    return getattr(endpoint, "extra", None) or {}
 
 
 SendGuard = Callable[[], AbstractContextManager[None]]
@@ -114,7 +131,11 @@ class Usage:
     prompt_tokens: int = 0
     """Tokens of all these requests."""
     completion_tokens: int = 0
-    """Tokens of their answers."""
+    """Tokens of their answers, thoughts included."""
+    thinking_tokens: int = 0
+    """Tokens of thoughts alone."""
+    estimated: int = 0
+    """Requests whose tokens are our estimate, since the server counted none."""
 
     def add(self, completion: Completion, *, replayed: bool) -> None:
         """Count one answer."""
@@ -124,3 +145,5 @@ class Usage:
             self.requests += 1
         self.prompt_tokens += completion.prompt_tokens
         self.completion_tokens += completion.completion_tokens
+        self.thinking_tokens += completion.thinking_tokens
+        self.estimated += completion.estimated

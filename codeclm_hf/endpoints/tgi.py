@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.errors import BadInput, GenerationFailed
 
 PATH = "/generate"
+_TEMPLATE_KWARGS = "chat_template_kwargs"
 MOST_TOP_TOKENS = 5
 """TGI's own limit on `top_n_tokens`."""
 
@@ -27,14 +29,17 @@ class TGI(Dialect):
     tokenizer: Any
     """The `transformers` tokenizer whose chat template turns messages into the prompt."""
     grammar: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of TGI's; `chat_template_kwargs` go to the tokenizer's template, which is applied here."""
 
-    async def _generate(self, request: GenerationRequest, *, grammar: bool) -> Completion:
+    async def _generate(self, request: GenerationRequest, max_tokens: int, *, grammar: bool) -> Completion:
         structured = request.schema is not None and grammar
         parameters = Parameters(
             do_sample=request.temperature > 0,
             temperature=request.temperature or None,
             seed=request.seed,
-            max_new_tokens=request.max_new_tokens,
+            # Under a grammar there is no place for thoughts, and TGI restarts it beyond so many tokens.
+            max_new_tokens=request.max_new_tokens if structured else max_tokens,
             return_full_text=False,
             details=True,
             top_n_tokens=min(request.top_logprobs, MOST_TOP_TOKENS) or None,
@@ -43,11 +48,14 @@ class TGI(Dialect):
         body = Request(inputs=self._prompt(request), parameters=parameters).model_dump(
             mode="json", exclude_none=True
         )
+        body["parameters"] |= {name: value for name, value in self.extra.items() if name != _TEMPLATE_KWARGS}
         return _completion(await self.client.post(PATH, body), self.client)
 
     def _prompt(self, request: GenerationRequest) -> str:
         chat = [{"role": role, "content": content} for role, content in request.messages]
-        prompt: str = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        prompt: str = self.tokenizer.apply_chat_template(
+            chat, tokenize=False, add_generation_prompt=True, **self.extra.get(_TEMPLATE_KWARGS, {})
+        )
         # TGI adds the special tokens itself, so a template that writes them would double the first one.
         bos = self.tokenizer.bos_token
         if (

@@ -102,7 +102,7 @@ class Compare(Stage):
     async def _response(self, role: str, endpoint: Endpoint, row: Row) -> str:
         if row[f"{role}_response"] is not None:
             return str(row[f"{role}_response"])
-        return await respond(
+        response = await respond(
             endpoint,
             row["instruction"],
             about=(role, row["id"]),
@@ -110,6 +110,7 @@ class Compare(Stage):
             temperature=self.temperature,
             max_new_tokens=self.max_new_tokens,
         )
+        return response.text
 
 
 def _read_judgement(completion: Completion) -> Judgement:

@@ -15,7 +15,7 @@ from datasets import Dataset, DatasetDict, Features, IterableDataset, IterableDa
 
 from codeclm_hf import ids, schema
 from codeclm_hf.endpoints import transport
-from codeclm_hf.endpoints.protocol import Endpoint
+from codeclm_hf.endpoints.protocol import Endpoint, asked_with
 from codeclm_hf.errors import BadInput
 from codeclm_hf.package import VERSION
 from codeclm_hf.prompts import Prompt
@@ -210,7 +210,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Prompt):
         return value.text
     if isinstance(value, Endpoint):
-        return value.identity
+        extra = asked_with(value)
+        return [value.identity, dict(extra)] if extra else value.identity
     if isinstance(value, Stage):
         return value.spec()
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from codeclm_hf import ids
 from codeclm_hf.endpoints.protocol import (
@@ -14,7 +14,7 @@ from codeclm_hf.endpoints.protocol import (
     GenerationRequest,
     Message,
 )
-from codeclm_hf.errors import RowError, UnreadableAnswer
+from codeclm_hf.errors import NoAnswer, RowError, UnreadableAnswer
 from codeclm_hf.stages.parsing import answers
 
 T = TypeVar("T")
@@ -26,6 +26,14 @@ RETRY_TEMPERATURE = 0.7
 
 SENTENCE = {"type": "string", "minLength": 1}
 """The JSON schema of a text that is not empty."""
+
+
+class Response(NamedTuple):
+    """A model's answer to an instruction."""
+
+    text: str
+    thinking: str
+    """What it thought before; empty where nothing is known of that."""
 
 
 async def gather(*coroutines: Any) -> list[Any]:
@@ -56,7 +64,8 @@ async def respond(
     seed: int,
     temperature: float,
     max_new_tokens: int,
-) -> str:
+    system: str | None = None,
+) -> Response:
     """Return a model's answer to the bare instruction (§4.3), without white space around it.
 
     Args:
@@ -67,17 +76,34 @@ async def respond(
         seed: the run's seed.
         temperature: 0 means greedy.
         max_new_tokens: where the answer is cut off.
+        system: the system prompt that the model is served with, if any.
+
+    Raises:
+        NoAnswer: the model gave no answer.
     """
+    messages = (Message("user", instruction),)
     completion = await endpoint.generate(
         GenerationRequest(
-            messages=(Message("user", instruction),),
+            messages=(Message("system", system), *messages) if system else messages,
             seed=ids.derive(seed, "respond", *about, 0),
             temperature=temperature,
             max_new_tokens=max_new_tokens,
             stage="respond",
         )
     )
-    return completion.text.strip()
+    return Response(answer_text(completion).strip(), completion.thinking.strip())
+
+
+def answer_text(completion: Completion) -> str:
+    """Return the text of an answer.
+
+    Raises:
+        NoAnswer: the model gave none: an empty text, thoughts alone, a refusal of its server.
+    """
+    reason = completion.no_answer or ("" if completion.text.strip() else "gave an empty answer")
+    if reason:
+        raise NoAnswer(f"needs an answer; the model {reason}")
+    return completion.text
 
 
 async def ask(
@@ -110,7 +136,9 @@ async def ask(
 
     Raises:
         UnreadableAnswer: no answer could be read; quotes the last.
+        NoAnswer: the last answer was none.
     """
+    unreadable: RowError
     for attempt in range(tries):
         completion = await endpoint.generate(
             GenerationRequest(
@@ -125,10 +153,13 @@ async def ask(
         )
         cut_off = completion.finish_reason == "length"
         try:
+            answer_text(completion)
             # Where prose was cut off nobody can tell; JSON tells it by itself.
             if cut_off and not completion.text.lstrip().startswith("{"):
                 raise answers.unreadable("a whole answer", completion.text)
             return read(completion)
+        except NoAnswer as exc:
+            unreadable = exc
         except UnreadableAnswer as exc:
             unreadable = exc
             if cut_off:

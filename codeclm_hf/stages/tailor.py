@@ -137,7 +137,7 @@ class Tailor(Stage):
         candidate["verdict"] = contrast.verdict(candidate["gap"], self.threshold, last=last)
 
     async def _respond(self, role: str, endpoint: Endpoint, candidate: Row) -> str:
-        return await respond(
+        response = await respond(
             endpoint,
             candidate["instruction"],
             about=(role, candidate["id"]),
@@ -145,6 +145,7 @@ class Tailor(Stage):
             temperature=self.temperature,
             max_new_tokens=self.max_new_tokens,
         )
+        return response.text
 
     def _scores(self, completion: Completion) -> tuple[float, float]:
         if self.scoring == "discrete":

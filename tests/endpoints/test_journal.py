@@ -427,7 +427,7 @@ def test_a_journal_of_another_version_is_refused(path: Path) -> None:
         db.execute("PRAGMA user_version = 7")
     db.close()
     before = path.read_bytes()
-    with pytest.raises(JournalError, match=r"needs a journal of version 1; .* is of version 7"):
+    with pytest.raises(JournalError, match=r"needs a journal of version 2; .* is of version 7"):
         Journal(path)
     assert path.read_bytes() == before
 
