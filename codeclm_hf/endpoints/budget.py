@@ -69,9 +69,9 @@ class Budget:
 
     @contextmanager
     def reserve(self) -> Iterator[None]:
-        """Reserve one answer while its request is on the wire; give it to `spend` when it is there.
+        """Reserve one answer while its request is on the wire; `spend` counts it when it is there.
 
-        An error that comes out of the context gives the reservation back.
+        An answer may take several requests, of which one at a time is on the wire.
 
         Raises:
             BudgetSpent: with what is on the wire already, a limit is reached.
@@ -80,13 +80,11 @@ class Budget:
         self._in_flight += 1
         try:
             yield
-        except BaseException:
+        finally:
             self._in_flight -= 1
-            raise
 
     def spend(self, completion: Completion) -> None:
-        """Count an answer whose request was reserved."""
-        self._in_flight -= 1
+        """Count an answer, with all the requests that it took."""
         self.requests += 1
         self.prompt_tokens += completion.prompt_tokens
         self.completion_tokens += completion.completion_tokens

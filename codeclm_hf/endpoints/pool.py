@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER, THINKING_TOKENS
 from codeclm_hf.endpoints.dialect import Dialect
 from codeclm_hf.endpoints.process import InProcess
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, SendGuard
-from codeclm_hf.endpoints.room import ThinkingRoom, is_about_length, with_earlier
+from codeclm_hf.endpoints.room import ThinkingRoom
 from codeclm_hf.endpoints.server import Server, SlotLease
 from codeclm_hf.errors import (
     BadInput,
@@ -22,7 +23,6 @@ from codeclm_hf.errors import (
     EndpointDown,
     GenerationFailed,
     ModelChanged,
-    RequestRejected,
     RowError,
 )
 
@@ -30,8 +30,6 @@ TRIES = 8
 """How often a server may break on one request before the row is given up."""
 LONGEST_BACKOFF = 30.0
 """Seconds that a request waits at most before it is sent again to a server that broke on it."""
-LEAST_ROOM = 256
-"""Tokens of room for thoughts below which there is none."""
 CHECK_EVERY = 60.0
 """Seconds after which a server is asked again which model it serves."""
 
@@ -155,31 +153,9 @@ class Pool(InProcess):
             AccessDenied: a server refuses our token.
             RowError: the servers cannot answer this request.
         """
-        completion = await self._ask(request, self.room.first_tokens(request), send_guard)
-        while (more := self.room.more_tokens(request, completion)) is not None:
-            try:
-                again = await self._ask(request, more, send_guard)
-            except RequestRejected:  # more than the model's context holds
-                break
-            if completion.text and not completion.thinking and not again.thinking:
-                return with_earlier(completion, again)  # it was an answer, and no thoughts
-            completion = with_earlier(again, completion)
-        return completion
+        return await self.room.answer(request, functools.partial(self._answer, request, send_guard))
 
-    async def _ask(self, request: GenerationRequest, max_tokens: int, send_guard: SendGuard) -> Completion:
-        """Return an answer with its thoughts apart; give less room where the model's context is too small."""
-        while True:
-            try:
-                completion = await self._answer(request, max_tokens, send_guard)
-            except RequestRejected as exc:
-                room = max_tokens - request.max_new_tokens
-                if room <= 0 or not is_about_length(exc):
-                    raise
-                max_tokens -= room // 2 if room > LEAST_ROOM else room
-            else:
-                return self.room.read(request, completion, max_tokens)
-
-    async def _answer(self, request: GenerationRequest, max_tokens: int, send_guard: SendGuard) -> Completion:
+    async def _answer(self, request: GenerationRequest, send_guard: SendGuard, max_tokens: int) -> Completion:
         """Return what a server wrote; ask again while that can help."""
         tries = retries = 0
         while True:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from codeclm_hf.endpoints.defaults import THINKING_TOKENS
@@ -11,13 +13,20 @@ from codeclm_hf.endpoints.thinking import split
 from codeclm_hf.errors import RequestRejected
 
 MORE_ROOM = 4
-"""How many times the room an answer gets that was all thoughts when it was cut off."""
-
+"""How many times the room a request gets, once, whose answer did not fit beside the thoughts."""
+LEAST_ROOM = 256
+"""Tokens of room for thoughts below which a request that was refused for its length gets none."""
 _LENGTH_WORDS = re.compile(r"token|context|length|too (?:large|long|many)|exceed|maximum", re.I)
+
+Send = Callable[[int], Awaitable[Completion]]
+"""Sends a request with so many tokens at most, and returns what the server wrote."""
 
 
 class ThinkingRoom:
     """What a model's answers teach about its thinking, and the room that its next requests get for it.
+
+    A model that was seen to think gets room on top of each answer. An answer that does not fit is asked for
+    once more with `MORE_ROOM` times the room, which later requests then get at once.
 
     Args:
         tokens: most tokens of thoughts that a model which thinks gets on top of its answer.
@@ -25,7 +34,7 @@ class ThinkingRoom:
 
     def __init__(self, tokens: int = THINKING_TOKENS) -> None:
         self.tokens = tokens
-        self.thinks = False
+        self._thinks = False
         """Whether thoughts have been seen."""
         self._needs_more = False
         """Whether thoughts have been seen that only the larger room was enough for."""
@@ -33,68 +42,99 @@ class ThinkingRoom:
         """Whether the chat template opens the thoughts, so that answers have the closing mark alone."""
         self._known = False
         """Whether an answer in free form has shown whether the model thinks."""
+        self._trial = asyncio.Lock()
 
-    def first_tokens(self, request: GenerationRequest) -> int:
-        """Return the most tokens that a request allows when it is sent first."""
-        if self._needs_more:
-            return self.most_tokens(request)
-        return request.max_new_tokens + (self.tokens if self.thinks else 0)
+    async def answer(self, request: GenerationRequest, send: Send) -> Completion:
+        """Return the answer to a request with its thoughts apart; it costs what all its tries cost.
+
+        Raises:
+            CodecLMError: as `send`.
+        """
+        completion = await self._ask(request, self._first_tokens(request), send)
+        if self._in_doubt(request, completion):
+            completion = await self._try_room(request, completion, send)
+        while (more := self._more_tokens(request, completion)) is not None:
+            try:
+                again = await self._ask(request, more, send)
+            except RequestRejected:  # more than the model's context holds
+                break
+            completion = _with_earlier(again, completion)
+        return completion
 
     def most_tokens(self, request: GenerationRequest) -> int:
-        """Return the most tokens that a request allows when it is sent again."""
+        """Return the most tokens of thoughts and answer that a request may have in the end."""
         return max(request.max_new_tokens + MORE_ROOM * self.tokens, MORE_ROOM * request.max_new_tokens)
 
-    def more_tokens(self, request: GenerationRequest, completion: Completion) -> int | None:
-        """Return the most tokens to ask again with; None where the answer, as `read` gives it, is final."""
-        sent = completion.max_tokens or 0
-        if completion.finish_reason != "length" or sent >= self.most_tokens(request):
-            return None
-        has_room = sent > request.max_new_tokens
-        if not completion.text or (completion.thinking and not has_room):
-            with_room = request.max_new_tokens + self.tokens
-            return with_room if self.thinks and sent < with_room else self.most_tokens(request)
-        if self._known or has_room or _is_json(request, completion):
-            return None
-        # Thoughts that the template opened and that were cut off look like an answer. Once, it is seen to.
-        self._known = True
-        room = min(self.tokens, (MORE_ROOM - 1) * request.max_new_tokens)
-        return request.max_new_tokens + room if room else None
+    def _first_tokens(self, request: GenerationRequest) -> int:
+        if self._needs_more:
+            return self.most_tokens(request)
+        return request.max_new_tokens + (self.tokens if self._thinks else 0)
 
-    def read(self, request: GenerationRequest, completion: Completion, sent: int) -> Completion:
-        """Return an answer with its thoughts apart, and learn from it.
+    def _more_tokens(self, request: GenerationRequest, completion: Completion) -> int | None:
+        """Return the most tokens to ask again with; None where the answer is final."""
+        sent, most = completion.max_tokens or 0, self.most_tokens(request)
+        if not _lacks_room(request, completion) or sent >= most:
+            return None
+        with_room = request.max_new_tokens + self.tokens
+        return with_room if self._thinks and sent < with_room else most
 
-        Args:
-            request: what was asked.
-            completion: what the server wrote.
-            sent: the most tokens that the request was sent with.
-        """
-        parts = split(completion.text)
-        thinking, text = parts.thinking, parts.text
-        self._opens_itself |= bool(thinking) and not parts.opened
+    async def _ask(self, request: GenerationRequest, max_tokens: int, send: Send) -> Completion:
+        """Ask once, with less room where the model's context does not hold so much."""
+        while True:
+            try:
+                completion = await send(max_tokens)
+            except RequestRejected as exc:
+                room = max_tokens - request.max_new_tokens
+                if room <= 0 or not _LENGTH_WORDS.search(str(exc)):
+                    raise
+                max_tokens -= room // 2 if room > LEAST_ROOM else room
+            else:
+                return self._read(request, replace(completion, max_tokens=max_tokens))
+
+    def _in_doubt(self, request: GenerationRequest, completion: Completion) -> bool:
+        """Return whether an answer that was cut off may be thoughts that the template opened."""
+        cut_off = completion.finish_reason == "length" and bool(completion.text)
+        return cut_off and not (self._known or completion.thinking or _is_json(request, completion))
+
+    async def _try_room(self, request: GenerationRequest, completion: Completion, send: Send) -> Completion:
+        """Find out whether an answer that was cut off is thoughts; of many that may be, one is asked again."""
+        async with self._trial:
+            completion = self._read(request, completion)
+            room = min(self.tokens, (MORE_ROOM - 1) * request.max_new_tokens)
+            if not self._in_doubt(request, completion) or not room:
+                return completion
+            again = await self._ask(request, request.max_new_tokens + room, send)
+            self._known = True
+        if again.thinking:
+            return _with_earlier(again, completion)
+        return _with_earlier(completion, again)
+
+    def _read(self, request: GenerationRequest, completion: Completion) -> Completion:
+        """Return what a server wrote with its thoughts apart, and learn from it."""
+        thinking, text, opened = split(completion.text)
         cut_off = completion.finish_reason == "length"
+        self._opens_itself |= bool(thinking) and not opened
         if cut_off and self._opens_itself and not thinking and not _is_json(request, completion):
             thinking, text = text, ""
-        whole = len(thinking) + len(text)
-        inline_tokens = round(completion.completion_tokens * len(thinking) / whole) if whole else 0
+        written = len(thinking) + len(text)
+        inline_tokens = round(completion.completion_tokens * len(thinking) / written) if written else 0
         completion = replace(
             completion,
             text=text,
             thinking="\n".join(filter(None, (completion.thinking, thinking))),
             thinking_tokens=completion.thinking_tokens or inline_tokens,
             top_logprobs=_of_the_text(completion, text) if thinking else completion.top_logprobs,
-            max_tokens=sent,
         )
+        self._learn(request, completion)
+        return replace(completion, no_answer=completion.no_answer or _no_answer(request, completion))
+
+    def _learn(self, request: GenerationRequest, completion: Completion) -> None:
         if completion.thinking or completion.thinking_tokens:
-            self.thinks = self._known = True
-            self._needs_more |= sent > request.max_new_tokens + self.tokens and not cut_off
-        elif not cut_off and not _is_json(request, completion):
+            self._thinks = self._known = True
+            larger = (completion.max_tokens or 0) > request.max_new_tokens + self.tokens
+            self._needs_more |= larger and not _lacks_room(request, completion)
+        elif completion.finish_reason != "length" and not _is_json(request, completion):
             self._known = True
-        return replace(completion, no_answer=completion.no_answer or _no_answer(completion))
-
-
-def is_about_length(exc: RequestRejected) -> bool:
-    """Return whether a refusal is about how many tokens were asked for."""
-    return _LENGTH_WORDS.search(str(exc)) is not None
 
 
 def most_tokens(endpoint: object, request: GenerationRequest) -> int:
@@ -103,17 +143,25 @@ def most_tokens(endpoint: object, request: GenerationRequest) -> int:
     return request.max_new_tokens if room is None else room.most_tokens(request)
 
 
-def with_earlier(completion: Completion, earlier: Completion | None) -> Completion:
-    """Return an answer that costs what the earlier tries of its request cost, too."""
-    if earlier is None:
-        return completion
-    return replace(
-        completion,
-        prompt_tokens=completion.prompt_tokens + earlier.prompt_tokens,
-        completion_tokens=completion.completion_tokens + earlier.completion_tokens,
-        thinking_tokens=completion.thinking_tokens + earlier.thinking_tokens,
-        estimated=completion.estimated or earlier.estimated,
-    )
+def _lacks_room(request: GenerationRequest, completion: Completion) -> bool:
+    """Return whether thoughts took the room that the answer would have needed."""
+    if completion.finish_reason != "length":
+        return False
+    thinks = completion.thinking or completion.thinking_tokens
+    answer_tokens = completion.completion_tokens - completion.thinking_tokens
+    return not completion.text or (bool(thinks) and answer_tokens < request.max_new_tokens)
+
+
+def _no_answer(request: GenerationRequest, completion: Completion) -> str | None:
+    """Return why an answer with its thoughts apart is none; None where it is one."""
+    thinks = completion.thinking or completion.thinking_tokens
+    if _lacks_room(request, completion):
+        if completion.text:
+            return f"was cut off in its answer after {completion.thinking_tokens} tokens of thinking"
+        return f"spent all {completion.max_tokens} tokens " + ("on thinking" if thinks else "without a word")
+    if completion.text.strip():
+        return None
+    return "thought, and gave no answer" if thinks else "gave an empty answer"
 
 
 def _is_json(request: GenerationRequest, completion: Completion) -> bool:
@@ -121,13 +169,15 @@ def _is_json(request: GenerationRequest, completion: Completion) -> bool:
     return request.schema is not None and completion.text.lstrip().startswith("{")
 
 
-def _no_answer(completion: Completion) -> str | None:
-    if completion.text.strip():
-        return None
-    thinks = completion.thinking or completion.thinking_tokens
-    if completion.finish_reason == "length":
-        return f"spent all {completion.max_tokens} tokens " + ("on thinking" if thinks else "without a word")
-    return "thought, and gave no answer" if thinks else "gave an empty answer"
+def _with_earlier(completion: Completion, earlier: Completion) -> Completion:
+    """Return an answer that costs what another try of its request cost, too."""
+    return replace(
+        completion,
+        prompt_tokens=completion.prompt_tokens + earlier.prompt_tokens,
+        completion_tokens=completion.completion_tokens + earlier.completion_tokens,
+        thinking_tokens=completion.thinking_tokens + earlier.thinking_tokens,
+        estimated=completion.estimated or earlier.estimated,
+    )
 
 
 def _of_the_text(completion: Completion, text: str) -> list[list[tuple[str, float]]] | None:
