@@ -129,10 +129,10 @@ class ThinkingRoom:
         return replace(completion, no_answer=completion.no_answer or _no_answer(request, completion))
 
     def _learn(self, request: GenerationRequest, completion: Completion) -> None:
+        larger = (completion.max_tokens or 0) > request.max_new_tokens + self.tokens
+        self._needs_more |= larger and not _lacks_room(request, completion)
         if completion.thinking or completion.thinking_tokens:
             self._thinks = self._known = True
-            larger = (completion.max_tokens or 0) > request.max_new_tokens + self.tokens
-            self._needs_more |= larger and not _lacks_room(request, completion)
         elif completion.finish_reason != "length" and not _is_json(request, completion):
             self._known = True
 

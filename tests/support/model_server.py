@@ -11,6 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
+from support.shapes import Shape
+
 Answer = Callable[[list[dict[str, str]], dict[str, Any]], str | dict[str, Any] | list[Any]]
 """(messages, {"schema", "seed", "temperature", "max_new_tokens"}) -> the text, or a value sent as JSON."""
 
@@ -32,6 +34,7 @@ class StandIn:
         slots: most requests at once; a further one is refused as an overloaded TGI refuses it.
         told: what `/info` says of that.
         latency: seconds an answer takes.
+        shape: how its thoughts and its answers come, where it thinks.
     """
 
     def __init__(
@@ -47,9 +50,10 @@ class StandIn:
         slots: int | None = None,
         told: int = 128,
         latency: float = 0.0,
+        shape: Shape | None = None,
     ) -> None:
         self.answer, self.tgi, self.model, self.token, self.grammar = answer, tgi, model, token, grammar
-        self.script, self.fault = script or [], fault
+        self.script, self.fault, self.shape = script or [], fault, shape
         self.closed: Callable[[web.Request], Any] | None = None
         """What any request gets instead of being dealt with, if anything: a proxy before a server that is not there."""
         self.slots, self.told, self.latency = slots, told, latency
@@ -197,8 +201,15 @@ class StandIn:
         )
         if isinstance(text, web.StreamResponse):
             return text
+        reason = "eos_token"
+        if self.shape is not None and not grammar:  # a grammar leaves no place for thoughts
+            choice = self.shape.choice(
+                str((messages, parameters["seed"])), text, parameters["max_new_tokens"]
+            )
+            text = choice["message"]["content"]
+            reason = "length" if choice["finish_reason"] == "length" else reason
         details = {
-            "finish_reason": "eos_token",
+            "finish_reason": reason,
             "generated_tokens": len(text.split()),
             "seed": None,
             "prefill": [],
@@ -237,6 +248,10 @@ class StandIn:
         )
         if isinstance(text, web.StreamResponse):
             return text
+        if self.shape is not None:
+            asked, cap = str((body["messages"], body["seed"])), self.asked[-1]["max_new_tokens"]
+            choice, usage = self.shape.choice(asked, text, cap), self.shape.usage(asked, text, cap)
+            return web.json_response({"object": "chat.completion", "choices": [choice], "usage": usage})
         usage = {"prompt_tokens": len(str(body["messages"]).split()), "completion_tokens": len(text.split())}
         choice = {
             "index": 0,
