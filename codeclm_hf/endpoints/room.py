@@ -38,8 +38,6 @@ class ThinkingRoom:
         """Whether thoughts have been seen."""
         self._needs_more = False
         """Whether thoughts have been seen that only the larger room was enough for."""
-        self._opens_itself = False
-        """Whether the chat template opens the thoughts, so that answers have the closing mark alone."""
         self._known = False
         """Whether an answer in free form has shown whether the model thinks."""
         self._trial = asyncio.Lock()
@@ -92,9 +90,10 @@ class ThinkingRoom:
                 return self._read(request, replace(completion, max_tokens=max_tokens))
 
     def _in_doubt(self, request: GenerationRequest, completion: Completion) -> bool:
-        """Return whether an answer that was cut off may be thoughts that the template opened."""
+        """Return whether an answer that was cut off may be thoughts that nothing marks as such."""
         cut_off = completion.finish_reason == "length" and bool(completion.text)
-        return cut_off and not (self._known or completion.thinking or _is_json(request, completion))
+        thinks = completion.thinking or completion.thinking_tokens
+        return cut_off and not (self._known or thinks or _is_json(request, completion))
 
     async def _try_room(self, request: GenerationRequest, completion: Completion, send: Send) -> Completion:
         """Find out whether an answer that was cut off is thoughts; of many that may be, one is asked again."""
@@ -105,16 +104,18 @@ class ThinkingRoom:
                 return completion
             again = await self._ask(request, request.max_new_tokens + room, send)
             self._known = True
-        if again.thinking:
+        if again.thinking or again.thinking_tokens:
             return _with_earlier(again, completion)
         return _with_earlier(completion, again)
 
     def _read(self, request: GenerationRequest, completion: Completion) -> Completion:
         """Return what a server wrote with its thoughts apart, and learn from it."""
-        thinking, text, opened = split(completion.text)
+        thinking, text = split(completion.text)
+        thinks = thinking or completion.thinking or completion.thinking_tokens
         cut_off = completion.finish_reason == "length"
-        self._opens_itself |= bool(thinking) and not opened
-        if cut_off and self._opens_itself and not thinking and not _is_json(request, completion):
+        if cut_off and self._thinks and not thinks and not _is_json(request, completion):
+            # Its thoughts have no mark before their end where the chat template opens them, and some servers
+            # tell thoughts from answers by that end alone.
             thinking, text = text, ""
         written = len(thinking) + len(text)
         inline_tokens = round(completion.completion_tokens * len(thinking) / written) if written else 0

@@ -119,8 +119,6 @@ class Split(NamedTuple):
     """Its thoughts, without marks; empty where there are none."""
     text: str
     """Its answer, without template tokens; empty where the thoughts never ended."""
-    opened: bool = True
-    """Whether an opening mark came; where a chat template opens the thoughts itself, none does."""
 
 
 def split(content: str) -> Split:
@@ -138,15 +136,14 @@ def split(content: str) -> Split:
         first, *more = _BARE_CHANNELS.split(content[bare.end() :])
         return _split_channels([("analysis", first), *zip(more[::2], more[1::2], strict=True)])
     thoughts: list[str] = []
-    rest, opened = content, True
+    rest = content
     while (part := _first_thoughts(rest)) is not None:
         thoughts.append(part.thinking)
         rest = part.text
-        opened = opened and part.opened
     if not thoughts:
         return Split("", content)
     text = _without_template_tokens(_unwrapped(rest.strip()))
-    return Split("\n".join(filter(None, thoughts)), text, opened)
+    return Split("\n".join(filter(None, thoughts)), text)
 
 
 def _without_template_tokens(text: str) -> str:
@@ -170,7 +167,7 @@ def _first_thoughts(text: str) -> Split | None:
         if closing is not None and text.count("```", 0, closing.start()) % 2 == 0:
             before = text[: closing.start()]
             if not marks.opening.search(before):
-                return Split(before.strip(), text[closing.end() :], opened=False)
+                return Split(before.strip(), text[closing.end() :])
     return None
 
 

@@ -28,27 +28,27 @@ HARMONY = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>f
 )
 def test_marked_thoughts_are_no_text(opening: str, closing: str, form: str) -> None:
     """Every family's marks go, with the template's tokens and what stands around the answer."""
-    assert split(form.format(opening, closing))[:2] == ("hm", "8 7")
+    assert split(form.format(opening, closing)) == ("hm", "8 7")
 
 
 @pytest.mark.parametrize("closing", CLOSED_ALONE)
 @pytest.mark.parametrize("form", ["hm\n{0}\n\n8 7", "hm{0}\n8 7", "\nhm\n{0}8 7"])
 def test_thoughts_that_the_template_opened_are_no_text(closing: str, form: str) -> None:
-    """Where the prompt holds the opening mark the answer has the closing one alone, and that is said."""
-    assert split(form.format(closing)) == ("hm", "8 7", False)
+    """Where the prompt holds the opening mark the answer has the closing one alone."""
+    assert split(form.format(closing)) == ("hm", "8 7")
 
 
 @pytest.mark.parametrize(("opening", "closing"), MARKS)
 def test_unfinished_thoughts_are_no_answer(opening: str, closing: str) -> None:
     """What is opened and never closed is thoughts, to the last character."""
-    assert split(f"{opening}hm, 8 7?") == ("hm, 8 7?", "", True)
-    assert split(f"{opening}a{closing}{opening}b 8") == ("a\nb 8", "", True)
+    assert split(f"{opening}hm, 8 7?") == ("hm, 8 7?", "")
+    assert split(f"{opening}a{closing}{opening}b 8") == ("a\nb 8", "")
 
 
 @pytest.mark.parametrize("closing", CLOSED_ALONE)
 def test_more_thoughts_may_follow(closing: str) -> None:
     """A model that closes its thoughts twice has thought twice."""
-    assert split(f"hm\n{closing}\nwait\n{closing}\n8 7") == ("hm\nwait", "8 7", False)
+    assert split(f"hm\n{closing}\nwait\n{closing}\n8 7") == ("hm\nwait", "8 7")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_more_thoughts_may_follow(closing: str) -> None:
 )
 def test_forms_of_their_own(content: str, thinking: str, text: str) -> None:
     """Harmony's channels, attributes, other cases, and wrappers that were cut off."""
-    assert split(content)[:2] == (thinking, text)
+    assert split(content) == (thinking, text)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_forms_of_their_own(content: str, thinking: str, text: str) -> None:
 )
 def test_what_is_no_thought_stays(content: str) -> None:
     """Marks further on, in code or in quotes are part of the answer."""
-    assert split(content) == ("", content, True)
+    assert split(content) == ("", content)
 
 
 @pytest.mark.parametrize(
@@ -133,4 +133,4 @@ def test_no_character_of_thinking_is_left(thinking: str, text: str, family: Fami
 def test_splitting_again_changes_nothing(content: str) -> None:
     """An answer has no thoughts any more."""
     once = split(content)
-    assert split(once.text)[:2] == ("", once.text)
+    assert split(once.text) == ("", once.text)

@@ -99,6 +99,11 @@ SHAPES = {
     "inline, other family": _inline("[THINK]", "[/THINK]", "</s>", between=""),
     "opened by the template": _inline("", "</think>"),
     "opened by the template, other family": _inline("", "<|END_THINKING|>", between=""),
+    "field, told apart by the end alone": Shape(
+        lambda thinking, text: (
+            {"content": thinking} if text is None else {"content": text, "reasoning_content": thinking}
+        )
+    ),
     "harmony": Shape(_harmony),
     "harmony, special tokens left out": Shape(
         lambda thinking, text: {
