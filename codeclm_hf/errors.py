@@ -141,6 +141,11 @@ class GenerationFailed(RowError):
 class NoAnswer(RowError):
     """The model gave no answer: empty, filtered, refused, or nothing but thoughts; it is never judged."""
 
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or message
+        """Why, in words that go on after "the model"."""
+
 
 class UnreadableAnswer(RowError):
     """The model's answer does not hold what the prompt asked for; the message quotes what came."""

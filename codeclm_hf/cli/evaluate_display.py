@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from codeclm_hf.stages.compare import ROLES
 from codeclm_hf.text import percentage, shorten
 
 LISTED = 3
-"""Instructions without a response that are named."""
+"""Instructions without a response or an answer that are named."""
 
 
 def print_missing_responses(console: Console, benchmark: Benchmark) -> None:
@@ -27,9 +28,10 @@ def print_missing_responses(console: Console, benchmark: Benchmark) -> None:
     usable = benchmark.count_complete(asked=ROLES)
     for role, missing in benchmark.without_response.items():
         if missing:
-            some = "; ".join(shorten(instruction, 60) for instruction in missing[:LISTED])
-            more = f"; and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
-            _print(console, f"no {role} response to {len(missing)} of {usable} instructions: {some}{more}")
+            _print(console, f"no {role} response to {_some(len(missing), missing, usable)}")
+        if silent := benchmark.without_answer[role]:
+            words = f"no answer in the {role}'s response (empty, or thoughts alone) to"
+            _print(console, f"{words} {_some(len(silent), silent, usable)}")
         if others := benchmark.other_responses[role]:
             _print(console, f"{others} {role} responses are to other instructions")
 
@@ -49,6 +51,16 @@ def print_results(console: Console, results: EvaluationResults) -> None:
         _print(console, f"{role}: {model}{failed if role == 'judge' else ''}")
     if reasons := results.not_judged.summary:
         _print(console, f"not judged, and counted nowhere: {reasons}")
+    for role, silent in results.without_an_answer.items():
+        named = _some(silent.instructions, silent.first, results.overall.instructions)
+        _print(console, f"no answer of the {role} to {named}")
+
+
+def _some(count: int, first: Sequence[str], of: int) -> str:
+    """Return how many instructions there are, with the first of them by name."""
+    some = "; ".join(shorten(instruction, 60) for instruction in first[:LISTED])
+    more = f"; and {count - LISTED} more" if count > LISTED else ""
+    return f"{count} of {of} instructions: {some}{more}"
 
 
 def _cells(result: Result) -> list[str]:

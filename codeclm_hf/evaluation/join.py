@@ -11,13 +11,13 @@ from typing import Any
 from datasets import Dataset
 
 from codeclm_hf import ids, schema
-from codeclm_hf.errors import BadInput
+from codeclm_hf.errors import BadInput, NoAnswer
 from codeclm_hf.evaluation.comparisons import GROUPINGS, comparisons
 from codeclm_hf.evaluation.results import BenchmarkSource
 from codeclm_hf.run import inputs
-from codeclm_hf.stages.compare import ROLES
 from codeclm_hf.stages.encode import instruction_fault
 from codeclm_hf.stages.stage import Row
+from codeclm_hf.stages.structured import given_answer
 
 _COLUMN_NAMES = {
     "use_case": ("use_case", "category"),
@@ -37,14 +37,22 @@ class Benchmark:
     """Where the instructions come from."""
     without_response: Mapping[str, tuple[str, ...]]
     """By role whose responses the caller brought: the instructions to which there is none."""
+    without_answer: Mapping[str, tuple[str, ...]]
+    """By role whose responses the caller brought: the instructions to which they hold no answer but an empty
+    text, or thoughts alone."""
     other_responses: Mapping[str, int]
     """By role whose responses the caller brought: how many of them are to other instructions."""
 
     def count_complete(self, asked: Collection[str] = ()) -> int:
-        """Return how many instructions have both responses, if these roles are asked for theirs."""
-        columns = ["instruction", *(f"{role}_response" for role in ROLES if role not in asked)]
-        texts = (self.rows[column] for column in columns)
-        return sum(None not in row for row in zip(*texts, strict=True))
+        """Return how many instructions have both answers, if these roles are asked for theirs."""
+        lacking = {
+            instruction
+            for without in (self.without_response, self.without_answer)
+            for role, instructions in without.items()
+            if role not in asked
+            for instruction in instructions
+        }
+        return sum(text is not None and text not in lacking for text in self.rows["instruction"])
 
     def grouping(self, name: str | None) -> str | None:
         """Return the grouping of the results.
@@ -75,7 +83,8 @@ class Benchmark:
 def join_responses(benchmark: Dataset, responses: Mapping[str, Dataset], *, column: str) -> Benchmark:
     """Return the instructions of a benchmark beside the responses that the caller brings.
 
-    White space around an instruction and the kind of its line ends do not tell instructions apart.
+    White space around an instruction and the kind of its line ends do not tell instructions apart. Of several
+    responses to one instruction the first counts that holds an answer.
 
     Args:
         benchmark: a table with instructions; its `use_case` (or `category`), `skills` (or `skill`) and
@@ -103,24 +112,29 @@ def join_responses(benchmark: Dataset, responses: Mapping[str, Dataset], *, colu
     usable = [row for row in rows.values() if row["instruction"] is not None]
     if not usable:
         raise BadInput(f"needs at least one instruction; the benchmark has {len(benchmark)} rows and none")
-    without_response = {
-        role: tuple(row["instruction"] for row in usable if row[f"{role}_response"] is None)
-        for role in answers
-    }
-    _check_overlap(usable, without_response)
+    without_response, without_answer = (
+        {
+            role: tuple(row["instruction"] for row in usable if lacks(row[f"{role}_response"]))
+            for role in answers
+        }
+        for lacks in (lambda response: response is None, _is_no_answer)
+    )
+    _check_overlap(usable, without_response, without_answer)
     return Benchmark(
         rows=schema.table(list(rows.values()), schema.JUDGEMENTS),
         source=_source(benchmark, repeated),
         without_response=without_response,
+        without_answer=without_answer,
         other_responses={role: len(texts.keys() - rows.keys()) for role, texts in answers.items()},
     )
 
 
-def _check_overlap(usable: Sequence[Row], without_response: Mapping[str, tuple[str, ...]]) -> None:
-    """Check that at least one instruction has all the responses that the caller brings."""
-    if any(all(row[f"{role}_response"] is not None for role in without_response) for row in usable):
+def _check_overlap(usable: Sequence[Row], *without: Mapping[str, tuple[str, ...]]) -> None:
+    """Check that at least one instruction has an answer of each side that brings its responses."""
+    lacking = {role: {text for part in without for text in part[role]} for role in without[0]}
+    if any(all(row["instruction"] not in texts for texts in lacking.values()) for row in usable):
         return
-    answered = {role: len(usable) - len(missing) for role, missing in without_response.items()}
+    answered = {role: len(usable) - len(texts) for role, texts in lacking.items()}
     counts = " and ".join(f"the {role}'s responses answer {count}" for role, count in answered.items())
     both = " and none of them both" if all(answered.values()) else ""
     raise BadInput(
@@ -130,7 +144,7 @@ def _check_overlap(usable: Sequence[Row], without_response: Mapping[str, tuple[s
 
 
 def _by_instruction(role: str, table: Dataset) -> dict[str, str]:
-    """Return the first response to each instruction."""
+    """Return the first answer to each instruction; a text that is none where there is no other."""
     if not {"instruction", "response"} <= set(table.column_names):
         have = ", ".join(f"`{name}`" for name in table.column_names)
         raise BadInput(
@@ -138,9 +152,22 @@ def _by_instruction(role: str, table: Dataset) -> dict[str, str]:
         )
     responses: dict[str, str] = {}
     for row in table:
-        if not instruction_fault(row["instruction"]) and isinstance(row["response"], str):
-            responses.setdefault(_key(row["instruction"]), row["response"])
+        if not instruction_fault(row["instruction"]):
+            key, response = _key(row["instruction"]), row["response"]
+            if _is_no_answer(responses.get(key, "")):
+                responses[key] = response if isinstance(response, str) else responses.get(key, "")
     return responses
+
+
+def _is_no_answer(response: str | None) -> bool:
+    """Return whether there is a response, and no answer in it."""
+    if response is None:
+        return False
+    try:
+        given_answer(response)
+    except NoAnswer:
+        return True
+    return False
 
 
 def _source(benchmark: Dataset, repeated: int) -> BenchmarkSource:

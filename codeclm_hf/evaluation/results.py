@@ -108,6 +108,8 @@ class NotJudged:
 
     without_a_response: int
     """A side that brought its responses has none to this instruction."""
+    without_an_answer: int = field(default=0, metadata=ABSENT)
+    """A side's response is no answer: empty, filtered, refused, or thoughts alone."""
     with_an_unreadable_judgement: int
     """The judge's answer holds no two scores."""
     without_an_instruction: int
@@ -121,6 +123,16 @@ class NotJudged:
         return ", ".join(
             f"{count} {reason.replace('_', ' ')}" for reason, count in asdict(self).items() if count
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithoutAnswer:
+    """The instructions to which a side gave no answer."""
+
+    instructions: int
+    """How many there are."""
+    first: tuple[str, ...]
+    """The first few of them, shortened."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +159,8 @@ class EvaluationResults:
     """Instructions without an outcome."""
     without_a_response: Mapping[str, int]
     """By role whose responses were brought: instructions to which there is none."""
+    without_an_answer: Mapping[str, WithoutAnswer] = field(default_factory=dict, metadata=ABSENT)
+    """By role that gave no answer to some instructions: which those are."""
     to_other_instructions: Mapping[str, int]
     """By role whose responses were brought: responses to other instructions."""
     usage: tuple[StageUsage, ...]

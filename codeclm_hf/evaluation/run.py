@@ -35,13 +35,18 @@ from codeclm_hf.evaluation.results import (
     Models,
     NotJudged,
     Settings,
+    WithoutAnswer,
     results_text,
 )
 from codeclm_hf.files import replace_file
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import TRIES, Requests
 from codeclm_hf.run.progress import OnProgress, ProgressReporter
-from codeclm_hf.stages.compare import ROLES, UNREADABLE, Compare
+from codeclm_hf.stages.compare import ROLES, UNREADABLE, Compare, sides_without_answer
+from codeclm_hf.text import shorten
+
+MOST_NAMED = 10
+"""Instructions without an answer that the results name of each side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +156,8 @@ class Evaluation:
         """Evaluate, or go on evaluating: what the folder's journal holds is not asked for again.
 
         The judge is checked first (`judge_check.check_judge`). An instruction that cannot be judged, because
-        a side has no response to it or the judgement cannot be read, is counted and never taken for a tie.
+        a side has no answer to it or the judgement cannot be read, is counted and never taken for a tie.
+        Empty, filtered and refused responses and thoughts alone are no answers.
 
         Args:
             benchmark: a table as for `join`, or what `join` made of it.
@@ -213,6 +219,7 @@ class Evaluation:
             groups=group_results(rows, grouping) if grouping else (),
             not_judged=_count_not_judged(rows, benchmark),
             without_a_response={role: len(texts) for role, texts in benchmark.without_response.items()},
+            without_an_answer=_without_answer(rows),
             to_other_instructions=benchmark.other_responses,
             usage=tuple(usage),
         )
@@ -231,14 +238,29 @@ def _count_not_judged(rows: Sequence[Comparison], benchmark: Benchmark) -> NotJu
     """Return how many instructions have no outcome, by the reason."""
     without_instruction = sum(row.instruction is None for row in rows)
     without_response = len(set().union(*benchmark.without_response.values()))
+    without_answer = sum(bool(sides_without_answer(row.error)) for row in rows)
     unreadable = sum((row.error or "").startswith(UNREADABLE) for row in rows)
     every = sum(row.outcome is None for row in rows)
     return NotJudged(
         without_a_response=without_response,
+        without_an_answer=without_answer,
         with_an_unreadable_judgement=unreadable,
         without_an_instruction=without_instruction,
-        failed_otherwise=every - without_response - unreadable - without_instruction,
+        failed_otherwise=every - without_response - without_answer - unreadable - without_instruction,
     )
+
+
+def _without_answer(rows: Sequence[Comparison]) -> dict[str, WithoutAnswer]:
+    """Return to which instructions a side gave no answer, by role."""
+    texts = {
+        role: [row.instruction or "" for row in rows if role in sides_without_answer(row.error)]
+        for role in ROLES
+    }
+    return {
+        role: WithoutAnswer(instructions=len(silent), first=tuple(map(shorten, silent[:MOST_NAMED])))
+        for role, silent in texts.items()
+        if silent
+    }
 
 
 def _require_fit(judge: JudgeReport, *, anyway: bool) -> None:

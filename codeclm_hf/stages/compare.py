@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
@@ -9,14 +10,14 @@ from datasets import Features
 
 from codeclm_hf import ids, schema, settings
 from codeclm_hf.endpoints.protocol import Completion, Endpoint
-from codeclm_hf.errors import RowError, UnreadableAnswer
+from codeclm_hf.errors import NoAnswer, RowError, UnreadableAnswer
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages.encode import instruction_fault
 from codeclm_hf.stages.judging import SCORES, SCORES_ALONE, BothOrders, Pair, in_both_orders, scores_by_answer
 from codeclm_hf.stages.parsing import answers
 from codeclm_hf.stages.parsing.scores import leading_scores
 from codeclm_hf.stages.stage import Row, Stage
-from codeclm_hf.stages.structured import gather, object_of, respond
+from codeclm_hf.stages.structured import gather, given_answer, object_of, respond
 
 EXPLAINED_TOKENS = 512
 """Most tokens of a judgement with its explanation."""
@@ -24,6 +25,11 @@ UNREADABLE = "unreadable judgement"
 """How the `error` begins of a row whose judgement gives no scores."""
 ROLES = ("candidate", "reference")
 """The two sides of a comparison."""
+NO_ANSWER = {
+    "no answer of either side: ": ROLES,
+    **{f"no answer of the {role}: ": (role,) for role in ROLES},
+}
+"""How the `error` begins of a row in which a side gave no answer, and which did not."""
 _RESULTS = ("scores_candidate_first", "scores_reference_first", "explanations", "error")
 _EXPLAINED = object_of(scores=SCORES, explanation={"type": "string", "maxLength": 300})
 
@@ -39,8 +45,9 @@ class Judgement(NamedTuple):
 class Compare(Stage):
     """Instructions → comparisons without outcomes: both answers and the judge's scores in both orders (§5.3).
 
-    A row that has a `candidate_response` or a `reference_response` is judged with it; the other is asked for.
-    Whether the scores are a win, a tie or a loss is for `codeclm_hf.evaluation.outcomes` to say.
+    A row that has a `candidate_response` or a `reference_response` is judged with it, without the thoughts
+    before it; the other is asked for. Where a side gives no answer nothing is judged. Whether the scores are
+    a win, a tie or a loss is for `codeclm_hf.evaluation.outcomes` to say.
     """
 
     features: ClassVar[Features] = schema.JUDGEMENTS
@@ -66,51 +73,98 @@ class Compare(Stage):
         if error := instruction_fault(row["instruction"]):
             return [{**comparison, "error": row.get("error") or error}]
         comparison["id"] = row.get("id") or ids.row_id("instruction", row["instruction"])
+        faults = _split_given(comparison)
         missing = [
-            role for role in ROLES if comparison[f"{role}_response"] is None and getattr(self, role) is None
+            role
+            for role in ROLES
+            if comparison[f"{role}_response"] is None and role not in faults and getattr(self, role) is None
         ]
         if missing:  # said before the other side is asked for an answer that nothing can be compared with
             what = f"no {' and no '.join(missing)} response to this instruction"
             return [{**comparison, "error": f"there is {what}, and no endpoint to ask for one"}]
+        faults = faults or await self._respond(comparison)
+        if faults:
+            return [{**comparison, "error": _side_error(faults)}]
         try:
-            candidate, reference = await gather(
-                *(self._response(role, getattr(self, role), comparison) for role in ROLES)
-            )
-            comparison |= {"candidate_response": candidate, "reference_response": reference}
-            judgements = await in_both_orders(
-                self.judge,
-                self.prompt,
-                _read_judgement,
-                id=comparison["id"],
-                instruction=comparison["instruction"],
-                answers={"candidate": candidate, "reference": reference},
-                seed=self.seed,
-                schema=_EXPLAINED if self.explained else SCORES_ALONE,
-                max_new_tokens=EXPLAINED_TOKENS,
-            )
-            by_order = scores_by_answer(BothOrders(judgements.as_given.scores, judgements.swapped.scores))
-            first, second = by_order.as_given, by_order.swapped
-            explanations = [judgements.as_given.explanation, judgements.swapped.explanation]
-            comparison["explanations"] = explanations if any(explanations) else None
-            comparison |= {"scores_candidate_first": first, "scores_reference_first": second}
-        except UnreadableAnswer as exc:
-            comparison["error"] = f"{UNREADABLE}: {exc}"
+            comparison |= await self._judge(comparison)
+        except (UnreadableAnswer, NoAnswer) as exc:
+            words = f"the judge {exc.reason}" if isinstance(exc, NoAnswer) else exc
+            comparison["error"] = f"{UNREADABLE}: {words}"
         except RowError as exc:
             comparison["error"] = str(exc)
         return [comparison]
 
-    async def _response(self, role: str, endpoint: Endpoint, row: Row) -> str:
-        if row[f"{role}_response"] is not None:
-            return str(row[f"{role}_response"])
-        response = await respond(
-            endpoint,
-            row["instruction"],
-            about=(role, row["id"]),
+    async def _respond(self, comparison: Row) -> dict[str, RowError]:
+        """Fill in the responses that are missing as they come, and return why a side has none."""
+
+        async def fill(role: str) -> RowError | None:
+            try:
+                response = await respond(
+                    getattr(self, role),
+                    comparison["instruction"],
+                    about=(role, comparison["id"]),
+                    seed=self.seed,
+                    temperature=self.temperature,
+                    max_new_tokens=self.max_new_tokens,
+                )
+            except RowError as exc:
+                return exc
+            comparison[f"{role}_response"] = response.text
+            return None
+
+        asked = [role for role in ROLES if comparison[f"{role}_response"] is None]
+        faults = dict(zip(asked, await gather(*map(fill, asked)), strict=True))
+        return {role: fault for role, fault in faults.items() if fault is not None}
+
+    async def _judge(self, comparison: Row) -> Row:
+        """Return the judge's scores, and what it wrote after them."""
+        judgements = await in_both_orders(
+            self.judge,
+            self.prompt,
+            _read_judgement,
+            id=comparison["id"],
+            instruction=comparison["instruction"],
+            answers={role: comparison[f"{role}_response"] for role in ROLES},
             seed=self.seed,
-            temperature=self.temperature,
-            max_new_tokens=self.max_new_tokens,
+            schema=_EXPLAINED if self.explained else SCORES_ALONE,
+            max_new_tokens=EXPLAINED_TOKENS,
         )
-        return response.text
+        by_order = scores_by_answer(BothOrders(judgements.as_given.scores, judgements.swapped.scores))
+        explanations = [judgements.as_given.explanation, judgements.swapped.explanation]
+        return {
+            "explanations": explanations if any(explanations) else None,
+            "scores_candidate_first": by_order.as_given,
+            "scores_reference_first": by_order.swapped,
+        }
+
+
+def sides_without_answer(error: str | None) -> tuple[str, ...]:
+    """Return which sides gave no answer, as the `error` of a row says."""
+    return next((roles for words, roles in NO_ANSWER.items() if (error or "").startswith(words)), ())
+
+
+def _split_given(comparison: Row) -> dict[str, RowError]:
+    """Take the thoughts off the responses that a row brings, and return which of them are no answers."""
+    faults: dict[str, RowError] = {}
+    for role in ROLES:
+        given = comparison[f"{role}_response"]
+        try:
+            comparison[f"{role}_response"] = None if given is None else given_answer(str(given))
+        except NoAnswer as exc:
+            comparison[f"{role}_response"], faults[role] = None, exc
+    return faults
+
+
+def _side_error(faults: Mapping[str, RowError]) -> str:
+    """Return the `error` of a row in which these sides have no response that could be judged."""
+    silent = {role: fault.reason for role, fault in faults.items() if isinstance(fault, NoAnswer)}
+    if not silent:
+        return "; ".join(map(str, faults.values()))
+    words = next(words for words, roles in NO_ANSWER.items() if roles == tuple(silent))
+    if len(silent) == len(ROLES):
+        return words + "; ".join(f"the {role} {reason}" for role, reason in silent.items())
+    others = [f"the {role}: {fault}" for role, fault in faults.items() if role not in silent]
+    return words + "; ".join([f"it {reason}" for reason in silent.values()] + others)
 
 
 def _read_judgement(completion: Completion) -> Judgement:

@@ -14,6 +14,7 @@ from codeclm_hf.endpoints.protocol import (
     GenerationRequest,
     Message,
 )
+from codeclm_hf.endpoints.thinking import split
 from codeclm_hf.errors import NoAnswer, RowError, UnreadableAnswer
 from codeclm_hf.stages.parsing import answers
 
@@ -102,8 +103,21 @@ def answer_text(completion: Completion) -> str:
     """
     reason = completion.no_answer or ("" if completion.text.strip() else "gave an empty answer")
     if reason:
-        raise NoAnswer(f"needs an answer; the model {reason}")
+        raise NoAnswer(f"needs an answer; the model {reason}", reason=reason)
     return completion.text
+
+
+def given_answer(text: str) -> str:
+    """Return the answer in a response that was not asked for here, without the thoughts before it.
+
+    Raises:
+        NoAnswer: it holds none: an empty text, or thoughts alone.
+    """
+    thinking, answer, _ = split(text)
+    if answer.strip():
+        return answer
+    reason = "thought, and gave no answer" if thinking else "gave an empty answer"
+    raise NoAnswer(f"needs an answer; the model {reason}", reason=reason)
 
 
 async def ask(
