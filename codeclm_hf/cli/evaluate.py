@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from codeclm_hf.cli.options import (
+    CandidateHeader,
     CandidateKeyEnv,
     CandidateModel,
     Column,
     Concurrency,
     DryRun,
     GiveUpAfter,
+    JudgeHeader,
     JudgeKeyEnv,
     JudgeModel,
     Layout,
@@ -26,14 +27,17 @@ from codeclm_hf.cli.options import (
     MaxTokens,
     PriceIn,
     PriceOut,
+    ReferenceHeader,
     ReferenceKeyEnv,
     ReferenceModel,
     Revision,
     SkipBad,
     Split,
     Temperature,
+    Timeout,
 )
-from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER
+from codeclm_hf.cli.roles import AllRoles, RoleOptions
+from codeclm_hf.endpoints.defaults import DEFAULT_TIMEOUT, GIVE_UP_AFTER
 from codeclm_hf.errors import CodecLMError
 from codeclm_hf.settings import MAX_NEW_TOKENS, TEMPERATURE, check_settings
 from codeclm_hf.text import shorten
@@ -99,6 +103,9 @@ def evaluate(
     candidate_key_env: CandidateKeyEnv = None,
     reference_key_env: ReferenceKeyEnv = None,
     judge_key_env: JudgeKeyEnv = None,
+    candidate_header: CandidateHeader = None,
+    reference_header: ReferenceHeader = None,
+    judge_header: JudgeHeader = None,
     temperature: Temperature = TEMPERATURE,
     max_new_tokens: MaxNewTokens = MAX_NEW_TOKENS,
     prompts: Annotated[
@@ -106,6 +113,7 @@ def evaluate(
         typer.Option(metavar="DIR", help="A folder with a prompt of yours; its compare.jinja replaces ours."),
     ] = None,
     concurrency: Concurrency = None,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     give_up_after: GiveUpAfter = GIVE_UP_AFTER,
     max_requests: MaxRequests = None,
     max_tokens: MaxTokens = None,
@@ -118,7 +126,7 @@ def evaluate(
     from codeclm_hf.builders import load_responses, load_seeds  # the command line alone reads files
     from codeclm_hf.cli import display, evaluate_display
     from codeclm_hf.endpoints.budget import Budget
-    from codeclm_hf.endpoints.connect import endpoint, is_endpoint, key_in
+    from codeclm_hf.endpoints.connect import is_endpoint
     from codeclm_hf.evaluation.run import Evaluation, check_folder
 
     budget = Budget(max_requests=max_requests, max_tokens=max_tokens, price_in=price_in, price_out=price_out)
@@ -131,19 +139,22 @@ def evaluate(
     _out.print(f"benchmark: {escape(shorten(instructions.info.description))}", soft_wrap=True)
     candidate_responses = None if is_endpoint(candidate) else load_responses(candidate, role="candidate")
     reference_responses = None if is_endpoint(reference) else load_responses(reference, role="reference")
-    connect = partial(endpoint, concurrency=concurrency, give_up_after=give_up_after)
+    all_roles = AllRoles(concurrency=concurrency, timeout=timeout, give_up_after=give_up_after)
+    candidate_options = RoleOptions("candidate", candidate_model, candidate_key_env, candidate_header)
+    reference_options = RoleOptions("reference", reference_model, reference_key_env, reference_header)
+    judge_options = RoleOptions("judge", judge_model, judge_key_env, judge_header)
     evaluation = Evaluation(
         candidate=(
-            connect(candidate, model=candidate_model, api_key=key_in(candidate_key_env))
+            candidate_options.connect(candidate, all_roles)
             if candidate_responses is None
             else candidate_responses
         ),
         reference=(
-            connect(reference, model=reference_model, api_key=key_in(reference_key_env))
+            reference_options.connect(reference, all_roles)
             if reference_responses is None
             else reference_responses
         ),
-        judge=connect(judge, model=judge_model, api_key=key_in(judge_key_env)),
+        judge=judge_options.connect(judge, all_roles),
         temperature=temperature,
         max_new_tokens=max_new_tokens,
         prompts=prompts,
@@ -174,17 +185,18 @@ def judge_check(
         Path | None,
         typer.Option(metavar="DIR", help="A folder with a prompt of yours; its judge.jinja replaces ours."),
     ] = None,
+    judge_header: JudgeHeader = None,
     concurrency: Concurrency = None,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    give_up_after: GiveUpAfter = GIVE_UP_AFTER,
 ) -> None:
     """Ask a judge about pairs of answers whose better one is known; exit code 1 if it is unfit."""
     from codeclm_hf.cli import evaluate_display
-    from codeclm_hf.endpoints.connect import endpoint, key_in
     from codeclm_hf.evaluation.judge_check import check_judge, require_fit
 
-    report = check_judge(
-        endpoint(judge, model=judge_model, api_key=key_in(judge_key_env), concurrency=concurrency),
-        prompts=prompts,
-    )
+    all_roles = AllRoles(concurrency=concurrency, timeout=timeout, give_up_after=give_up_after)
+    options = RoleOptions("judge", judge_model, judge_key_env, judge_header)
+    report = check_judge(options.connect(judge, all_roles), prompts=prompts)
     evaluate_display.print_judge_report(_out, report)
     require_fit(report)
     _out.print(f"the judge {report.judge} is fit", soft_wrap=True, markup=False)

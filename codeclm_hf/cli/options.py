@@ -24,6 +24,15 @@ def _key_env(role: str) -> Any:
     )
 
 
+def _header(role: str) -> Any:
+    """Return the option `--ROLE-header`."""
+    return typer.Option(
+        metavar='"NAME: VALUE"',
+        help=f"A header for every request to the {role} model's server; a word $NAME in it is that environment "
+        "variable's value. Several times for several headers.",
+    )
+
+
 StrongModel = Annotated[str | None, _model("strong")]
 TargetModel = Annotated[str | None, _model("target")]
 JudgeModel = Annotated[str | None, _model("judge")]
@@ -34,6 +43,11 @@ TargetKeyEnv = Annotated[str | None, _key_env("target")]
 JudgeKeyEnv = Annotated[str | None, _key_env("judge")]
 CandidateKeyEnv = Annotated[str | None, _key_env("candidate")]
 ReferenceKeyEnv = Annotated[str | None, _key_env("reference")]
+StrongHeader = Annotated[list[str] | None, _header("strong")]
+TargetHeader = Annotated[list[str] | None, _header("target")]
+JudgeHeader = Annotated[list[str] | None, _header("judge")]
+CandidateHeader = Annotated[list[str] | None, _header("candidate")]
+ReferenceHeader = Annotated[list[str] | None, _header("reference")]
 
 Column = Annotated[
     str | None, typer.Option(metavar="NAME", help="The column that holds the instructions; found by default.")
@@ -71,6 +85,10 @@ GiveUpAfter = Annotated[
     typer.Option(
         metavar="SECONDS", help="Stop, with exit code 3, when a model has not answered for so many seconds."
     ),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(metavar="SECONDS", help="A request may take this long, before it is sent again."),
 ]
 MaxRequests = Annotated[
     int | None,

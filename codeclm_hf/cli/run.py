@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -17,6 +16,7 @@ from codeclm_hf.cli.options import (
     Directory,
     DryRun,
     GiveUpAfter,
+    JudgeHeader,
     JudgeKeyEnv,
     JudgeModel,
     Layout,
@@ -28,13 +28,17 @@ from codeclm_hf.cli.options import (
     Revision,
     SkipBad,
     Split,
+    StrongHeader,
     StrongKeyEnv,
     StrongModel,
+    TargetHeader,
     TargetKeyEnv,
     TargetModel,
     Temperature,
+    Timeout,
 )
-from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER
+from codeclm_hf.cli.roles import AllRoles, RoleOptions
+from codeclm_hf.endpoints.defaults import DEFAULT_TIMEOUT, GIVE_UP_AFTER
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.settings import (
     ITERATIONS,
@@ -182,6 +186,9 @@ def run(
     strong_key_env: StrongKeyEnv = None,
     target_key_env: TargetKeyEnv = None,
     judge_key_env: JudgeKeyEnv = None,
+    strong_header: StrongHeader = None,
+    target_header: TargetHeader = None,
+    judge_header: JudgeHeader = None,
     scoring: Annotated[
         str,
         typer.Option(
@@ -196,6 +203,7 @@ def run(
         typer.Option(metavar="DIR", help="A folder with prompts of yours; its NAME.jinja replaces ours."),
     ] = None,
     concurrency: Concurrency = None,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     give_up_after: GiveUpAfter = GIVE_UP_AFTER,
     max_requests: MaxRequests = None,
     max_tokens: MaxTokens = None,
@@ -216,7 +224,6 @@ def run(
     """Make a tailored data set; the same command goes on where an earlier one stopped."""
     from codeclm_hf.cli import display
     from codeclm_hf.endpoints.budget import Budget
-    from codeclm_hf.endpoints.connect import endpoint, key_in
     from codeclm_hf.run import directory as run_directory
     from codeclm_hf.run.pipeline import CodecLM
 
@@ -247,11 +254,15 @@ def run(
     inputs = _read_inputs(
         seeds, metadata, column=column, layout=layout, skip_bad=skip_bad, split=split, revision=revision
     )
-    connect = partial(endpoint, concurrency=concurrency, give_up_after=give_up_after)
+    all_roles = AllRoles(concurrency=concurrency, timeout=timeout, give_up_after=give_up_after)
     codec = CodecLM(
-        strong=connect(strong, model=strong_model, api_key=key_in(strong_key_env)),
-        target=connect(target, model=target_model, api_key=key_in(target_key_env)),
-        judge=connect(judge, model=judge_model, api_key=key_in(judge_key_env)) if judge else None,
+        strong=RoleOptions("strong", strong_model, strong_key_env, strong_header).connect(strong, all_roles),
+        target=RoleOptions("target", target_model, target_key_env, target_header).connect(target, all_roles),
+        judge=(
+            RoleOptions("judge", judge_model, judge_key_env, judge_header).connect(judge, all_roles)
+            if judge
+            else None
+        ),
         **settings,
     )
     if dry_run:

@@ -17,9 +17,11 @@ from yarl import URL
 from codeclm_hf import ids
 from codeclm_hf.endpoints import chat, transport
 from codeclm_hf.endpoints.chat import Chat
-from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER, THINKING_TOKENS
+from codeclm_hf.endpoints.defaults import DEFAULT_TIMEOUT, GIVE_UP_AFTER, THINKING_TOKENS
 from codeclm_hf.endpoints.dialect import Dialect
-from codeclm_hf.endpoints.http import DEFAULT_TIMEOUT, Client
+from codeclm_hf.endpoints.headers import AUTHORIZATION
+from codeclm_hf.endpoints.hints import Hints, hints_for
+from codeclm_hf.endpoints.http import Client
 from codeclm_hf.endpoints.local import local_endpoint
 from codeclm_hf.endpoints.pool import Pool, Replica
 from codeclm_hf.endpoints.protocol import Endpoint
@@ -48,11 +50,13 @@ def endpoint(
     *,
     model: str | None = None,
     api_key: str | None = None,
+    headers: Mapping[str, str] | None = None,
     concurrency: int | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     give_up_after: float = GIVE_UP_AFTER,
     extra: Mapping[str, Any] | None = None,
     thinking_tokens: int = THINKING_TOKENS,
+    role: str | None = None,
 ) -> Endpoint:
     """Connect to a model.
 
@@ -62,6 +66,7 @@ def endpoint(
         model: the served model's name where a server has several; for TGI, whose tokenizer to use.
         api_key: a bearer token, the same for every server named; without one, Hugging Face's own https hosts
             get `HF_TOKEN`.
+        headers: sent with every request, as gateways ask for them; their values are kept secret as a token is.
         concurrency: most requests in flight at each server. Without one, as many as a TGI says that it takes,
             which are never exceeded, or 64.
         timeout: seconds one request may take.
@@ -70,6 +75,8 @@ def endpoint(
         extra: fields that are added to every request's body, such as `reasoning_effort` or
             `chat_template_kwargs`; they shape the answers, and so are part of the journal's key.
         thinking_tokens: most tokens of thoughts that a model which is seen to think gets on top of an answer.
+        role: whose options of the command line messages name, such as `judge`; without one they name the
+            arguments of this function.
 
     Raises:
         BadInput: nothing answers there, what answers is no LLM server, or the servers' models differ.
@@ -80,6 +87,8 @@ def endpoint(
         raise BadInput(f"needs a concurrency of at least 1; came {concurrency}")
     if not 0 <= give_up_after < float("inf"):
         raise BadInput(f"needs seconds to give up after, of at least 0; came {give_up_after:g}")
+    if not 0 < timeout < float("inf"):
+        raise BadInput(f"needs a time-out of more than 0 seconds; came {timeout:g}")
     if thinking_tokens < 0:
         raise BadInput(f"needs thinking-tokens of at least 0; came {thinking_tokens}")
     extra = check_extra(extra or {})
@@ -90,10 +99,8 @@ def endpoint(
             extra=extra,
             thinking_tokens=thinking_tokens,
         )
-    connectors = [
-        _connector(part, model, api_key, timeout, give_up_after, extra)
-        for part in _COMMA_BETWEEN_URLS.split(target)
-    ]
+    options = _Options(model, api_key, headers or {}, timeout, give_up_after, extra, hints_for(role))
+    connectors = [_connector(part, options) for part in _COMMA_BETWEEN_URLS.split(target)]
     return transport.run(_connect(connectors, concurrency, give_up_after, thinking_tokens))
 
 
@@ -116,6 +123,18 @@ def check_extra(extra: Any) -> Mapping[str, Any]:
     except (TypeError, ValueError) as exc:
         raise BadInput(f"needs extra fields that JSON can hold ({exc})") from exc
     return extra
+
+
+class _Options(NamedTuple):
+    """What a user says of an endpoint beside its URL; the arguments of `endpoint`."""
+
+    model: str | None
+    api_key: str | None
+    headers: Mapping[str, str]
+    timeout: float
+    give_up_after: float
+    extra: Mapping[str, Any]
+    hints: Hints
 
 
 class _ServedModel(NamedTuple):
@@ -241,14 +260,7 @@ class _Connector:
             raise BadInput(f"{needs}: {reason}") from exc
 
 
-def _connector(
-    target: str,
-    model: str | None,
-    api_key: str | None,
-    timeout: float,
-    give_up_after: float,
-    extra: Mapping[str, Any],
-) -> _Connector:
+def _connector(target: str, options: _Options) -> _Connector:
     """Read what the user typed for one server.
 
     Raises:
@@ -269,10 +281,15 @@ def _connector(
         )
     # People paste the URL of the route as often as the server's.
     base = rest.rstrip("/").removesuffix(chat.PATH).removesuffix("/v1").removesuffix("/generate")
+    authorized = any(name.lower() == AUTHORIZATION for name in options.headers)
     client = Client(
-        base, api_key=api_key or _hub_token(url), timeout=timeout, headers=_headers(url, give_up_after)
+        base,
+        api_key=options.api_key or (None if authorized else _hub_token(url)),
+        timeout=options.timeout,
+        headers={**_headers(url, options.give_up_after), **options.headers},
+        hints=options.hints,
     )
-    return _Connector(client, dialect, model, give_up_after, extra)
+    return _Connector(client, dialect, options.model, options.give_up_after, options.extra)
 
 
 def key_in(variable: str | None) -> str | None:

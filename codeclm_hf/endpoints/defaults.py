@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+DEFAULT_TIMEOUT = 600.0
+"""Seconds one request may take, queueing in the server included."""
 GIVE_UP_AFTER = 900.0
 """Seconds without any answer after which a run stops: a server that scaled to zero starts within them."""
 THINKING_TOKENS = 4096

@@ -12,12 +12,16 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
+from urllib.parse import unquote_plus
 
 import aiohttp
 from yarl import URL
 
 from codeclm_hf.endpoints import clock as clocks
 from codeclm_hf.endpoints import transport
+from codeclm_hf.endpoints.defaults import DEFAULT_TIMEOUT
+from codeclm_hf.endpoints.headers import AUTHORIZATION, LEAST_SECRET, check_headers, secrets_of
+from codeclm_hf.endpoints.hints import IN_PYTHON, Hints
 from codeclm_hf.endpoints.server import server_at
 from codeclm_hf.errors import (
     AccessDenied,
@@ -30,8 +34,6 @@ from codeclm_hf.errors import (
     UnreadableAnswer,
 )
 
-DEFAULT_TIMEOUT = 600.0
-"""Seconds one request may take, queueing in the server included."""
 CONNECT_TIMEOUT = 30.0
 """Seconds that a connection may take, and the answer to what a server is."""
 MOST_BYTES = 64 << 20
@@ -64,13 +66,15 @@ class Client:
         api_key: sent as a bearer token to this server alone; a redirect to another loses it. A user in the
             URL is sent as basic authentication, and treated alike.
         timeout: seconds one request may take.
-        headers: sent with every request.
+        headers: sent with every request to this server alone; their values are secrets.
+        query: sent with every request to this server alone, and shown nowhere.
         connect_timeout: seconds a connection may take.
         most_bytes: a longer reply is an error, of which the rest is not read.
+        hints: what messages tell the user to write.
         clock: what the server's pauses are measured by; the current one where none is given.
 
     Raises:
-        BadInput: the token cannot be sent, or the environment names a proxy that cannot be used.
+        BadInput: the token or a header cannot be sent, or the environment names a proxy that cannot be used.
     """
 
     def __init__(
@@ -80,8 +84,10 @@ class Client:
         api_key: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         headers: Mapping[str, str] | None = None,
+        query: str = "",
         connect_timeout: float = CONNECT_TIMEOUT,
         most_bytes: int = MOST_BYTES,
+        hints: Hints = IN_PYTHON,
         clock: clocks.Clock | None = None,
     ) -> None:
         address = URL(url)
@@ -95,11 +101,21 @@ class Client:
                 f"needs a token or a user in the URL of {self.public_url}; came both; leave one out"
             )
         authorization = f"Bearer {key}" if key else f"Basic {user}" if user else None
-        self._headers = {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
+        self._headers = check_headers(headers)
+        if authorization:
+            if any(name.lower() == AUTHORIZATION for name in self._headers):
+                raise BadInput(
+                    f"needs a token, a user in the URL or a header Authorization for {self.public_url}; "
+                    "came two of them; leave one out"
+                )
+            self._headers["Authorization"] = authorization
+        self._query = query
         self._proxy = _proxy(address)
         secrets = {key, *_credentials(address), *_credentials(self._proxy)} - {None, ""}
+        secrets |= secrets_of(headers or {}) | _secrets_of_query(query)
         # The longest first, or what is left of one shows when another is a part of it.
         self._secrets = sorted(map(str, secrets), key=len, reverse=True)
+        self.hints = hints
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self.most_bytes = most_bytes
@@ -136,22 +152,8 @@ class Client:
 
     async def _send(self, method: str, path: str, payload: Mapping[str, Any] | None, timeout: float) -> Reply:
         try:
-            async with transport.session().request(
-                method,
-                self.url + path,
-                json=payload,
-                headers=self._headers,
-                proxy=self._proxy,
-                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=self._connect_timeout),
-                max_redirects=MOST_REDIRECTS + 1,  # aiohttp fails at the one that reaches it
-                trace_request_ctx=self._count_connection,
-            ) as response:
-                body = await self._body(response)
+            response, body = await self._exchange(method, path, payload, timeout)
         # `from None`: aiohttp's errors hold the request's headers, and so the token.
-        except aiohttp.TooManyRedirects:
-            raise EndpointError(
-                f"{self.public_url} redirects in circles", hint="give the URL that serves"
-            ) from None
         except aiohttp.ConnectionTimeoutError:
             raise EndpointDown(
                 f"{self.public_url} does not answer (no connection in {self._connect_timeout:g} s)"
@@ -167,13 +169,38 @@ class Client:
         except (aiohttp.ClientError, OSError) as exc:
             reason = self.without_secrets(str(exc)) or type(exc).__name__
             raise EndpointDown(f"{self.public_url} broke off ({reason})", tries=1) from None
-        except ValueError as exc:  # a redirect to itself, but with a user in the URL
+        except ValueError as exc:  # a redirect to what is no URL of a server
             raise EndpointError(
                 f"{self.public_url} cannot be asked ({self.without_secrets(str(exc))})"
             ) from None
         if response.status == 200:
             return Reply(self._value(body), response.headers)
         raise self._failure(response, body)
+
+    async def _exchange(
+        self, method: str, path: str, payload: Mapping[str, Any] | None, timeout: float
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        """Send a request and read the reply; follow redirects, of which another server gets no secret."""
+        url = URL(self.url + path + (f"?{self._query}" if self._query else ""), encoded=True)
+        headers = self._headers
+        for _ in range(MOST_REDIRECTS + 1):
+            async with transport.session().request(
+                method,
+                url,
+                json=payload,
+                headers=headers,
+                proxy=self._proxy,
+                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=self._connect_timeout),
+                allow_redirects=False,
+                trace_request_ctx=self._count_connection,
+            ) as response:
+                target = _redirect(response)
+                if target is None:
+                    return response, await self._body(response)
+            if target.origin() != url.origin():
+                headers = {}
+            url = target
+        raise EndpointError(f"{self.public_url} redirects in circles", hint="give the URL that serves")
 
     def _count_connection(self) -> None:
         self.server.connections += 1
@@ -237,7 +264,7 @@ class Client:
         if moved and "Authorization" not in response.request_info.headers:
             target = public_url(response.url.origin())
             return f"it redirects to {target}, where the token does not go; give that URL"
-        return "give a valid token: endpoint(url, api_key=…) or --strong-key-env NAME"
+        return f"give a valid token: {self.hints.api_key}"
 
 
 def _header_value(api_key: str | None) -> str | None:
@@ -247,6 +274,31 @@ def _header_value(api_key: str | None) -> str | None:
             "needs a token of printable ASCII characters; came one with others; check where it is read from"
         )
     return key or None
+
+
+def _redirect(response: aiohttp.ClientResponse) -> URL | None:
+    """Return where a reply sends the same request; None where it sends it nowhere.
+
+    Raises:
+        ValueError: where it sends it is no URL that may be asked.
+    """
+    location = response.headers.get("Location")
+    # A POST after 301, 302 and 303 would be another request: a GET.
+    follows = response.status in (307, 308) or (
+        response.method == "GET" and response.status in (301, 302, 303)
+    )
+    if not location or not follows:
+        return None
+    target = response.url.join(URL(location))
+    if target.scheme not in ("http", "https") or not target.host or target.user or target.password:
+        raise ValueError("it redirects to what is no server's URL, or names a user")
+    return target
+
+
+def _secrets_of_query(query: str) -> set[str]:
+    """Return what of a query must not be shown: its values as they are typed and as they are read."""
+    values = [part.partition("=")[2] for part in query.split("&")]
+    return {word for value in values for word in (value, unquote_plus(value)) if len(word) >= LEAST_SECRET}
 
 
 def _proxy(url: URL) -> URL | None:
