@@ -118,13 +118,14 @@ class ThinkingRoom:
             # tell thoughts from answers by that end alone.
             thinking, text = text, ""
         written = len(thinking) + len(text)
+        told_apart = thinking or completion.thinking  # servers list the thoughts' tokens beside the answer's
         inline_tokens = round(completion.completion_tokens * len(thinking) / written) if written else 0
         completion = replace(
             completion,
             text=text,
             thinking="\n".join(filter(None, (completion.thinking, thinking))),
             thinking_tokens=completion.thinking_tokens or inline_tokens,
-            top_logprobs=_of_the_text(completion, text) if thinking else completion.top_logprobs,
+            top_logprobs=_of_the_text(completion, text) if told_apart else completion.top_logprobs,
         )
         self._learn(request, completion)
         return replace(completion, no_answer=completion.no_answer or _no_answer(request, completion))

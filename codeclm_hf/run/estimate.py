@@ -40,7 +40,9 @@ def plan_requests(tailor: Tailor, *, seeds: int, metadata: int, instructions: in
     judged = 2 if tailor.contrastive_filter else 0
     rounds = tailor.iterations if tailor.contrastive_filter else 1
     rubrics = metadata if improvements else 0
+    probes = tailor.contrastive_filter and tailor.scoring == "expected"
     return [
+        *([Requests("probe", 1, 1)] if probes else []),
         Requests("encode", seeds, seeds * TRIES),
         Requests("rubrics", min(rubrics, 1), rubrics * TRIES),
         Requests("decode", ceil(instructions / MOST_AT_ONCE), decode * TRIES),

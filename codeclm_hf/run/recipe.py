@@ -10,6 +10,7 @@ from datasets import Dataset, concatenate_datasets
 from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.run import inputs
 from codeclm_hf.run.manifest import StageUsage
+from codeclm_hf.run.probe import check_log_probabilities
 from codeclm_hf.run.progress import OnProgress, ProgressReporter
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.augment import augment, subsample
@@ -55,12 +56,14 @@ class Recipe:
             The tables `default`, `preference`, `trace` and `metadata`, and what they are made of.
 
         Raises:
+            BadInput: the judge's server does not give what the scoring reads; nothing else was asked.
             EndpointError: an endpoint cannot serve now.
             BudgetSpent: the journal's budget is used up.
         """
         tailor, rubrics, seed = self.chain.tailor, self.chain.rubrics, self.chain.seed
         roles = {"strong": tailor.strong, "target": tailor.target, "judge": tailor.judge}
         endpoints = {role: JournaledEndpoint(endpoint, journal) for role, endpoint in roles.items()}
+        check_log_probabilities(tailor, journal)
         progress, strong = ProgressReporter(endpoints, journal.budget, on_progress), endpoints["strong"]
         chain = replace(
             self.chain,

@@ -113,10 +113,10 @@ def given_answer(text: str) -> str:
     Raises:
         NoAnswer: it holds none: an empty text, or thoughts alone.
     """
-    thinking, answer, _ = split(text)
-    if answer.strip():
-        return answer
-    reason = "thought, and gave no answer" if thinking else "gave an empty answer"
+    parts = split(text)
+    if parts.text.strip():
+        return parts.text
+    reason = "thought, and gave no answer" if parts.thinking else "gave an empty answer"
     raise NoAnswer(f"needs an answer; the model {reason}", reason=reason)
 
 
