@@ -163,7 +163,7 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
             citation=_CITATION,
             homepage="https://arxiv.org/abs/2404.05875",
             license=self._license,
-            features=TABLES["default"].copy(),
+            features=self.config.recipe.features["default"].copy(),
         )
 
     def _download_and_prepare(self, dl_manager: Any, verification_mode: Any, **preparing: Any) -> None:
@@ -206,7 +206,9 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
 
     def _prepare_split(self, split_generator: datasets.SplitGenerator, **preparing: Any) -> None:
         try:
-            with temporary_assignment(self.info, "features", TABLES[split_generator.name]):
+            with temporary_assignment(
+                self.info, "features", self.config.recipe.features[split_generator.name]
+            ):
                 super()._prepare_split(split_generator, **preparing)
         except (DatasetGenerationError, OSError) as exc:
             cause = exc if isinstance(exc, OSError) else exc.__cause__
@@ -235,7 +237,7 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
     def _as_dataset(self, split: Any, in_memory: bool = False) -> datasets.Dataset:
         name = _table_of(split.to_spec() if isinstance(split, datasets.ReadInstruction) else str(split))
         info = self.info.copy()
-        info.features = TABLES[name].copy()
+        info.features = self.config.recipe.features[name].copy()
         reader = ArrowReader(self._output_dir, info)
         try:
             files = reader.get_file_instructions(self.dataset_name, split, info.splits.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset, Features, List, Value
@@ -116,8 +116,30 @@ JUDGEMENTS = Features({name: feature for name, feature in COMPARISONS.items() if
 TABLES = {"default": DEFAULT, "preference": PREFERENCE, "trace": TRACE, "metadata": METADATA}
 """The configs of a run directory, the default one first."""
 
+REASONING = {
+    "default": Features({"reasoning": _TEXT}),  # of the response, by whoever won
+    "trace": Features({"strong_reasoning": _TEXT, "target_reasoning": _TEXT}),
+}
+"""The columns that tables have besides, the last ones, where a run keeps what its models thought.
+
+They are null where a model told no thoughts. The table `preference` has none.
+"""
+TRACE_WITH_REASONING = Features({**TRACE, **REASONING["trace"]})
+"""The trace of a run that keeps them."""
+
 KEYS = {"default": "id", "preference": "id", "trace": "id", "metadata": "metadata_id"}
 """The column that names a row, by config."""
+
+
+def features(config: str, columns: Collection[str] = ()) -> Features:
+    """Return the features of a config's table: all that every such table has, and some of `REASONING`.
+
+    Args:
+        config: one of `TABLES`.
+        columns: names, of which those of columns for thoughts count.
+    """
+    more = {name: kind for name, kind in REASONING.get(config, {}).items() if name in columns}
+    return Features({**TABLES[config], **more})
 
 
 def table(rows: Sequence[Mapping[str, Any]], features: Features) -> Dataset:

@@ -31,6 +31,9 @@ MAX_NEW_TOKENS = 2048
 SCORINGS = ("discrete", "expected")
 """The numbers that the judge writes, or the means of their distributions; the first is the paper's."""
 SCORING = SCORINGS[0]
+THINKINGS = ("strip", "keep")
+"""What becomes of thoughts that a model tells before its answer: left out, or kept in columns of their own."""
+THINKING = THINKINGS[0]
 
 PAPER = MappingProxyType(
     {
@@ -44,6 +47,7 @@ PAPER = MappingProxyType(
         "self_rubrics": True,
         "contrastive_filter": True,
         "scoring": SCORING,
+        "thinking": THINKING,
     }
 )
 """The paper's hyperparameters; a card names each that a data set was made without."""
@@ -71,6 +75,7 @@ class MethodSettings(TypedDict, total=False):
     self_rubrics: bool
     contrastive_filter: bool
     scoring: str
+    thinking: str
     temperature: float
     max_new_tokens: int
     prompts: Path | None
@@ -101,5 +106,7 @@ def check_settings(**settings: Any) -> None:
         raise BadInput(f"needs a metadata-fraction above 0 and up to 1; came {settings['metadata_fraction']}")
     if settings.get("scoring", SCORING) not in SCORINGS:
         raise BadInput(f"needs a scoring of {' or '.join(SCORINGS)}; came {settings['scoring']!r}")
+    if settings.get("thinking", THINKING) not in THINKINGS:
+        raise BadInput(f"needs a thinking of {' or '.join(THINKINGS)}; came {settings['thinking']!r}")
     if (folder := settings.get("prompts")) is not None and not Path(folder).is_dir():
         raise BadInput(f"needs a folder of prompts; {folder} is none")

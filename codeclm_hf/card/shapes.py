@@ -50,6 +50,8 @@ class RunConfig:
     """False is the paper's ablation (table 3)."""
     scoring: str | None = field(default=None, metadata=ABSENT)
     """`discrete` or `expected`."""
+    thinking: str = field(default="strip", metadata=ABSENT)
+    """`strip` or `keep`: whether tables have what the models thought before they answered."""
     temperature: float | None = field(default=None, metadata=ABSENT)
     """Of every answer but the judge's."""
     max_new_tokens: int | None = field(default=None, metadata=ABSENT)

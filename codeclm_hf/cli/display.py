@@ -18,6 +18,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from codeclm_hf import schema
 from codeclm_hf.card.statistics import VERDICTS
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import Requests
@@ -163,6 +164,13 @@ def print_summary(console: Console, manifest: Manifest) -> None:
     _print_usage(console, manifest.usage or ())
     if manifest.cost:
         console.print(f"all answers in the journal cost {manifest.cost.all:.2f}")
+
+
+def print_thoughts(console: Console, trace: Dataset) -> None:
+    """Say it where a run was to keep thoughts and no model told any."""
+    columns = trace.data.table.select(list(schema.REASONING["trace"])).columns
+    if not any(len(column) - column.null_count for column in columns):
+        console.print("thinking: no model told its thoughts; the columns for them are null", soft_wrap=True)
 
 
 def _print_usage(console: Console, usage: Sequence[StageUsage]) -> None:

@@ -49,6 +49,7 @@ from codeclm_hf.settings import (
     NUM_RUBRICS,
     SCORING,
     TEMPERATURE,
+    THINKING,
     THRESHOLD,
     MethodSettings,
     Sizes,
@@ -196,6 +197,13 @@ def run(
             "expected, the mean of its probabilities for each number."
         ),
     ] = SCORING,
+    thinking: Annotated[
+        str,
+        typer.Option(
+            help="What becomes of what models think before they answer: strip leaves it out; keep gives it "
+            "columns of its own, reasoning in default, strong_reasoning and target_reasoning in trace."
+        ),
+    ] = THINKING,
     temperature: Temperature = TEMPERATURE,
     max_new_tokens: MaxNewTokens = MAX_NEW_TOKENS,
     prompts: Annotated[
@@ -237,6 +245,7 @@ def run(
         "self_rubrics": not no_self_rubrics,
         "contrastive_filter": not no_contrastive_filter,
         "scoring": scoring,
+        "thinking": thinking,
         "temperature": temperature,
         "max_new_tokens": max_new_tokens,
         "prompts": prompts,
@@ -336,9 +345,13 @@ def _run_codec(
     from codeclm_hf.run.manifest import Manifest
 
     with display.live_progress(_err, out) as show:
-        codec.run(inputs.seeds, metadata=inputs.metadata, out=out, budget=budget, on_progress=show, **sizes)
+        tables = codec.run(
+            inputs.seeds, metadata=inputs.metadata, out=out, budget=budget, on_progress=show, **sizes
+        )
     manifest = Manifest.read(out)
     display.print_summary(_out, manifest)
+    if codec.thinking == "keep":
+        display.print_thoughts(_out, tables["trace"])
     if not manifest.counts.judged:
         raise CodecLMError(f"every row failed; codeclm-hf inspect {out} shows why")
     if not manifest.counts.rows["default"]:

@@ -28,7 +28,9 @@ def export(
     `rejected` as messages; `alpaca` (`instruction`, `input`, `output`) and `sharegpt` (`conversations`) are
     JSON arrays. `llama-factory` has a table for supervised and one for preference tuning, and their entries
     in `dataset_info.json`, where those of other data sets stay; `axolotl` has its part of a configuration in
-    `axolotl.yaml`.
+    `axolotl.yaml`. A system prompt is a turn, and in `alpaca` and `llama-factory` a column `system`. Thoughts
+    that the data set keeps stand in the answer's turn for `trl-sft` and `axolotl`, and before the answer,
+    between `<think>` and `</think>`, for `sharegpt` and `llama-factory`.
 
     Args:
         source: a run directory, or `org/name` or `org/name@revision` of a data set on the Hub.
@@ -86,11 +88,12 @@ def _check_table(content: Snapshot, table: ExportTable, source: object) -> None:
 
 def _write(content: Snapshot, to: Format, target: Target, eval_ids: Set[str]) -> dict[str, int]:
     """Write all files beside the target, and then put them in place; how many rows each has."""
-    companions = to.companions(target)
     counts: dict[str, int] = {}
+    fields: dict[str, set[str]] = {}
     with tempfile.TemporaryDirectory(prefix=".export-", dir=target.folder) as scratch:
         for table in to.tables:
-            counts |= _write_table(content, table, target, eval_ids, Path(scratch))
+            counts |= _write_table(content, table, target, eval_ids, Path(scratch), fields)
+        companions = to.companions(target, fields)
         for file, text in companions.items():
             (Path(scratch) / file).write_text(text, encoding="utf-8")
         for file in (*counts, *companions):
@@ -99,10 +102,19 @@ def _write(content: Snapshot, to: Format, target: Target, eval_ids: Set[str]) ->
 
 
 def _write_table(
-    content: Snapshot, table: ExportTable, target: Target, eval_ids: Set[str], scratch: Path
+    content: Snapshot,
+    table: ExportTable,
+    target: Target,
+    eval_ids: Set[str],
+    scratch: Path,
+    fields: dict[str, set[str]],
 ) -> dict[str, int]:
-    """Write the files of one table, a file a part; how many rows each has."""
+    """Write the files of one table, a file a part; how many rows each has.
+
+    The names that entries and their turns use are noted in `fields`, by file.
+    """
     files = {part: table.file_name(target, part) for part in target.parts}
+    fields |= {file: set() for file in files.values()}
     counts = dict.fromkeys(files.values(), 0)
     with ExitStack() as stack:
         opened_files = {
@@ -110,7 +122,9 @@ def _write_table(
         }
         for row in _rows(content, table):
             file = files[EVAL if row["id"] in eval_ids else TRAIN]
-            entry = json.dumps(table.entry(row), ensure_ascii=False)
+            made = table.entry(row)
+            fields[file].update(made, *made.get("messages", ()))
+            entry = json.dumps(made, ensure_ascii=False)
             if file.endswith(".jsonl"):
                 opened_files[file].write(f"{entry}\n")
             else:
@@ -123,5 +137,6 @@ def _write_table(
 
 
 def _rows(content: Snapshot, table: ExportTable) -> Iterator[Row]:
+    there = [name for name in table.optional if name in content.schema(table.config).names]
     for batch in content.batches(table.config):
-        yield from batch.select(["id", *table.columns]).to_pylist()
+        yield from batch.select(["id", *table.columns, *there]).to_pylist()

@@ -85,7 +85,10 @@ def _resolution(take: object, conflict: Conflict, where: str) -> Resolution | No
     """Read what a person wrote into a line's `take`."""
     if isinstance(take, dict):
         columns = set(schema.TABLES.get(conflict.config, ()))
-        if take.keys() != columns or take[schema.KEYS[conflict.config]] != conflict.id:
+        if (
+            take.keys() - schema.REASONING.get(conflict.config, {}).keys() != columns
+            or take[schema.KEYS[conflict.config]] != conflict.id
+        ):
             raise BadInput(
                 f"needs a row with the columns of `{conflict.config}` and the id {conflict.id}; see {where}"
             )

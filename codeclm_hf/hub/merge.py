@@ -29,6 +29,8 @@ Resolutions = Mapping[str, Mapping[str, Resolution]]
 
 _ORIGINS = ("given", "seed", "augmented")
 """The values of `origin`; of two that differ, the one that stands first here is kept."""
+_THOUGHTS = frozenset(name for columns in schema.REASONING.values() for name in columns)
+"""Columns that a row has only where a run kept its models' thoughts."""
 _GROWING = ("seed_ids", "rubrics", "actions")
 """Lists that only ever grow: where two rows differ in these alone, the lists are united."""
 
@@ -213,7 +215,11 @@ def _resolve(
 
 
 def unite(current: Row, incoming: Row) -> Row | None:
-    """Return one row of two that differ only in lists that grow and in `origin`; None where more differs."""
+    """Return one row of two that differ only in lists that grow and in `origin`; None where more differs.
+
+    Thoughts that one of them alone has are kept.
+    """
+    current, incoming = _with_thoughts(current, incoming), _with_thoughts(incoming, current)
     if set(current) != set(incoming):
         return None
     row = dict(current)
@@ -227,6 +233,12 @@ def unite(current: Row, incoming: Row) -> Row | None:
         grown.add("origin")
         row["origin"] = min(current["origin"], incoming["origin"], key=_ORIGINS.index)
     return row if all(row[name] == incoming[name] for name in incoming.keys() - grown) else None
+
+
+def _with_thoughts(row: Row, other: Row) -> Row:
+    """Return a row with the thoughts that the other alone has."""
+    names = sorted(_THOUGHTS & (row.keys() | other.keys()))
+    return row | {name: other.get(name) if row.get(name) is None else row[name] for name in names}
 
 
 def _count_changes(rows: pl.DataFrame, outcome: _Outcome) -> RowChanges:

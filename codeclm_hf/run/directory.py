@@ -254,11 +254,26 @@ def add_pulled_rows(directory: Path, tables: Mapping[str, Dataset]) -> dict[str,
     for name, table in tables.items():
         files = sorted(str(file) for file in (directory / PULLED / name).glob("*.parquet"))
         if files:
-            pulled = pq.read_table(files, schema=table.features.arrow_schema, memory_map=True)
+            # either may keep thoughts, and the other not
+            columns = [*pq.read_schema(files[0]).names, *table.column_names]
+            features = schema.features(name, columns)
+            pulled = pq.read_table(files, schema=features.arrow_schema, memory_map=True)
             new = pa.array(table[schema.KEYS[name]][:], pa.string())
             rest = pulled.filter(pc.invert(pc.is_in(pulled[schema.KEYS[name]], new)))
-            joined[name] = concatenate_datasets([Dataset(rest), table])
+            joined[name] = concatenate_datasets([Dataset(rest), _with_features(table, features)])
     return joined
+
+
+def _with_features(table: Dataset, features: Features) -> Dataset:
+    """Return a table with these columns, in this order; those that it does not have are null."""
+    if table.features == features:
+        return table
+    columns = features.arrow_schema
+    arrow = table.data.table
+    for field in columns:
+        if field.name not in arrow.column_names:
+            arrow = arrow.append_column(field, pa.nulls(len(arrow), field.type))
+    return Dataset(arrow.select(columns.names).cast(columns))
 
 
 def read_tables(directory: Path, manifest: Manifest | None = None) -> dict[str, Dataset]:
@@ -272,10 +287,11 @@ def read_tables(directory: Path, manifest: Manifest | None = None) -> dict[str, 
         BadInput: they cannot be read, or do not have those rows.
     """
     tables = {}
-    for name, features in schema.TABLES.items():
+    for name in schema.TABLES:
         files = sorted(str(file) for file in (directory / DATA / name).glob("*.parquet"))
         if files:
             try:
+                features = schema.features(name, pq.read_schema(files[0]).names)
                 tables[name] = Dataset(pq.read_table(files, schema=features.arrow_schema))
             except (pa.ArrowException, OSError) as exc:
                 words = " ".join(str(exc).split())
@@ -283,7 +299,7 @@ def read_tables(directory: Path, manifest: Manifest | None = None) -> dict[str, 
                     f"needs the table `{name}` of {directory}; it cannot be read ({words})"
                 ) from exc
         else:
-            tables[name] = schema.table([], features)
+            tables[name] = schema.table([], schema.TABLES[name])
     for name, rows in manifest.counts.rows.items() if manifest else ():
         if len(tables[name]) != rows:
             raise BadInput(

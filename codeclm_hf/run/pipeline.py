@@ -59,6 +59,8 @@ class CodecLM:
     """False is the paper's ablation: every instruction is improved to the end and kept (table 3)."""
     scoring: str = settings.SCORING
     """`discrete`, the numbers that the judge writes, or `expected`, the means of their distributions."""
+    thinking: str = settings.THINKING
+    """`strip` trains on answers alone; `keep` keeps what the models thought before them, in own columns."""
     temperature: float = settings.TEMPERATURE
     """Of every answer but the judge's, who is greedy: 0 (greedy) to 2."""
     max_new_tokens: int = settings.MAX_NEW_TOKENS
@@ -105,6 +107,7 @@ class CodecLM:
             contrastive_filter=self.contrastive_filter,
             max_new_tokens=self.max_new_tokens,
             scoring=self.scoring,
+            thinking=self.thinking,
             **self._strong(),
         )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset, Features, concatenate_datasets
 
+from codeclm_hf import schema
 from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.run import inputs
 from codeclm_hf.run.manifest import StageUsage
@@ -36,6 +37,12 @@ class Recipe:
     """Metadata after mixing and matching."""
     metadata_fraction: float
     """Share of them that is used."""
+
+    @property
+    def features(self) -> dict[str, Features]:
+        """The features of the tables, by name."""
+        kept = schema.REASONING if self.chain.tailor.thinking == "keep" else {}
+        return {name: schema.features(name, kept.get(name, ())) for name in schema.TABLES}
 
     def spec(self) -> dict[str, Any]:
         """Return all that shapes the rows, as plain data: inputs, models, settings, prompts."""

@@ -30,7 +30,6 @@ class Chain(Stage):
     instructions, and each instruction's loop begins as soon as it is there.
     """
 
-    features: ClassVar[Features] = Features({**schema.METADATA, "trace": List(dict(schema.TRACE))})
     needs: ClassVar[tuple[str, ...]] = Rubrics.needs
 
     rubrics: Rubrics | None
@@ -39,6 +38,11 @@ class Chain(Stage):
     """Makes the basic instructions."""
     tailor: Tailor
     """Judges and improves each of them."""
+
+    @property
+    def features(self) -> Features:
+        """The metadata, with a list of the rows that `tailor` makes."""
+        return Features({**schema.METADATA, "trace": List(dict(self.tailor.features))})
 
     async def rows(self, row: Row) -> list[Row]:
         """Return the metadata row with its rubrics and its trace."""
@@ -83,5 +87,6 @@ def split_trace(chained: Dataset) -> tuple[Dataset, Dataset]:
     # Chunk by chunk: together the texts may be more than the 2 GiB that one array holds.
     traces = chained.data.table.column("trace")
     flat = pa.chunked_array([pc.list_flatten(chunk) for chunk in traces.chunks], type=traces.type.value_type)
-    trace = pa.Table.from_struct_array(flat).select(list(schema.TRACE))
-    return Dataset(trace.cast(schema.TRACE.arrow_schema)), chained.remove_columns("trace")
+    trace = pa.Table.from_struct_array(flat)
+    features = schema.features("trace", trace.column_names)
+    return Dataset(trace.select(list(features)).cast(features.arrow_schema)), chained.remove_columns("trace")

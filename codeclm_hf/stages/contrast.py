@@ -42,10 +42,15 @@ def tables(trace: Dataset, metadata: Dataset) -> dict[str, Dataset]:
         metadata: the metadata its rows come from.
 
     Returns:
-        By name: `default`, the accepted instructions with the winner's response; `preference`, the same rows
-        as pairs where both answers exist; `trace` and `metadata`, as they were given.
+        By name: `default`, the accepted instructions with the winner's response, and with its reasoning where
+        the trace keeps it; `preference`, the same rows as pairs of answers where both exist; `trace` and
+        `metadata`, as they were given.
     """
     strong_won = pl.col("verdict") == "accept_strong"
+    kept: dict[str, pl.Expr] = {}
+    if schema.REASONING["trace"].keys() <= set(trace.column_names):
+        kept["reasoning"] = pl.when(strong_won).then("strong_reasoning").otherwise("target_reasoning")
+    default_features = schema.features("default", kept)
     won = (
         _lazy(trace)
         .filter(pl.col("verdict").is_in(ACCEPTED))
@@ -53,6 +58,7 @@ def tables(trace: Dataset, metadata: Dataset) -> dict[str, Dataset]:
             winner=pl.when(strong_won).then(pl.lit("strong")).otherwise(pl.lit("target")),
             response=pl.when(strong_won).then("strong_response").otherwise("target_response"),
             other=pl.when(strong_won).then("target_response").otherwise("strong_response"),
+            **kept,
         )
     )
     source = (
@@ -76,7 +82,7 @@ def tables(trace: Dataset, metadata: Dataset) -> dict[str, Dataset]:
         rejected_score=worst,
     )
     return {
-        "default": _dataset(default.select(list(schema.DEFAULT)), schema.DEFAULT),
+        "default": _dataset(default.select(list(default_features)), default_features),
         "preference": _dataset(preference, schema.PREFERENCE),
         "trace": trace,
         "metadata": metadata,

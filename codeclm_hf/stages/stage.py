@@ -39,13 +39,16 @@ class Stage:
     `stage.map(dataset)` keeps the endpoint full and gives the stage's table alone.
     """
 
-    features: ClassVar[Features]
-    """The table the stage makes."""
     needs: ClassVar[tuple[str, ...]]
     """The columns the stage reads and cannot do without."""
 
     seed: int = 0
     """The run's seed; every request's own seed is derived from it."""
+
+    @property
+    def features(self) -> Features:
+        """The table the stage makes."""
+        raise NotImplementedError
 
     async def rows(self, row: Row) -> list[Row]:
         """Return the output rows of one input row; a row that cannot be done has an `error`."""

@@ -37,10 +37,10 @@ class Tailor(Stage):
     """Basic instructions → their trace: every version of each that was judged, with the verdict (§4.2, §4.3).
 
     Takes a column `instruction`, and `id`, `metadata_id`, `actions` and `error` where there are such columns;
-    makes the table `schema.TRACE`, one row an instruction and iteration.
+    makes the table `schema.TRACE`, one row an instruction and iteration. With `thinking="keep"` it is
+    `schema.TRACE_WITH_REASONING`.
     """
 
-    features: ClassVar[Features] = schema.TRACE
     needs: ClassVar[tuple[str, ...]] = ("instruction",)
 
     strong: Endpoint
@@ -61,10 +61,17 @@ class Tailor(Stage):
     """Without it nothing is judged: every instruction is improved to the end and kept (table 3)."""
     scoring: str = settings.SCORING
     """`discrete`: the two numbers the judge writes; `expected`: the means of their distributions."""
+    thinking: str = settings.THINKING
+    """`strip` leaves out what a model thinks before it answers; `keep` gives it columns of its own."""
     temperature: float = settings.TEMPERATURE
     """Of the responses and the improved instructions; 0 means greedy."""
     max_new_tokens: int = settings.MAX_NEW_TOKENS
     """Of a response."""
+
+    @property
+    def features(self) -> Features:
+        """The trace, with the models' thoughts where they are kept."""
+        return schema.TRACE_WITH_REASONING if self.thinking == "keep" else schema.TRACE
 
     def spec(self) -> dict[str, Any]:
         """Return what shapes the output, without the settings that have no effect beside the others."""
@@ -88,7 +95,7 @@ class Tailor(Stage):
             row: the instruction, with the columns that the stage takes.
             actions: awaited when the instruction is to be improved for the first time.
         """
-        candidate = _basic(row)
+        candidate = self._basic(row)
         if error := instruction_fault(row["instruction"]):
             return [{**candidate, "verdict": "failed", "error": row.get("error") or error}]
         trace = [candidate]
@@ -111,20 +118,19 @@ class Tailor(Stage):
         last = candidate["iteration"] == self.iterations
         if not self.contrastive_filter:
             if last:
-                candidate["strong_response"] = await self._respond("strong", self.strong, candidate)
+                await self._respond("strong", self.strong, candidate)
             candidate["verdict"] = "accept_strong" if last else "retry"
             return
-        strong, target = await gather(
+        await gather(
             self._respond("strong", self.strong, candidate), self._respond("target", self.target, candidate)
         )
-        candidate |= {"strong_response": strong, "target_response": target}
         judgements = await in_both_orders(
             self.judge,
             self.judge_prompt,
             self._scores,
             id=candidate["id"],
             instruction=candidate["instruction"],
-            answers={"strong": strong, "target": target},
+            answers={role: candidate[f"{role}_response"] for role in ("strong", "target")},
             seed=self.seed,
             top_logprobs=TOP_LOGPROBS if self.scoring == "expected" else 0,
         )
@@ -136,7 +142,8 @@ class Tailor(Stage):
         candidate |= contrast.averages(by_order.as_given, by_order.swapped)
         candidate["verdict"] = contrast.verdict(candidate["gap"], self.threshold, last=last)
 
-    async def _respond(self, role: str, endpoint: Endpoint, candidate: Row) -> str:
+    async def _respond(self, role: str, endpoint: Endpoint, candidate: Row) -> None:
+        """Fill a model's response into the candidate, and its thoughts, which nobody is shown."""
         response = await respond(
             endpoint,
             candidate["instruction"],
@@ -145,7 +152,9 @@ class Tailor(Stage):
             temperature=self.temperature,
             max_new_tokens=self.max_new_tokens,
         )
-        return response.text
+        candidate[f"{role}_response"] = response.text
+        if self.thinking == "keep":
+            candidate[f"{role}_reasoning"] = response.thinking or None
 
     def _scores(self, completion: Completion) -> tuple[float, float]:
         if self.scoring == "discrete":
@@ -170,7 +179,7 @@ class Tailor(Stage):
             temperature=self.temperature,
             max_new_tokens=2 * TOKENS_AN_INSTRUCTION,
         )
-        return _candidate(
+        return self._candidate(
             id=instruction_id(candidate["metadata_id"], instruction, candidate["id"]),
             root_id=candidate["root_id"],
             parent_id=candidate["id"],
@@ -180,14 +189,14 @@ class Tailor(Stage):
             action=action,
         )
 
+    def _basic(self, row: Row) -> Row:
+        """Return the first row of an instruction's trace."""
+        metadata_id = row.get("metadata_id") or ""
+        id = row.get("id") or instruction_id(metadata_id, row["instruction"])
+        return self._candidate(
+            id=id, root_id=id, metadata_id=metadata_id, iteration=1, instruction=row["instruction"]
+        )
 
-def _basic(row: Row) -> Row:
-    """Return the first row of an instruction's trace."""
-    metadata_id = row.get("metadata_id") or ""
-    id = row.get("id") or instruction_id(metadata_id, row["instruction"])
-    return _candidate(id=id, root_id=id, metadata_id=metadata_id, iteration=1, instruction=row["instruction"])
-
-
-def _candidate(**columns: object) -> Row:
-    """Return a row of the trace with these columns; the others are null."""
-    return {name: columns.get(name) for name in schema.TRACE}
+    def _candidate(self, **columns: object) -> Row:
+        """Return a row of the trace with these columns; the others are null."""
+        return {name: columns.get(name) for name in self.features}

@@ -99,12 +99,14 @@ def test_seeds_of_a_layout_and_a_split(typed: list[object], tmp_path: Path) -> N
 def test_a_configuration_file_gives_what_the_line_does_not(typed: list[object], tmp_path: Path) -> None:
     """Options of the file hold unless the line gives them too; both spellings of a name will do."""
     (tmp_path / "run.yaml").write_text(
-        "threshold: 1.5\nnum_rubrics: 2\nno-contrastive-filter: true\niterations: 2\n"
+        "threshold: 1.5\nnum_rubrics: 2\nno-contrastive-filter: true\niterations: 2\nthinking: keep\n"
     )
     result = cli(*typed, "--config", tmp_path / "run.yaml", "--num-rubrics", 3)
     assert result.returncode == 0, result.stderr
     config = json.loads((tmp_path / "out" / "codeclm.json").read_text())["config"]
     assert (config["threshold"], config["num_rubrics"], config["contrastive_filter"]) == (1.5, 3, False)
+    assert config["thinking"] == "keep"
+    assert "\nthinking: no model told its thoughts; the columns for them are null\n" in result.stdout
 
 
 def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None:
@@ -128,6 +130,7 @@ def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None
         (["mixed.jsonl"], r"1 of 2 rows .*mixed\.jsonl:1 looks like `prompt` .*pass --skip-bad"),
         (["prompts.jsonl", "--layout", "promt"], "there is no `promt`; did you mean prompt?"),
         (["seeds.jsonl", "--threshold", "9.5"], "needs threshold from 0 to 9; came 9.5"),
+        (["seeds.jsonl", "--thinking", "keeps"], "needs a thinking of strip or keep; came 'keeps'"),
         (["seeds.jsonl", "--iterations", "0"], "needs iterations from 1 to 4; came 0"),
         (["seeds.jsonl", "--strong", "http://127.0.0.1:9"], "does not answer"),
         (["seeds.jsonl", "--strong", "smollm2"], "needs an endpoint like http"),

@@ -12,8 +12,9 @@ import yaml
 from datasets import load_dataset
 from jsonschema import Draft202012Validator
 
-from codeclm_hf import BadInput, export, publish
+from codeclm_hf import BadInput, export, publish, schema
 from codeclm_hf.exports.formats import FORMATS
+from codeclm_hf.run import directory
 from support import gallery, trainer_schemas
 from support.command_line import Cli, output_of, refusal_of
 from support.hub_server import Hub
@@ -89,6 +90,89 @@ def test_every_format_has_the_rows_as_its_trainer_reads_them(
     assert loaded.to_list() == rows
 
 
+ROWS = ["thought", "plain"]
+"""Instructions of a run that keeps thoughts, whose second winner told none, and that has a system prompt."""
+SYSTEM = {"role": "system", "content": "Be brief."}
+
+
+@pytest.fixture
+def thoughtful(tmp_path: Path) -> Path:
+    folder = run_directory_of(tmp_path / "deep", ROWS, responses=dict.fromkeys(ROWS, "yes"))
+    made = directory.read_tables(folder)
+    turns = [[SYSTEM, *messages] for messages in made["default"]["messages"]]
+    default = made["default"].remove_columns("messages").add_column("messages", turns)
+    prompts = [[SYSTEM, *prompt] for prompt in made["preference"]["prompt"]]
+    thoughts = [f"Hm, {text}." if text == "thought" else None for text in default["instruction"]]
+    rows = default.add_column("reasoning", thoughts).to_list()
+    features = schema.features("default", ["reasoning"])
+    pairs = made["preference"].remove_columns("prompt").add_column("prompt", prompts)
+    directory.replace_tables(
+        folder,
+        {
+            **made,
+            "default": schema.table(rows, features),
+            "preference": schema.table(pairs.to_list(), schema.PREFERENCE),
+        },
+    )
+    return folder
+
+
+THOUGHTS = {"reasoning_content": "Hm, thought.", "thinking": "Hm, thought."}
+THINK = "<think>\nHm, thought.\n</think>\n\nyes"
+
+
+@pytest.mark.parametrize(
+    ("to", "file", "deep", "plain"),
+    [
+        *(
+            (to, "train.jsonl", {"messages": [SYSTEM, user("thought"), {**assistant("yes"), **THOUGHTS}]},
+             {"messages": [SYSTEM, user("plain"), assistant("yes")]})
+            for to in ("trl-sft", "axolotl")
+        ),
+        ("openai", "train.jsonl", {"messages": [SYSTEM, user("thought"), assistant("yes")]},
+         {"messages": [SYSTEM, user("plain"), assistant("yes")]}),
+        ("alpaca", "train.json", {"instruction": "thought", "input": "", "output": "yes", "system": "Be brief."},
+         {"instruction": "plain", "input": "", "output": "yes", "system": "Be brief."}),
+        ("llama-factory", "deep_sft_train.json",
+         {"instruction": "thought", "input": "", "output": THINK, "system": "Be brief."},
+         {"instruction": "plain", "input": "", "output": "yes", "system": "Be brief."}),
+        ("llama-factory", "deep_dpo_train.json",
+         {"instruction": "thought", "input": "", "chosen": "yes", "rejected": "A weaker answer to thought",
+          "system": "Be brief."},
+         {"instruction": "plain", "input": "", "chosen": "yes", "rejected": "A weaker answer to plain",
+          "system": "Be brief."}),
+        ("trl-dpo", "train.jsonl",
+         {"prompt": [SYSTEM, user("thought")], "chosen": [assistant("yes")],
+          "rejected": [assistant("A weaker answer to thought")]},
+         {"prompt": [SYSTEM, user("plain")], "chosen": [assistant("yes")],
+          "rejected": [assistant("A weaker answer to plain")]}),
+        ("sharegpt", "train.json",
+         {"conversations": [{"from": "system", "value": "Be brief."}, {"from": "human", "value": "thought"},
+                            {"from": "gpt", "value": THINK}]},
+         {"conversations": [{"from": "system", "value": "Be brief."}, {"from": "human", "value": "plain"},
+                            {"from": "gpt", "value": "yes"}]}),
+    ],
+)  # fmt: skip
+def test_thoughts_and_system_prompts_stand_where_the_trainer_looks_for_them(
+    thoughtful: Path, tmp_path: Path, to: str, file: str, deep: dict[str, Any], plain: dict[str, Any]
+) -> None:
+    """An answer without thoughts has none, pairs are answers alone, and the files beside the tables tell."""
+    export(thoughtful, tmp_path / "out", to=to)
+    rows = read(tmp_path / "out" / file)
+    assert [row for row in rows if "thought" in json.dumps(row)] == [deep]
+    assert [row for row in rows if "thought" not in json.dumps(row)] == [plain]
+    kind = f"{to} {'dpo' if '_dpo_' in file else 'sft'}" if to == "llama-factory" else to
+    assert all(valid(trainer_schemas.ROWS[kind], row) for row in rows)
+    if to == "llama-factory":
+        info = json.loads((tmp_path / "out" / "dataset_info.json").read_text())
+        assert valid(trainer_schemas.DATASET_INFO, info)
+        assert info[file.removesuffix(".json")]["columns"]["system"] == "system"
+    if to == "axolotl":
+        config = yaml.safe_load((tmp_path / "out" / "axolotl.yaml").read_text())
+        assert valid(trainer_schemas.AXOLOTL, config)
+        assert "reasoning_content" in config["datasets"][0]["message_property_mappings"]
+
+
 def test_every_format_is_tested() -> None:
     """And named in the help."""
     assert list(FORMATS) == ["trl-sft", "trl-dpo", "alpaca", "sharegpt", "openai", "llama-factory", "axolotl"]
@@ -124,8 +208,8 @@ def test_the_schemas_tell_layouts_apart(run: Path, tmp_path: Path) -> None:
         for file in export(run, tmp_path / to, to=to)
         for kind in [("dpo" if "_dpo_" in file else "sft") if to == "llama-factory" else ""]
     }
-    for layout, schema in trainer_schemas.ROWS.items():
-        takes = {name for name, row in firsts.items() if valid(schema, row)}
+    for layout, documented in trainer_schemas.ROWS.items():
+        takes = {name for name, row in firsts.items() if valid(documented, row)}
         assert takes == {name for name, row in firsts.items() if set(row) == set(firsts[layout])}
     assert not trainer_schemas.in_turns({"messages": [assistant("1"), user("one")]})
     assert not valid(trainer_schemas.DATASET_INFO, {"x": {"columns": {}}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from codeclm_hf.card.context import TITLE
 from codeclm_hf.card.shapes import RowChanges
 from codeclm_hf.card.statistics import READ, counts
 from codeclm_hf.errors import BadInput, MergeConflict
+from codeclm_hf.hub import conflicts
 from codeclm_hf.hub.conflicts import ConflictLine
 from codeclm_hf.hub.merge import MergeInputs
 from codeclm_hf.hub.next_version import (
@@ -260,6 +262,47 @@ def test_new_columns_are_a_major_version_and_none_is_lost(tmp_path: Path) -> Non
     assert made.version == Version(2, 1, 0)
     again = following(tmp_path, run(tmp_path, {"default": [A, B]}), made.content, base=current.digests)
     assert not again.is_new
+
+
+THOUGHT = pa.field("reasoning", pa.string())
+
+
+def test_runs_that_keep_thoughts_and_runs_that_do_not_are_one_data_set(tmp_path: Path) -> None:
+    """Thoughts stay in the rows that have them and are null in the others, whichever side brings them."""
+    deep = {**A, "reasoning": "Hm."}
+    stripped = first(tmp_path, {"default": [A]})
+    kept = widened(tmp_path, run(tmp_path, {"default": [A, B]}), [deep, {**B, "reasoning": None}], THOUGHT)
+    there = following(tmp_path, kept, stripped).content
+    assert sorted(rows(there), key=str) == sorted([{**B, "reasoning": None}, deep], key=str)
+    assert said(there)["version"] == "2.0.0"
+    there = dataclasses.replace(there, commit="1")
+    # somebody who keeps none, and has never seen theirs
+    made = following(tmp_path, run(tmp_path, {"default": [A, C]}), there)
+    assert {row["id"]: row["reasoning"] for row in rows(made.content)} == {"a": "Hm.", "b": None, "c": None}
+    assert made.version == Version(2, 1, 0)
+    assert made.changes["default"] == RowChanges(added=1, removed=0, changed=0)
+    nobody = widened(tmp_path, run(tmp_path, {"default": [A]}), [{**A, "reasoning": None}], THOUGHT)
+    assert not following(tmp_path, nobody, stripped).is_new
+
+
+def test_other_thoughts_of_the_same_row_are_a_conflict(tmp_path: Path) -> None:
+    """It ends with a side, or with a row that is written by hand, with thoughts or without."""
+    sides = [
+        widened(tmp_path, run(tmp_path, {"default": [A]}), [{**A, "reasoning": text}], THOUGHT)
+        for text in ("Hm.", "So.")
+    ]
+    there = dataclasses.replace(following(tmp_path, sides[0]).content, commit="1")
+    with pytest.raises(MergeConflict) as caught:
+        following(tmp_path, sides[1], there)
+    (conflict,) = caught.value.conflicts
+    for by_hand in (A, {**A, "reasoning": "Well."}):
+        line = json.dumps(
+            {"config": "default", "id": "a", "ours": conflict.current, "theirs": conflict.incoming,
+             "take": by_hand}
+        )  # fmt: skip
+        (tmp_path / "lines").write_text(line)
+        made = following(tmp_path, sides[1], there, conflict_lines=conflicts.read(tmp_path / "lines"))
+        assert rows(made.content) == [{"reasoning": None, **by_hand}]
 
 
 def test_the_order_of_columns_is_no_change(tmp_path: Path) -> None:

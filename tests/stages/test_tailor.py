@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,11 +12,12 @@ from datasets import Dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codeclm_hf import Tailor, endpoint, tables
+from codeclm_hf import Tailor, endpoint, schema, tables
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.encode import metadata_row
 from codeclm_hf.stages.stage import Row
 from support.model_server import StandIn
+from support.thinker import THOUGHT, Thinker
 from support.world import World, answers
 
 WorldOf = Callable[..., tuple[StandIn, StandIn]]
@@ -200,3 +202,54 @@ def test_expected_scoring_needs_log_probabilities(world_of: WorldOf) -> None:
     servers = world_of()
     trace = tailor(servers, scoring="expected", iterations=1).map(instructions(["Do it"], []))
     assert "needs token log-probabilities" in trace["error"][0]
+
+
+def thinkers(**target: Any) -> dict[str, Thinker]:
+    return {"strong": Thinker("strong"), "target": Thinker("target", **target), "judge": Thinker("judge")}
+
+
+def test_kept_thoughts_have_columns_of_their_own_and_nobody_is_shown_them() -> None:
+    """`keep` adds the last columns of trace and `default`, the winner's there; the rest is the table of `strip`."""
+    texts = [f"Do {n}" for n in range(8)]
+    models = thinkers()
+    kept = Tailor(**models, thinking="keep").map(instructions(texts, ["Add a limit"]))
+    stripped = Tailor(**thinkers()).map(instructions(texts, ["Add a limit"]))
+    assert (kept.features, stripped.features) == (schema.TRACE_WITH_REASONING, schema.TRACE)
+    assert kept.select_columns(list(schema.TRACE)).to_list() == stripped.to_list()
+    for row in kept:
+        for role in ("strong", "target"):
+            assert row[f"{role}_reasoning"] == f"{THOUGHT}: {role} on {len(row['instruction'])}"
+    prompts = [turn.content for model in models.values() for asked in model.asked for turn in asked.messages]
+    assert prompts and not [prompt for prompt in prompts if THOUGHT in prompt]
+    made = tables(kept, Dataset.from_list([METADATA]))
+    without = tables(stripped, Dataset.from_list([METADATA]))
+    assert made["preference"].to_list() == without["preference"].to_list()
+    assert made["default"].column_names == [*without["default"].column_names, "reasoning"]
+    assert made["default"].remove_columns("reasoning").to_list() == without["default"].to_list()
+    assert {row["winner"] for row in made["default"]} == {"strong", "target"}
+    for row in made["default"]:
+        assert row["reasoning"] == f"{THOUGHT}: {row['winner']} on {len(row['instruction'])}"
+
+
+def test_thoughts_that_nobody_told_are_null() -> None:
+    """The columns are there, of a run without judge and of no rows too."""
+    silent = Tailor(**thinkers(thinks=False), thinking="keep", iterations=1)
+    trace = silent.map(instructions(["Do it"], []))
+    assert trace["target_reasoning"][:] == [None] and trace["strong_reasoning"][:] != [None]
+    alone = replace(silent, contrastive_filter=False).map(instructions(["Do it"], []))
+    assert alone["strong_reasoning"][:] == trace["strong_reasoning"][:]
+    assert alone["target_reasoning"][:] == [None]
+    assert silent.map(instructions([""], []).select([])).features == schema.TRACE_WITH_REASONING
+
+
+@pytest.mark.parametrize(("silent", "speaks"), [("strong", "target"), ("target", "strong")])
+def test_a_side_without_an_answer_does_not_lose_the_other(silent: str, speaks: str) -> None:
+    """The row fails unjudged, with the response that was paid for, and its thoughts."""
+    models = thinkers()
+    models[silent].silent = lambda prompt: prompt == "Do it"
+    (row,) = Tailor(**models, thinking="keep").map(instructions(["Do it"], []))
+    assert (row["verdict"], row["gap"], row[f"{silent}_response"]) == ("failed", None, None)
+    assert "gave an empty answer" in row["error"]
+    assert row[f"{speaks}_response"] == World().respond(speaks, "Do it")
+    assert row[f"{speaks}_reasoning"].startswith(THOUGHT)
+    assert models["judge"].asked == []

@@ -25,7 +25,9 @@ _PAST = {
     "history": {"type": "array", "items": {"type": "array", "items": _TEXT, "minItems": 2}},
 }
 ALPACA = _exactly({"instruction": _SOME, "output": _SOME}, {"input": _TEXT, **_PAST})
-ALPACA_PAIR = _exactly({"instruction": _SOME, "chosen": _SOME, "rejected": _SOME}, {"input": _TEXT})
+ALPACA_PAIR = _exactly(
+    {"instruction": _SOME, "chosen": _SOME, "rejected": _SOME}, {"input": _TEXT, "system": _TEXT}
+)
 
 # the same page, "Sharegpt Format": human and observation in odd places, gpt and function_call in even ones, and a
 # system prompt at most before them
@@ -88,9 +90,11 @@ OPENAI = _exactly(
     {"tools": {"type": "array"}, "parallel_tool_calls": {"type": "boolean"}},
 )
 
-# https://huggingface.co/docs/trl/dataset_formats, "Conversational": prompt and completions are lists of messages
+# https://huggingface.co/docs/trl/dataset_formats, "Conversational": prompt and completions are lists of messages;
+# what a turn has besides is for a chat template: `thinking` for that of gpt-oss, `reasoning_content` for most
 _MESSAGES: Schema = {"type": "array", "minItems": 1, "items": _exactly({"role": _SOME, "content": _SOME})}
-TRL_SFT = _exactly({"messages": _MESSAGES})
+_DEEP = _exactly({"role": _SOME, "content": _SOME}, {"reasoning_content": _SOME, "thinking": _SOME})
+TRL_SFT = _exactly({"messages": {**_MESSAGES, "items": _DEEP}})
 TRL_DPO = _exactly({"prompt": _MESSAGES, "chosen": _MESSAGES, "rejected": _MESSAGES})
 
 # https://docs.axolotl.ai/docs/dataset-formats/conversation.html and https://docs.axolotl.ai/docs/config-reference.html;
@@ -103,7 +107,9 @@ _AXOLOTL = _exactly(
         "split": {"const": "train"},
         "chat_template": _SOME,
         "field_messages": _SOME,
-        "message_property_mappings": _exactly({"role": _SOME, "content": _SOME}),
+        "message_property_mappings": _exactly(
+            {"role": _SOME, "content": _SOME}, {"reasoning_content": _SOME}
+        ),
         "roles_to_train": {"type": "array", "items": _SOME},
         "train_on_eos": {"enum": ["all", "turn", "last", "none"]},
     },
