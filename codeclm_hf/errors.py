@@ -24,7 +24,15 @@ An error's text says what is needed, what came and what to do. No text ever hold
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Refusal(NamedTuple):
+    """What a server said in place of an answer."""
+
+    status: int
+    words: str
+    """Its words with what it calls the error and the parameter, longer than a message shows, without secrets."""
 
 
 class CodecLMError(Exception):
@@ -32,6 +40,8 @@ class CodecLMError(Exception):
 
     retryable: bool = False
     """Whether the same request may succeed when sent again."""
+    refusal: Refusal | None = None
+    """What the server said, where it is a server that refused."""
     hint: str = ""
     """What the user can do about it; empty where the message says it already."""
     exit_code: int = 1
@@ -61,7 +71,7 @@ class EndpointError(CodecLMError):
 
 
 class EndpointDown(EndpointError):
-    """No connection, a time-out, a reply that is no answer, or 429/502/503/504."""
+    """No connection, a time-out, a connection that broke off, 408, 409, 425, 429, 499 or any 5xx."""
 
     def __init__(
         self,
@@ -71,7 +81,7 @@ class EndpointDown(EndpointError):
         status: int | None = None,
         retry_after: float | None = None,
         timed_out: bool = False,
-        tries: int = 0,
+        tries: float = 0,
         final: bool = False,
     ) -> None:
         super().__init__(message, hint=hint)
@@ -81,7 +91,10 @@ class EndpointDown(EndpointError):
         """Seconds the server asked us to wait, if it did."""
         self.timed_out = timed_out
         self.tries = tries
-        """How many of the request's own tries this used up: none where the server never took the request."""
+        """How many of the request's own tries this uses up, if the server answers other requests meanwhile.
+
+        None where the server never took the request.
+        """
         self.retryable = not final
 
 
@@ -90,7 +103,7 @@ class ModelChanged(EndpointError):
 
 
 class AccessDenied(EndpointError):
-    """The server answered 401 or 403."""
+    """The server answered 401 or 403, and never anything else with this token."""
 
     exit_code = 2
 
@@ -124,15 +137,15 @@ class RowError(CodecLMError):
 
 
 class RequestRejected(RowError):
-    """The server refuses this very request (400, 413, 422): too long, or a parameter it does not take."""
+    """The server refuses this very request: too long, moderated, or a parameter it does not take."""
 
 
 class GenerationFailed(RowError):
-    """The server tried this request and broke (424, 500, or an error inside a 200)."""
+    """The server tried this request and broke: 424, an error inside a 200, or 5xx while it answers others."""
 
     retryable = True
 
-    def __init__(self, message: str, *, hint: str = "", tries: int = 1) -> None:
+    def __init__(self, message: str, *, hint: str = "", tries: float = 1) -> None:
         super().__init__(message, hint=hint)
         self.tries = tries
         """How many of the request's own tries this used up."""

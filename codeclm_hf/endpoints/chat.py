@@ -8,15 +8,30 @@ from typing import Any
 
 from codeclm_hf.endpoints.dialect import Dialect
 from codeclm_hf.endpoints.http import Client
+from codeclm_hf.endpoints.lessons import (
+    LIMIT,
+    LOGPROBS,
+    NEWER_LIMIT,
+    OLDER_LIMIT,
+    SCHEMA,
+    SEED,
+    TEMPERATURE,
+    Lessons,
+)
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.endpoints.reply import chat_completion
-from codeclm_hf.errors import RequestRejected
 
 PATH = "/v1/chat/completions"
-_NEWER_LIMIT = "max_completion_tokens"
-"""OpenAI's name for `max_tokens` where a model no longer takes that."""
-
-_LIMITS = {"max_tokens", _NEWER_LIMIT}
+MOST_OF_TGI = 5
+"""Most alternatives to a token that TGI gives."""
+_FIELDS = {
+    SEED: {"seed"},
+    TEMPERATURE: {"temperature"},
+    LOGPROBS: {"logprobs", "top_logprobs"},
+    SCHEMA: {"response_format"},
+    LIMIT: {OLDER_LIMIT, NEWER_LIMIT},
+}
+"""The fields of a body that each parameter has."""
 
 
 @dataclass
@@ -29,42 +44,45 @@ class Chat(Dialect):
     identity: str
     tgi: bool = False
     """Whether this is TGI's Messages API, which spells `response_format` its own way."""
-    grammar: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
-    limit: str = "max_tokens"
-    """The server's name of the parameter for the most tokens of an answer; learnt from its refusal."""
+    lessons: Lessons = field(default_factory=Lessons)
 
-    async def _generate(self, request: GenerationRequest, max_tokens: int, *, grammar: bool) -> Completion:
-        limit = self.limit
-        try:
-            return await self._ask(request, max_tokens, limit, grammar=grammar)
-        except RequestRejected as exc:
-            if limit == _NEWER_LIMIT or _NEWER_LIMIT not in str(exc):
-                raise
-            self.limit = _NEWER_LIMIT
-            return await self._ask(request, max_tokens, self.limit, grammar=grammar)
-
-    async def _ask(
-        self, request: GenerationRequest, max_tokens: int, limit: str, *, grammar: bool
-    ) -> Completion:
+    async def _generate(self, request: GenerationRequest, max_tokens: int, lessons: Lessons) -> Completion:
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [{"role": role, "content": content} for role, content in request.messages],
-            limit: max_tokens,
-            "temperature": request.temperature,
-            "seed": request.seed,
         }
-        if request.schema is not None and grammar:
-            body["response_format"] = self._response_format(request.schema)
-        if request.top_logprobs:
-            body |= {
-                "logprobs": True,
-                "top_logprobs": min(request.top_logprobs, 5) if self.tgi else request.top_logprobs,
-            }
-        if self.extra.keys() & _LIMITS:
-            del body[limit]
+        for parameter in self._sent(request, lessons):
+            body |= self._fields(parameter, request, max_tokens, lessons)
         reply = await self.client.post(PATH, {**body, **self.extra})
         return chat_completion(reply.value, request, self.client)
+
+    def _sent(self, request: GenerationRequest, lessons: Lessons) -> list[str]:
+        asked = [LIMIT, TEMPERATURE, SEED]
+        if request.schema is not None:
+            asked.append(SCHEMA)
+        if request.top_logprobs:
+            asked.append(LOGPROBS)
+        return [
+            parameter
+            for parameter in asked
+            if parameter not in lessons.left_out and not self.extra.keys() & _FIELDS[parameter]
+        ]
+
+    def _fields(
+        self, parameter: str, request: GenerationRequest, max_tokens: int, lessons: Lessons
+    ) -> dict[str, Any]:
+        """Return a parameter as this server takes it."""
+        if parameter == SEED:
+            return {"seed": request.seed}
+        if parameter == TEMPERATURE:
+            return {"temperature": request.temperature or lessons.least_temperature}
+        if parameter == LIMIT:
+            return {lessons.limit: max_tokens}
+        if parameter == SCHEMA:
+            return {"response_format": self._response_format(request.schema or {})}
+        most = MOST_OF_TGI if self.tgi else lessons.most_logprobs
+        return {"logprobs": True, "top_logprobs": min(request.top_logprobs, most)}
 
     def _response_format(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.tgi:

@@ -195,7 +195,7 @@ class _Connector:
     async def open(self, model: _ServedModel) -> Dialect:
         """Return the dialect to speak with the server, once it takes our token."""
         if not model.tgi:
-            await self.client.check_access(chat.PATH)
+            await self.client.check_access(chat.PATH, {"model": model.name})
             return Chat(client=self.client, model=model.name, identity=model.identity, extra=self.extra)
         native = importlib.util.find_spec("text_generation") is not None
         if self.dialect == "tgi" and not native:
@@ -205,7 +205,7 @@ class _Connector:
         if self.dialect != "chat" and native:
             from codeclm_hf.endpoints import tgi  # needs the extra `tgi`
 
-            await self.client.check_access(tgi.PATH)
+            await self.client.check_access(tgi.PATH, {})
             name, revision = (self.model, None) if self.model else (model.name, model.revision)
             return tgi.TGI(
                 client=self.client,
@@ -213,7 +213,7 @@ class _Connector:
                 tokenizer=tgi.load_tokenizer(name, revision),
                 extra=self.extra,
             )
-        await self.client.check_access(chat.PATH)
+        await self.client.check_access(chat.PATH, {"model": "tgi"})
         return Chat(client=self.client, model="tgi", identity=model.identity, tgi=True, extra=self.extra)
 
     def _no_tgi(self) -> BadInput:

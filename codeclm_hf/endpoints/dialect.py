@@ -1,17 +1,19 @@
-"""What all dialects share: a schema goes as a grammar, and stays out where the server has no grammars."""
+"""What all dialects share: a server is asked as it is known to take it, and its refusals teach how that is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.http import Client
+from codeclm_hf.endpoints.lessons import SCHEMA, Lesson, Lessons, failed_json, lesson_of
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
-from codeclm_hf.errors import RequestRejected
+from codeclm_hf.endpoints.server_words import without_numbers
+from codeclm_hf.errors import CodecLMError
 
 MIN_LOGPROB = -100.0
 """Stands for minus infinity and all below: JSON has no infinities, and e⁻¹⁰⁰ is as good as 0."""
-_GRAMMAR_WORDS = ("grammar", "response_format", "json_schema", "guided", "structured output")
 
 
 class Dialect:
@@ -20,14 +22,16 @@ class Dialect:
     client: Client
     identity: str
     """The identity of the model that it serves."""
-    grammar: bool
-    """Whether the server takes a JSON schema; learnt from its first refusal."""
-
     extra: Mapping[str, Any]
     """Fields that its user adds to every request."""
+    lessons: Lessons
+    """What its refusals have taught so far."""
 
     async def generate(self, request: GenerationRequest, max_tokens: int) -> Completion:
-        """Answer one request, without its grammar where the server has none.
+        """Answer one request; where a parameter is refused, ask again without it.
+
+        That is a lesson only if the request is then answered: a refusal may name a parameter because it
+        quotes the prompt.
 
         Args:
             request: what is asked.
@@ -40,25 +44,77 @@ class Dialect:
             EndpointError: the server cannot answer anything now.
             RowError: the server cannot answer this request.
         """
-        if request.schema is None or not self.grammar:
-            return await self._generate(request, max_tokens, grammar=False)
-        try:
-            return await self._generate(request, max_tokens, grammar=True)
-        except RequestRejected as exc:
-            if not _refuses_grammar(exc):
-                raise
-            completion = await self._generate(request, max_tokens, grammar=False)
-            self.grammar = False  # it was the grammar: without it the server answers
-            return completion
+        attempt = _Attempt(request, self.lessons)
+        while True:
+            try:
+                completion = await self._generate(request, max_tokens, attempt.lessons)
+            except CodecLMError as exc:
+                if not attempt.refused(exc, self._sent):
+                    raise
+            else:
+                for lesson in attempt.learnt:
+                    self._learn(lesson)
+                return completion
 
-    async def _generate(self, request: GenerationRequest, max_tokens: int, *, grammar: bool) -> Completion:
+    def _learn(self, lesson: Lesson) -> None:
+        lessons = lesson.added_to(self.lessons)
+        if lessons == self.lessons:
+            return  # another request was quicker
+        self.lessons = lessons
+        transport.log.warning("%s %s", self.client.public_url, lesson.says())
+
+    def _sent(self, request: GenerationRequest, lessons: Lessons) -> list[str]:
+        """Return which of the parameters that a lesson may be about a request is sent with."""
+        raise NotImplementedError
+
+    async def _generate(self, request: GenerationRequest, max_tokens: int, lessons: Lessons) -> Completion:
+        """Send a request once."""
         raise NotImplementedError
 
 
-def _refuses_grammar(exc: RequestRejected) -> bool:
-    """Return whether a refusal is about the grammar rather than, say, the prompt's length."""
-    words = str(exc).lower()
-    return any(word in words for word in _GRAMMAR_WORDS)
+class _Attempt:
+    """One request, and what its refusals have changed about how it is sent."""
+
+    def __init__(self, request: GenerationRequest, lessons: Lessons) -> None:
+        self.request = request
+        self.lessons = lessons
+        """How it is sent next."""
+        self.learnt: list[Lesson] = []
+        """What it was sent with otherwise than the server was known to want."""
+        self._tried: list[Lesson] = []
+        self._before = lessons
+        self._said = ""
+        self._no_json = 0
+        """How often the model wrote no JSON."""
+
+    def refused(
+        self, exc: CodecLMError, sent: Callable[[GenerationRequest, Lessons], Collection[str]]
+    ) -> bool:
+        """Take in a refusal, and return whether the request is to be sent again.
+
+        Args:
+            exc: the refusal.
+            sent: which parameters a request is sent with.
+        """
+        if exc.refusal is None:
+            return False
+        if failed_json(exc) and SCHEMA in sent(self.request, self.lessons):
+            # It is about this one answer: again, and then without the schema, which is no lesson.
+            self._no_json += 1
+            if self._no_json > 1:
+                self.lessons = Lesson(SCHEMA).added_to(self.lessons)
+            return True
+        said = without_numbers(exc.refusal.words)
+        if self.learnt and said == self._said:
+            self.learnt.pop()  # the same again: it was another parameter, or none
+            self.lessons = self._before
+        lesson = lesson_of(exc, self.request, self.lessons, sent(self.request, self.lessons), self._tried)
+        if lesson is None:
+            return False
+        self.learnt.append(lesson)
+        self._tried.append(lesson)
+        self._said, self._before, self.lessons = said, self.lessons, lesson.added_to(self.lessons)
+        return True
 
 
 def clean(text: str) -> str:

@@ -6,11 +6,8 @@ import asyncio
 import base64
 import ipaddress
 import json
-import re
 import urllib.request
 from collections.abc import Mapping
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -22,15 +19,15 @@ from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.defaults import DEFAULT_TIMEOUT
 from codeclm_hf.endpoints.headers import AUTHORIZATION, LEAST_SECRET, check_headers, secrets_of
 from codeclm_hf.endpoints.hints import IN_PYTHON, Hints
+from codeclm_hf.endpoints.refusals import ALL_REFUSED, Advice, error_of, meaning_of
 from codeclm_hf.endpoints.server import server_at
+from codeclm_hf.endpoints.server_words import refusal_of, retry_after, status_inside, words_of
 from codeclm_hf.errors import (
-    AccessDenied,
     BadInput,
     CodecLMError,
     EndpointDown,
     EndpointError,
     GenerationFailed,
-    RequestRejected,
     UnreadableAnswer,
 )
 
@@ -41,8 +38,8 @@ MOST_BYTES = 64 << 20
 MOST_QUOTED = 300
 """Characters of a server's own words in an error."""
 MOST_REDIRECTS = 3
-LONGEST_RETRY_AFTER = 600.0
-"""Seconds of a `Retry-After` that are waited for, whatever the server asks."""
+UNKNOWN_SHAPE_TRIES = 4
+"""How many of its tries a reply of an unknown shape costs a request: so it is asked again once."""
 
 
 class Reply(NamedTuple):
@@ -115,6 +112,8 @@ class Client:
         secrets |= secrets_of(headers or {}) | _secrets_of_query(query)
         # The longest first, or what is left of one shows when another is a part of it.
         self._secrets = sorted(map(str, secrets), key=len, reverse=True)
+        self.answered = False
+        """Whether a request with this token has had an answer."""
         self.hints = hints
         self._timeout = timeout
         self._connect_timeout = connect_timeout
@@ -128,27 +127,29 @@ class Client:
         """POST a JSON value.
 
         Raises:
-            EndpointDown: no connection, no answer in time, no JSON, or a status of 429, 502, 503 or 504.
-            AccessDenied: 401 or 403.
-            EndpointError: another status, or redirects without an end.
-            RowError: the server refuses this request, or breaks on it.
+            EndpointDown: no connection, no answer in time, or a refusal that may pass.
+            EndpointError: a refusal that is about all requests, or redirects without an end.
+            RowError: the server refuses this request, breaks on it, or answers with what is no JSON.
         """
         return await self._send("POST", path, payload, self._timeout)
 
-    async def check_access(self, path: str) -> None:
-        """Learn without paying whether the server takes our token.
+    async def check_access(self, path: str, payload: Mapping[str, Any]) -> None:
+        """Learn without paying whether the server takes our token, and serves there what we want.
 
-        It refuses an empty request, but looks at the token before.
+        It refuses a request without messages, but looks at the token, the model and the account before.
+
+        Args:
+            path: where requests will go.
+            payload: a request without messages.
 
         Raises:
-            AccessDenied: the server answered 401 or 403.
+            EndpointError: all requests there would be refused.
         """
         try:
-            await self._send("POST", path, {}, self._connect_timeout)
-        except AccessDenied:
-            raise
-        except CodecLMError:
-            return
+            await self._send("POST", path, payload, self._connect_timeout)
+        except CodecLMError as exc:
+            if exc.refusal and meaning_of(exc.refusal) in ALL_REFUSED:
+                raise
 
     async def _send(self, method: str, path: str, payload: Mapping[str, Any] | None, timeout: float) -> Reply:
         try:
@@ -173,7 +174,7 @@ class Client:
             raise EndpointError(
                 f"{self.public_url} cannot be asked ({self.without_secrets(str(exc))})"
             ) from None
-        if response.status == 200:
+        if 200 <= response.status < 300:
             return Reply(self._value(body), response.headers)
         raise self._failure(response, body)
 
@@ -221,14 +222,25 @@ class Client:
             value = json.loads(body)
         except (ValueError, RecursionError):  # which hold the body
             words = self._quote_body(body)
-            raise EndpointDown(
-                f"{self.public_url} answered 200 with {words!r}, which is no JSON", tries=1
+            # JSON that breaks off is a transfer that did; a page is one that comes again.
+            tries = 1 if body.lstrip()[:1] in (b"{", b"[") else UNKNOWN_SHAPE_TRIES
+            raise GenerationFailed(
+                f"{self.public_url} answered 200 with {words!r}, which is no JSON", tries=tries
             ) from None
         if isinstance(value, dict) and value.get("error"):
-            raise GenerationFailed(
-                f"{self.public_url} answered 200 with the error {self._quote_body(body)!r}"
-            )
+            message = f"{self.public_url} answered 200 with the error {self._quote_body(body)!r}"
+            raise self.error_inside(value, message)
         return value
+
+    def error_inside(self, value: Any, message: str) -> CodecLMError:
+        """Return the error that a reply of 200 holds: that of the status which it names, if it does."""
+        body = self.without_secrets(json.dumps(value)).encode()
+        refusal = refusal_of(status_inside(value) or 200, body)
+        if refusal.status != 200:
+            return error_of(refusal, message, self._advice(""), answered=self.answered, retry_after=None)
+        error = GenerationFailed(message)
+        error.refusal = refusal
+        return error
 
     def quote(self, value: Any) -> str:
         """Return the beginning of a reply that is not what it should be, without our token."""
@@ -236,7 +248,7 @@ class Client:
 
     def _quote_body(self, body: bytes) -> str:
         """Return the beginning of a server's words, without our token."""
-        return self.without_secrets(_words(body))[:MOST_QUOTED]
+        return self.without_secrets(words_of(body))[:MOST_QUOTED]
 
     def without_secrets(self, words: str) -> str:
         """Return a server's words without our token, which some servers repeat."""
@@ -245,19 +257,24 @@ class Client:
         return words
 
     def _failure(self, response: aiohttp.ClientResponse, body: bytes) -> CodecLMError:
-        status = response.status
         words = self._quote_body(body)
-        message = f"{self.public_url} answered {status}" + (f": {words}" if words else "")
-        if status in (401, 403):
-            return AccessDenied(message, hint=self._access_hint(response))
-        if status in (429, 502, 503, 504):
-            retry_after = _seconds(response.headers.get("Retry-After"))
-            return EndpointDown(message, status=status, retry_after=retry_after, tries=int(status == 504))
-        if status in (424, 500):
-            return GenerationFailed(message)
-        if status in (400, 413, 422):
-            return RequestRejected(message)
-        return EndpointError(message, hint="is this the base URL of an LLM server?")
+        message = f"{self.public_url} answered {response.status}" + (f": {words}" if words else "")
+        return error_of(
+            refusal_of(response.status, self.without_secrets(body.decode("utf-8", "replace")).encode()),
+            message,
+            self._advice(self._access_hint(response), response),
+            answered=self.answered,
+            retry_after=retry_after(response.headers),
+        )
+
+    def _advice(self, access: str, response: aiohttp.ClientResponse | None = None) -> Advice:
+        asked = response is None or response.method == "POST"
+        return Advice(
+            access=access or f"give a valid token: {self.hints.api_key}",
+            model=f"name one that it has: {self.hints.model}",
+            moved="" if response is None else _moved_hint(response),
+            stop="it takes no such requests there" if asked else "is this the base URL of an LLM server?",
+        )
 
     def _access_hint(self, response: aiohttp.ClientResponse) -> str:
         moved = response.url.origin() != URL(self.url).origin()
@@ -265,6 +282,17 @@ class Client:
             target = public_url(response.url.origin())
             return f"it redirects to {target}, where the token does not go; give that URL"
         return f"give a valid token: {self.hints.api_key}"
+
+
+def _moved_hint(response: aiohttp.ClientResponse) -> str:
+    """Return where a server sends a request that would be another one there, as far as it may be shown."""
+    try:
+        target = public_url(response.url.join(URL(response.headers.get("Location", ""))))
+    except ValueError:
+        target = ""
+    if not target or target == public_url(response.url):
+        return "it redirects, and does not say where; give the URL that serves"
+    return f"it redirects to {target}; give the URL that serves there"
 
 
 def _header_value(api_key: str | None) -> str | None:
@@ -337,30 +365,3 @@ def _credentials(url: URL | None) -> list[str | None]:
     if url is None:
         return []
     return [_basic_auth(url), url.user, url.password, url.raw_user, url.raw_password]
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Return the seconds that a `Retry-After` header asks for, which may also be a date."""
-    if not retry_after:
-        return None
-    if retry_after.strip().isdecimal():
-        return min(float(retry_after), LONGEST_RETRY_AFTER)
-    try:
-        until = parsedate_to_datetime(retry_after)
-        left = (until - datetime.now(timezone.utc)).total_seconds()
-    except (ValueError, TypeError):
-        return None
-    return min(max(left, 0.0), LONGEST_RETRY_AFTER)
-
-
-def _words(body: bytes) -> str:
-    """Return the server's own words in an error's body, which may be JSON, plain text or HTML."""
-    text = body[:100_000].decode("utf-8", "replace").strip()
-    try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
-        # Cut, because this takes quadratic time on tags that never end.
-        parsed = re.sub(r"<(style|script).*?</\1>|<[^<>]+>", " ", text[:10_000], flags=re.S | re.I)
-    while isinstance(parsed, dict):
-        parsed = next((parsed[key] for key in ("error", "message", "detail") if parsed.get(key)), str(parsed))
-    return " ".join(str(parsed).split())

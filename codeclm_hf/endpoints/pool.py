@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from codeclm_hf.endpoints.attempts import TRIVIAL, AlikeRefusals, Attempts
 from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER, THINKING_TOKENS
 from codeclm_hf.endpoints.dialect import Dialect
 from codeclm_hf.endpoints.process import InProcess
@@ -21,15 +21,14 @@ from codeclm_hf.errors import (
     BadInput,
     CodecLMError,
     EndpointDown,
+    EndpointError,
     GenerationFailed,
     ModelChanged,
     RowError,
 )
 
-TRIES = 8
-"""How often a server may break on one request before the row is given up."""
-LONGEST_BACKOFF = 30.0
-"""Seconds that a request waits at most before it is sent again to a server that broke on it."""
+LEAST_ROOM = 256
+"""Tokens of room for thoughts below which there is none."""
 CHECK_EVERY = 60.0
 """Seconds after which a server is asked again which model it serves."""
 
@@ -52,6 +51,11 @@ class Replica:
         # One check may be cancelled before it ends, so the two are counted apart.
         self._checks_started = self._checks_ended = 0
         self._check_lock = asyncio.Lock()
+
+    def record_answer(self) -> None:
+        """Note that the server answered a request."""
+        self.server.answers += 1
+        self.dialect.client.answered = True
 
     async def check_model(self) -> None:
         """See that the server still serves the model of the beginning, where that is in doubt.
@@ -92,6 +96,10 @@ class Replica:
         # Another model leaves all answers in doubt until the first is there again.
         if self._identity == self.dialect.identity:
             self._checked_at, self._checked_connections = now, connections
+
+
+class _NotKept(CodecLMError):
+    """An answer came that nobody wants."""
 
 
 class _Turn(NamedTuple):
@@ -137,6 +145,7 @@ class Pool(InProcess):
                     f"{replica.server.public_url} serves {replica.dialect.identity}"
                 )
         self._clock = replicas[0].server.clock
+        self._refusals = AlikeRefusals()
         self._give_up_after = give_up_after
         self._queue: deque[asyncio.Future[_Turn]] = deque()
         for replica in replicas:
@@ -153,44 +162,83 @@ class Pool(InProcess):
             AccessDenied: a server refuses our token.
             RowError: the servers cannot answer this request.
         """
-        return await self.room.answer(request, functools.partial(self._answer, request, send_guard))
+        try:
+            return await self.room.answer(request, functools.partial(self._answer, request, send_guard))
+        except RowError as exc:
+            if stops := self._refusals.refused(exc):
+                raise stops from exc
+            raise
 
     async def _answer(self, request: GenerationRequest, send_guard: SendGuard, max_tokens: int) -> Completion:
         """Return what a server wrote; ask again while that can help."""
-        tries = retries = 0
+        attempts = Attempts()
         while True:
             try:
-                return await self._send(request, max_tokens, send_guard)
+                return await self._send(request, send_guard, max_tokens, attempts)
             except CodecLMError as exc:
                 if not exc.retryable:
                     raise
-                tries += _tries_used(exc)
-                if tries >= TRIES:
+                if attempts.used_up:
                     if isinstance(exc, EndpointDown):  # others were answered, this one never
                         raise GenerationFailed(f"{exc}, again and again") from exc
                     raise
-                backoff = _backoff(exc, retries)
-            retries += 1
-            await self._clock.sleep(backoff)
+            if attempts.in_doubt:
+                attempts.settle(answers=await self._answers_anything(send_guard))
+            await self._clock.sleep(attempts.backoff)
 
-    async def _send(self, request: GenerationRequest, max_tokens: int, send_guard: SendGuard) -> Completion:
-        """Send a request once, when its turn comes."""
+    async def _answers_anything(self, send_guard: SendGuard) -> bool:
+        """Ask something trivial, and return whether it is answered; it is nobody's answer, and not counted."""
+        try:
+            await self._send(TRIVIAL, send_guard, TRIVIAL.max_new_tokens, Attempts(), keep=False)
+        except _NotKept:
+            return True
+        except CodecLMError as exc:
+            if isinstance(exc, EndpointError) and not exc.retryable:
+                raise
+            return False
+        raise AssertionError
+
+    async def _send(
+        self,
+        request: GenerationRequest,
+        send_guard: SendGuard,
+        max_tokens: int,
+        attempts: Attempts,
+        *,
+        keep: bool = True,
+    ) -> Completion:
+        """Send a request once, when its turn comes.
+
+        Raises:
+            _NotKept: it was answered, and the answer is not to be kept: `send_guard` sees it end in an error.
+        """
         replica, lease = await self._turn()
+        attempts.sent(replica.server)
         try:
             with send_guard():
                 completion = await replica.dialect.generate(request, max_tokens)
                 await replica.check_model()
+                replica.record_answer()
+                if not keep:
+                    raise _NotKept("an answer that nobody wants")
         except EndpointDown as exc:
             replica.server.record_failure(lease, exc)
+            attempts.failed(replica.server, exc)
             if self._gives_up():
                 words = f"{exc}; gave up after {self._give_up_after:g} s without an answer"
                 raise EndpointDown(words, hint="run again to go on", final=True) from exc
             raise
-        except RowError:
+        except RowError as exc:
+            replica.server.record_answer(lease)
+            if exc.retryable:
+                attempts.failed(replica.server, exc)
+            raise
+        except _NotKept:
             replica.server.record_answer(lease)
             raise
         else:
             replica.server.record_answer(lease)
+            self._refusals.answered()
         finally:
             replica.server.release(lease)
         return completion
@@ -239,18 +287,3 @@ class Pool(InProcess):
 def _preference(replica: Replica) -> tuple[bool, float]:
     # One that fails is tried when the others are full: a lone request must not go round among dead servers.
     return replica.server.breaker.failing, replica.server.load
-
-
-def _tries_used(failure: CodecLMError) -> int:
-    """Return how many of a request's tries a failure uses up."""
-    return failure.tries if isinstance(failure, EndpointDown | GenerationFailed) else 1
-
-
-def _backoff(failure: CodecLMError, retries: int) -> float:
-    """Return seconds before a request is sent again.
-
-    None before the first time, nor where the server did not take the request: then its breaker has all wait.
-    """
-    if retries == 0 or not isinstance(failure, GenerationFailed):
-        return 0.0
-    return float(min(LONGEST_BACKOFF, 0.5 * 2 ** (retries - 1)) + random.uniform(0, 1))

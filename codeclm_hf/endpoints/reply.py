@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from codeclm_hf.endpoints.dialect import MIN_LOGPROB, clean
-from codeclm_hf.endpoints.http import Client
+from codeclm_hf.endpoints.http import UNKNOWN_SHAPE_TRIES, Client
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
-from codeclm_hf.errors import GenerationFailed, RequestRejected
+from codeclm_hf.errors import CodecLMError, GenerationFailed
 from codeclm_hf.text import single_line
 
-UNKNOWN_SHAPE_TRIES = 4
-"""How many of its tries a reply of an unknown shape costs a request: so it is asked again once."""
 _CUT_OFF = ("length", "max_tokens", "model_length", "max_output_tokens", "max_length")
 """What servers call it where the most tokens cut an answer off."""
 _FILTERED = (
@@ -42,7 +40,7 @@ def chat_completion(reply: Any, request: GenerationRequest, client: Client) -> C
 
     Raises:
         GenerationFailed: the server broke off, or the reply has a shape that is not known.
-        RequestRejected: the model's provider refused the request.
+        CodecLMError: the model's provider refused the request, as the status that it names says.
     """
     if isinstance(reply, list) and len(reply) == 1:
         (reply,) = reply
@@ -123,13 +121,10 @@ def _no_answer(message: Mapping[str, Any], content: str, reason: str, client: Cl
     return None
 
 
-def _provider_error(error: Any, client: Client) -> GenerationFailed | RequestRejected:
+def _provider_error(error: Any, client: Client) -> CodecLMError:
     """Return the error of a reply whose only choice says that something went wrong."""
     words = f"{client.public_url} answered 200 with the error {client.quote(error)}"
-    code = error.get("code") if isinstance(error, Mapping) else None
-    if isinstance(code, int) and 400 <= code < 500 and code not in (408, 409, 425, 429, 499):
-        return RequestRejected(words)
-    return GenerationFailed(words)
+    return client.error_inside({"error": error}, words)
 
 
 class _Tokens(NamedTuple):

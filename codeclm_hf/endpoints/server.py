@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.clock import Clock
 from codeclm_hf.endpoints.limiter import AdaptiveLimit, CircuitBreaker
+from codeclm_hf.endpoints.refusals import TOO_MANY
 from codeclm_hf.errors import EndpointDown
 
 
@@ -52,6 +53,8 @@ class Server:
         self.limit = AdaptiveLimit()
         self.breaker = CircuitBreaker(clock)
         self.in_flight = 0
+        self.answers = 0
+        """Answers it has given so far, to anybody."""
         self.connections = 0
         """Connections made to it so far: behind a new one another model may stand."""
         self._queues: weakref.WeakSet[RequestQueue] = weakref.WeakSet()
@@ -101,7 +104,7 @@ class Server:
     def record_failure(self, lease: SlotLease, failure: EndpointDown) -> None:
         """Note that the server did not take the request, or broke off."""
         was_open = self.breaker.open
-        refused = failure.status in (429, 503) or failure.timed_out
+        refused = failure.status in TOO_MANY or failure.timed_out
         if not self.breaker.failing:
             self.limit.remember()
         first_of_burst = self.breaker.record_failure(

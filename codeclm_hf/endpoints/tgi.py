@@ -11,6 +11,7 @@ from text_generation.types import Grammar, GrammarType, Parameters, Request, Res
 
 from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
 from codeclm_hf.endpoints.http import Client, Reply
+from codeclm_hf.endpoints.lessons import LOGPROBS, SCHEMA, SEED, Lessons
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.errors import BadInput, GenerationFailed
 
@@ -18,6 +19,8 @@ PATH = "/generate"
 _TEMPLATE_KWARGS = "chat_template_kwargs"
 MOST_TOP_TOKENS = 5
 """TGI's own limit on `top_n_tokens`."""
+_FIELDS = {SEED: "seed", SCHEMA: "grammar", LOGPROBS: "top_n_tokens"}
+"""What TGI calls those parameters that a fork of it may not take."""
 
 
 @dataclass
@@ -28,21 +31,31 @@ class TGI(Dialect):
     identity: str
     tokenizer: Any
     """The `transformers` tokenizer whose chat template turns messages into the prompt."""
-    grammar: bool = True
+    lessons: Lessons = field(default_factory=Lessons)
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of TGI's; `chat_template_kwargs` go to the tokenizer's template, which is applied here."""
 
-    async def _generate(self, request: GenerationRequest, max_tokens: int, *, grammar: bool) -> Completion:
-        structured = request.schema is not None and grammar
+    def _sent(self, request: GenerationRequest, lessons: Lessons) -> list[str]:
+        asked = [SEED]
+        if request.schema is not None:
+            asked.append(SCHEMA)
+        if request.top_logprobs:
+            asked.append(LOGPROBS)
+        return [name for name in asked if name not in lessons.left_out and _FIELDS[name] not in self.extra]
+
+    async def _generate(self, request: GenerationRequest, max_tokens: int, lessons: Lessons) -> Completion:
+        sent = self._sent(request, lessons)
+        structured = SCHEMA in sent
+        most = min(MOST_TOP_TOKENS, lessons.most_logprobs)
         parameters = Parameters(
             do_sample=request.temperature > 0,
             temperature=request.temperature or None,
-            seed=request.seed,
+            seed=request.seed if SEED in sent else None,
             # Under a grammar there is no place for thoughts, and TGI restarts it beyond so many tokens.
             max_new_tokens=request.max_new_tokens if structured else max_tokens,
             return_full_text=False,
             details=True,
-            top_n_tokens=min(request.top_logprobs, MOST_TOP_TOKENS) or None,
+            top_n_tokens=min(request.top_logprobs, most) if LOGPROBS in sent else None,
             grammar=Grammar(type=GrammarType.Json, value=dict(request.schema or {})) if structured else None,
         )
         body = Request(inputs=self._prompt(request), parameters=parameters).model_dump(
@@ -103,7 +116,7 @@ def _completion(reply: Reply, client: Client) -> Completion:
         ) from None
     details = response.details
     alternatives = None
-    if details.top_tokens:
+    if details.top_tokens and len(details.top_tokens) == len(details.tokens):
         alternatives = [
             [(clean(token.text), max(token.logprob or 0.0, MIN_LOGPROB)) for token in (chosen, *tops)]
             for chosen, tops in zip(details.tokens, details.top_tokens, strict=True)
@@ -112,7 +125,11 @@ def _completion(reply: Reply, client: Client) -> Completion:
         text=clean(response.generated_text),
         finish_reason="length" if details.finish_reason.value == "length" else "stop",
         # The body does not count the prompt; only this header does.
-        prompt_tokens=int(reply.headers.get("x-prompt-tokens") or 0),
+        prompt_tokens=_count(reply.headers.get("x-prompt-tokens")),
         completion_tokens=details.generated_tokens,
         top_logprobs=alternatives,
     )
+
+
+def _count(header: str | None) -> int:
+    return int(header) if header and header.isascii() and header.isdigit() and len(header) < 12 else 0

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from codeclm_hf import Completion, Endpoint, GenerationRequest, Message, endpoint
-from codeclm_hf.endpoints import http, pool, transport
+from codeclm_hf.endpoints import attempts, http, transport
 from codeclm_hf.errors import (
     AccessDenied,
     CodecLMError,
@@ -74,7 +74,7 @@ def test_what_may_pass_is_tried_again(serve: Serve, fault: Any) -> None:
         ((400, '{"object": "error", "message": "too long"}', JSON, {}), RequestRejected, "too long"),
         ((413, "", TEXT, {}), RequestRejected, "answered 413"),
         ((401, "", TEXT, {}), AccessDenied, "give a valid token"),
-        ((404, '{"detail": "Not Found"}', JSON, {}), EndpointError, "is this the base URL"),
+        ((404, '{"detail": "Not Found"}', JSON, {}), EndpointError, "takes no such requests"),
         ((307, "", TEXT, {"Location": "?again"}), EndpointError, "redirects in circles"),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_server_that_repeats_the_token_cannot_make_us_show_it(serve: Serve, st
     """Our token is taken out of the server's own words, which end in logs and `error` columns."""
     server = serve(lambda *_: "hi")
     connected = endpoint(server.url, api_key="s3cret")
-    server.script = [(status, '{"error": "bad token Bearer s3cret"}', JSON, {})] * pool.TRIES
+    server.script = [(status, '{"error": "bad token Bearer s3cret"}', JSON, {})] * 1000
     with pytest.raises(CodecLMError, match="bad token Bearer …"):
         transport.run(connected.generate(REQUEST))
 
@@ -142,7 +142,7 @@ def test_a_reply_of_another_form_cannot_make_us_show_it_either(serve: Serve) -> 
     """A 200 that is no answer is quoted without our token."""
     server = serve(lambda *_: "hi")
     connected = endpoint(server.url, api_key="s3cret")
-    server.script = [(200, '{"headers": {"Authorization": "Bearer s3cret"}}', JSON, {})] * pool.TRIES
+    server.script = [(200, '{"headers": {"Authorization": "Bearer s3cret"}}', JSON, {})] * attempts.TRIES
     with pytest.raises(GenerationFailed, match=r"answered 200 with no .*Bearer …") as raised:
         transport.run(connected.generate(REQUEST))
     assert "s3cret" not in "".join(traceback.format_exception(raised.value))

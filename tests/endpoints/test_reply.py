@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from codeclm_hf.endpoints.http import Client
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, Message
 from codeclm_hf.endpoints.reply import chat_completion
-from codeclm_hf.errors import CodecLMError, GenerationFailed, RequestRejected
+from codeclm_hf.errors import CodecLMError, EndpointDown, GenerationFailed, RequestRejected
 
 REQUEST = GenerationRequest(messages=(Message("user", "Add 4 and 4, then take 1."),), seed=0)
 CLIENT = Client("http://127.0.0.1:1", api_key="secret-token")
@@ -97,8 +97,8 @@ def test_no_answer_is_told(fields: dict[str, Any], reason: str, words: str) -> N
 @pytest.mark.parametrize(
     ("choice", "error"),
     [
-        ({"error": {"code": 502, "message": "upstream"}}, GenerationFailed),
-        ({"error": {"code": 429, "message": "slow down"}}, GenerationFailed),
+        ({"error": {"code": 502, "message": "upstream"}}, EndpointDown),
+        ({"error": {"code": 429, "message": "slow down"}}, EndpointDown),
         ({"error": "upstream"}, GenerationFailed),
         ({"finish_reason": "error"}, GenerationFailed),
         ({"finish_reason": "abort"}, GenerationFailed),

@@ -1,0 +1,191 @@
+"""What a server's refusals teach about how it wants to be asked: which parameters it does not take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from codeclm_hf.endpoints.protocol import GenerationRequest
+from codeclm_hf.errors import CodecLMError
+
+SEED, TEMPERATURE, LOGPROBS, SCHEMA, LIMIT = "seed", "temperature", "logprobs", "schema", "limit"
+"""The parameters, whatever a dialect calls them."""
+OLDER_LIMIT, NEWER_LIMIT = "max_tokens", "max_completion_tokens"
+"""The names of the limit in chat completions; some servers take one of them alone."""
+NEXT_TO_GREEDY = 0.01
+"""The temperature for servers that take every one but 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """How a server wants to be asked, as far as it is known."""
+
+    left_out: frozenset[str] = frozenset()
+    """Parameters that it does not take."""
+    limit: str = OLDER_LIMIT
+    """Its name of the limit on tokens."""
+    least_temperature: float = 0.0
+    """What it takes in place of a temperature of 0."""
+    most_logprobs: int = 1 << 16
+    """Most alternatives to a token that it gives."""
+
+
+class Lesson(NamedTuple):
+    """One parameter that a server takes otherwise, or not at all."""
+
+    parameter: str
+    value: str | float | None = None
+    """What it takes; None where the parameter stays out."""
+
+    def added_to(self, lessons: Lessons) -> Lessons:
+        """Return the lessons with this one."""
+        if self.value is None:
+            return replace(lessons, left_out=lessons.left_out | {self.parameter})
+        if self.parameter == LIMIT:
+            return replace(lessons, limit=str(self.value))
+        if self.parameter == LOGPROBS:
+            return replace(lessons, most_logprobs=int(self.value))
+        return replace(lessons, least_temperature=float(self.value))
+
+    def says(self) -> str:
+        """Return what it means, in words that go on after the server's name."""
+        if self.value is None:
+            return f"takes no {_MEANS[self.parameter]}"
+        if self.parameter == LIMIT:
+            return f"calls the limit on tokens {self.value}: so it is sent from now on"
+        if self.parameter == LOGPROBS:
+            return f"gives at most {self.value} alternatives to a token: so many are asked for from now on"
+        return f"takes no temperature of 0: {self.value:g} is sent in its place from now on"
+
+
+_MEANS = {
+    SEED: "seed: none is sent from now on, and a run from the beginning would get other answers",
+    TEMPERATURE: "temperature: none is sent from now on, and the server's own holds",
+    LOGPROBS: "logprobs: they are not asked for from now on, and scores cannot be read from them",
+    SCHEMA: "JSON schema: none is sent from now on, and answers are read as they come",
+    LIMIT: "limit on tokens: none is sent from now on, and answers may be longer and cost more",
+}
+_SPELLINGS = {
+    SEED: r"seed",
+    TEMPERATURE: r"temperature",
+    LOGPROBS: r"(?:sample )?(?:top_)?logprobs|top_n_tokens|log[ -]?prob(?:abilitie)?s",
+    SCHEMA: r"response_?format|json_schema|json_object|guided_\w+|guided decoding|\w*grammar|structured[ _-]?outputs?"
+    r"|additional_?properties|strict|json[ _-]?mode|response_?(?:json_?)?schema|json schema",
+    LIMIT: r"max_tokens|max_completion_tokens|max_new_tokens",
+}
+_REFUSES = (
+    r"unsupported|unknown|unrecogni[sz]ed|unexpected|invalid|extra (?:field|input|argument|key)s?|extra_forbidden"
+    r"|additional propert(?:y|ies)|not (?:be )?(?:yet |currently )?(?:support|allow|permit|accept|implement|recogni)"
+    r"|n't support|no support for|unavailable|not available|disabled|not enabled|forbidden|deprecated|restricted"
+    r"|no such|no attribute|unused|ignored|cannot be (?:used|set|specified)|not a valid|not valid"
+)
+"""How servers say that they do not take a parameter at all."""
+_COMPLAINS = (
+    rf"{_REFUSES}|must|should|(?:has|have|needs|ought) to|cannot|can't|only|range|greater|less|larger|exceed"
+    r"|more than|at most|maximum|minimum|>|<|≤|≥|failed|is not|required"
+)
+"""How they say that they do not take it so."""
+_NEAR = r"(?:(?!\. )[^;]){0,70}?"
+_LISTS_OTHERS = re.compile(
+    r"\b(?:expect(?:ed|ing)|allowed|permitted|valid|supported|available|known)\b[^.:]{0,40}(?:one of|:|\bare\b)"
+)
+"""Where the words go on with what the server does take."""
+_TEACH_NOTHING = (401, 402, 407, 408, 413, 429)
+_FAILED_JSON = re.compile(
+    r"json_validate_failed|failed_generation"
+    r"|(?:fail\w*|unable|not able) to (?:generate|produce|parse|return|create)[^.]{0,40}json"
+    r"|(?:could not|couldn't|did not|didn't|cannot) (?:generate|produce|parse|return)[^.]{0,40}json"
+    r"|(?:output|generation|generated|completion|model|answer)\b[^.]{0,60}(?:invalid|malformed|incomplete"
+    r"|(?:not|n't) (?:\w+ ){0,2}(?:valid|match|conform|parse))[^.]{0,30}(?:json|schema)"
+)
+_ONLY_DEFAULT = re.compile(
+    r"only (?:the )?(?:default|value|a value|temperature|\d)|default \(|fixed (?:at|to)"
+    r"|(?:must|should) (?:be|equal) (?:the default|1(?:\.0)?\b(?! (?:or|and|to)\b))"
+)
+_NOT_ZERO = re.compile(r"\b0(?:\.0+)?\b|positive|zero|greater|range|above|larger|minimum")
+_AT_MOST = re.compile(
+    r"(?:<=?|≤|less than or equal to|at most|max(?:imum)?(?: \w+){0,2}|up to|(?:more|greater|larger) than"
+    r"|exceeds?|\d ?(?:and|to|-|–|,|\.\.|~) ?)\W{0,4}(\d{1,4})(?![\d.]*\d)"
+)
+
+
+def lesson_of(
+    error: CodecLMError,
+    request: GenerationRequest,
+    lessons: Lessons,
+    sent: Collection[str],
+    tried: Collection[Lesson],
+) -> Lesson | None:
+    """Return what a refusal may teach: a parameter that was sent and that its words name; None where nothing.
+
+    Args:
+        error: the refusal.
+        request: what was asked.
+        lessons: what is known of the server.
+        sent: the parameters that were sent, but for those that the user set.
+        tried: the lessons that did not help.
+    """
+    refusal = error.refusal
+    if refusal is None or refusal.status in _TEACH_NOTHING:
+        return None
+    words = refusal.words
+    others = _LISTS_OTHERS.search(words)
+    before_others = words[: others.start()] if others else words
+    complaints = [
+        (
+            min(at for at in (_complaint(before_others, name), _complaint(words, name) + _LATER) if at >= 0),
+            name,
+        )
+        for name in sent
+        if _complaint(words, name) >= 0
+    ]
+    for name in [name for _, name in sorted(complaints)]:
+        for lesson in _lessons(name, words, request, lessons):
+            if lesson not in tried:
+                return lesson
+    return None
+
+
+def failed_json(error: CodecLMError) -> bool:
+    """Return whether a refusal says that the model wrote no JSON this time."""
+    return error.refusal is not None and _FAILED_JSON.search(error.refusal.words) is not None
+
+
+_LATER = 1 << 20
+"""Added to where a parameter is named among those that the server takes, or by a mere word."""
+
+
+def _complaint(words: str, name: str) -> int:
+    """Return where a server's words complain of a parameter, the surest first; -1 where they do not."""
+    spelling = rf"(?<![\w-])(?:{_SPELLINGS[name]})(?![\w-])"
+    complains = _REFUSES if name in (LIMIT, SEED) else _COMPLAINS
+    if re.search(rf"param=\W?(?:{_SPELLINGS[name]})(?![\w-])", words) and re.search(complains, words):
+        return 0
+    match = re.search(rf"{spelling}{_NEAR}(?:{complains})|(?:{complains}){_NEAR}{spelling}", words)
+    if match:
+        return match.start() + 1
+    # Servers without grammars have many words for it.
+    return _LATER if name == SCHEMA and re.search(spelling, words) else -1
+
+
+def _lessons(name: str, words: str, request: GenerationRequest, lessons: Lessons) -> list[Lesson]:
+    """Return what a parameter that is complained of may be replaced by, the likeliest first."""
+    left_out = Lesson(name)
+    if name == LIMIT:
+        other = NEWER_LIMIT if lessons.limit == OLDER_LIMIT else OLDER_LIMIT
+        return [Lesson(name, other), left_out]
+    if name == LOGPROBS:
+        asked = min(request.top_logprobs, lessons.most_logprobs)
+        fitting = [int(n) for n in _AT_MOST.findall(words) if 0 < int(n) < asked]
+        return [*([Lesson(name, max(fitting))] if fitting else []), left_out]
+    if name == TEMPERATURE and not _ONLY_DEFAULT.search(words):
+        greedy = request.temperature == 0 and not lessons.least_temperature
+        nearly = [Lesson(name, NEXT_TO_GREEDY)] if greedy else []
+        refused = re.search(_REFUSES, words) is not None
+        if refused and not (greedy and _NOT_ZERO.search(words)):
+            return [left_out, *nearly]
+        # One that is too high or too low is the user's, who chose it.
+        return [*nearly, left_out] if refused or request.temperature == 0 else []
+    return [left_out]
