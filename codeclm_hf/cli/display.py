@@ -1,128 +1,24 @@
-"""What the command line shows of a run: its progress, its plan, its counts, and what is in its directory."""
+"""What the command line shows of a run: its plan, its counts, and what is in its directory."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
-import typer
 from datasets import Dataset
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 from rich.table import Table
-from rich.text import Text
 
 from codeclm_hf import schema
 from codeclm_hf.card.statistics import VERDICTS
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import Requests
 from codeclm_hf.run.manifest import COMPLETE, Manifest, StageUsage
-from codeclm_hf.run.progress import Progress
 from codeclm_hf.text import percentage, shorten
 
 FEW_ROWS = 3
 """Rows of a table, and failed rows, that are shown of a run directory."""
-
-
-@dataclass
-class _StageBar:
-    """The bar of one stage, and what the whole run had done when it appeared."""
-
-    task: TaskID
-    """Its number in rich's display."""
-    since: float
-    """When it appeared, in seconds of the monotonic clock."""
-    requests: int
-    """Requests that were answered before."""
-    tokens: int
-    """Tokens of those requests and answers."""
-    tenth: int = -1
-    """The last tenth of the stage that a plain line was printed for."""
-
-
-class _Bars(Bars):
-    """Bars of stages, and below them a line about the whole run, which would not fit beside them."""
-
-    rates = ""
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        """Yield the bars and the line below."""
-        yield from super().get_renderables()
-        yield Text(self.rates)
-
-
-class LiveProgress:
-    """Shows a run's progress: on a terminal a bar for each stage, elsewhere a line for each tenth of one."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._bars = _Bars(
-            TextColumn("{task.description:>8}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._stages: dict[str, _StageBar] = {}
-
-    def __enter__(self) -> LiveProgress:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
-    def __call__(self, progress: Progress) -> None:
-        """Show how far a stage is."""
-        now = time.monotonic()
-        if progress.stage not in self._stages:
-            task = self._bars.add_task(progress.stage, total=progress.total)
-            self._stages[progress.stage] = _StageBar(task, now, progress.requests, progress.tokens)
-        stage = self._stages[progress.stage]
-        seconds = max(now - stage.since, 1e-6)
-        self._bars.rates = self._rates(progress, stage, seconds)
-        self._bars.update(stage.task, completed=progress.done)
-        tenth = 10 * progress.done // progress.total if progress.total else 10
-        if not self._console.is_terminal and tenth > stage.tenth:
-            stage.tenth = tenth
-            line = f"{progress.stage}: {progress.done}/{progress.total} rows"
-            if progress.done:
-                left = seconds / progress.done * (progress.total - progress.done)
-                line += f", {self._bars.rates}, {left:.0f} s left"
-            self._console.print(line, soft_wrap=True)
-
-    def _rates(self, progress: Progress, stage: _StageBar, seconds: float) -> str:
-        """Say how fast the stage is, what was accepted, and what it costs."""
-        rates = f"{(progress.requests - stage.requests) / seconds:.1f} requests/s"
-        rates += f", {(progress.tokens - stage.tokens) / seconds:.0f} tokens/s"
-        if "tailor" in self._stages:
-            rates += f", {progress.accepted} accepted"
-        if progress.cost is not None:
-            rates += f", cost {progress.cost:.2f}"
-        if progress.projected is not None:
-            rates += f" of about {progress.projected:.2f}"
-        return rates
-
-
-@contextmanager
-def live_progress(console: Console, directory: Path) -> Iterator[LiveProgress]:
-    """Show the progress of what the same command resumes; Ctrl-C ends it with a message and exit code 130."""
-    try:
-        with LiveProgress(console) as show:
-            yield show
-    except KeyboardInterrupt:
-        words = f"stopped; every answer that came is kept in {directory}; run the same command again to go on"
-        console.print(words, soft_wrap=True)
-        raise typer.Exit(130) from None
 
 
 def print_plan(

@@ -125,6 +125,7 @@ def evaluate(
     """Measure how often a candidate answers as well as a reference (Capacity Recovery), with intervals."""
     from codeclm_hf.builders import load_responses, load_seeds  # the command line alone reads files
     from codeclm_hf.cli import display, evaluate_display
+    from codeclm_hf.cli.progress_display import live_progress
     from codeclm_hf.endpoints.budget import Budget
     from codeclm_hf.endpoints.connect import is_endpoint
     from codeclm_hf.evaluation.run import Evaluation, check_folder
@@ -166,7 +167,7 @@ def evaluate(
     if dry_run:
         display.print_plan(_out, evaluation.plan(joined), asdict(evaluation.models), out)
         return
-    with display.live_progress(_err, out) as show:
+    with live_progress(_err, out) as show:
         results = evaluation.run(joined, out=out, by=by, anyway=anyway, budget=budget, on_progress=show)
     evaluate_display.print_results(_out, results)
     if not results.overall.comparisons:
@@ -192,11 +193,14 @@ def judge_check(
 ) -> None:
     """Ask a judge about pairs of answers whose better one is known; exit code 1 if it is unfit."""
     from codeclm_hf.cli import evaluate_display
+    from codeclm_hf.cli.progress_display import live_progress
     from codeclm_hf.evaluation.judge_check import check_judge, require_fit
 
     all_roles = AllRoles(concurrency=concurrency, timeout=timeout, give_up_after=give_up_after)
     options = RoleOptions("judge", judge_model, judge_key_env, judge_header)
-    report = check_judge(options.connect(judge, all_roles), prompts=prompts)
+    endpoint = options.connect(judge, all_roles)
+    with live_progress(_err) as show:
+        report = check_judge(endpoint, prompts=prompts, on_progress=show)
     evaluate_display.print_judge_report(_out, report)
     require_fit(report)
     _out.print(f"the judge {report.judge} is fit", soft_wrap=True, markup=False)

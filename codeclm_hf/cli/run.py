@@ -342,9 +342,10 @@ def _run_codec(
 ) -> None:
     """Run the method, and print what came of it."""
     from codeclm_hf.cli import display
+    from codeclm_hf.cli.progress_display import live_progress
     from codeclm_hf.run.manifest import Manifest
 
-    with display.live_progress(_err, out) as show:
+    with live_progress(_err, out) as show:
         tables = codec.run(
             inputs.seeds, metadata=inputs.metadata, out=out, budget=budget, on_progress=show, **sizes
         )

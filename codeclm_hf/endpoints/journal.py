@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from codeclm_hf import ids
 from codeclm_hf.endpoints import clock as clocks
-from codeclm_hf.endpoints import transport
+from codeclm_hf.endpoints import row_requests, transport
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal_db import AnswerRow, JournalFile, StoredAnswer, completion_json
 from codeclm_hf.endpoints.process import InProcess
@@ -187,7 +187,7 @@ class Journal:
     def _send_guard(self) -> Iterator[None]:
         """Stand around a request on the wire: closing waits for its answer, but has it not tried again."""
         task = asyncio.current_task()
-        with self.budget.reserve():
+        with self.budget.reserve(), row_requests.on_the_wire(self._clock):
             self._on_the_wire.add(task)
             try:
                 yield

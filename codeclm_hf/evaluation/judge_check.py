@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -11,15 +12,19 @@ from typing import NamedTuple
 
 from datasets import Dataset
 
+from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.errors import CodecLMError
 from codeclm_hf.evaluation.comparisons import Comparison, comparisons
 from codeclm_hf.prompts import load
+from codeclm_hf.run.progress import OnProgress, ProgressReporter
 from codeclm_hf.stages.compare import Compare
 
 KINDS = ("clear", "equal", "longer", "injecting")
 """Pairs with an obviously better answer, with the same answer twice, with a longer answer that is worse, and
 with a worse answer that tells the judge how to rate it."""
+CHECK = "judge's check"
+"""What the check is called where its progress is shown."""
 MIN_READABLE = 0.95
 """Least share of readable judgements."""
 MIN_ACCURACY = 0.9
@@ -89,6 +94,7 @@ def check_judge(
     explained: bool = False,
     of_each: int | None = None,
     seed: int = 0,
+    on_progress: OnProgress | None = None,
 ) -> JudgeReport:
     """Ask a judge about pairs of answers whose better one is known, each in both orders, and report on it.
 
@@ -99,6 +105,7 @@ def check_judge(
             alone, as a run does.
         of_each: pairs of each kind; all by default.
         seed: of the fences around the answers.
+        on_progress: called, on another thread, when a pair is done.
 
     Raises:
         BadInput: that file is no prompt.
@@ -114,9 +121,25 @@ def check_judge(
         }
     )
     prompt = load("compare" if explained else "judge", prompts)
-    judgements = Compare(judge=judge, prompt=prompt, explained=explained, seed=seed).map(table)
+    stage = Compare(judge=judge, prompt=prompt, explained=explained, seed=seed)
+    judgements = stage.map(table) if on_progress is None else _reported(stage, table, on_progress)
     kinds = [pair.kind for pair in pairs]
     return _report(judge.identity, list(zip(kinds, comparisons(judgements), strict=True)))
+
+
+def _reported(stage: Compare, table: Dataset, on_progress: OnProgress) -> Dataset:
+    """Map the stage and report each pair that is done."""
+    if isinstance(stage.judge, JournaledEndpoint):
+        reporter = ProgressReporter({"judge": stage.judge}, stage.judge.journal.budget, on_progress)
+        return reporter.map(stage, table, name=CHECK)
+    with tempfile.TemporaryDirectory() as folder:  # a journal is what counts and times requests
+        journal = Journal(Path(folder) / "journal.sqlite")
+        try:
+            return _reported(
+                replace(stage, judge=JournaledEndpoint(stage.judge, journal)), table, on_progress
+            )
+        finally:
+            journal.close()
 
 
 def require_fit(report: JudgeReport) -> None:

@@ -106,6 +106,10 @@ class Evaluation:
         sides = {"candidate": self.candidate, "reference": self.reference, "judge": self.judge}
         return {role: side for role, side in sides.items() if isinstance(side, Endpoint)}
 
+    def _asked(self) -> list[str]:
+        """Those whose responses are asked for."""
+        return [role for role in ROLES if role in self._endpoints()]
+
     def join(self, benchmark: Dataset, *, column: str = "instruction") -> Benchmark:
         """Return the benchmark's instructions, each once, beside the responses that the caller brings.
 
@@ -133,7 +137,7 @@ class Evaluation:
         """
         if isinstance(benchmark, Dataset):
             benchmark = self.join(benchmark, column=column)
-        asked = [role for role in ROLES if role in self._endpoints()]
+        asked = self._asked()
         complete = benchmark.count_complete(asked)
         check = 2 * len(judge_pairs())
         return [
@@ -167,7 +171,7 @@ class Evaluation:
                 in which the instructions differ.
             anyway: go on although the judge is unfit.
             budget: how much may be asked for in all, what the folder's journal holds included.
-            on_progress: called, on another thread, when an instruction is done.
+            on_progress: called, on another thread, when a pair of the judge's check or an instruction is done.
 
         Returns:
             The numbers that `results.json` holds.
@@ -187,7 +191,9 @@ class Evaluation:
             endpoints = {
                 role: JournaledEndpoint(endpoint, journal) for role, endpoint in self._endpoints().items()
             }
-            judge = check_judge(endpoints["judge"], prompts=self.prompts, explained=True)
+            judge = check_judge(
+                endpoints["judge"], prompts=self.prompts, explained=True, on_progress=on_progress
+            )
             _require_fit(judge, anyway=anyway)
             progress = ProgressReporter(endpoints, journal.budget, on_progress)
             evaluation = replace(
@@ -196,7 +202,9 @@ class Evaluation:
                 reference=endpoints.get("reference", self.reference),
                 judge=endpoints["judge"],
             )
-            judgements = progress.map(evaluation.compare, benchmark.rows)
+            judgements = progress.map(
+                evaluation.compare, benchmark.rows, to_ask=benchmark.count_complete(self._asked())
+            )
             usage = progress.usage()
             journal.complete()
         finally:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from datasets import Dataset
 
+from codeclm_hf.endpoints import row_requests
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import JournaledEndpoint
+from codeclm_hf.endpoints.row_requests import RowRequests
 from codeclm_hf.run.manifest import StageUsage
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.chain import Chain
@@ -24,11 +26,17 @@ class Progress:
     """How far a stage is."""
 
     stage: str
-    """Of `encode`, `rubrics`, `decode` and `tailor`."""
+    """Of `encode`, `rubrics`, `decode` and `tailor`; in an evaluation `judge's check` and `compare`."""
     done: int
     """Input rows that are done; of `tailor`, instructions."""
     total: int
     """Rows there are."""
+    to_ask: int
+    """Rows of these that may have to be asked for; the others are known beforehand to fail."""
+    asked: int
+    """Rows of those that are done for which a server answered something."""
+    row_seconds: float
+    """How long the requests of such a row were on the wire, in the mean."""
     accepted: int
     """Instructions accepted so far."""
     requests: int
@@ -42,6 +50,23 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+
+
+@dataclass
+class _Done:
+    """The rows of a stage that are done."""
+
+    rows: int = 0
+    asked: int = 0
+    """Those for which a server answered something."""
+    seconds: float = 0.0
+    """How long the requests of those were on the wire, one row after the other."""
+
+    def add(self, requests: RowRequests) -> None:
+        self.rows += 1
+        if requests.answers:
+            self.asked += 1
+            self.seconds += requests.seconds
 
 
 class ProgressReporter:
@@ -62,29 +87,54 @@ class ProgressReporter:
         self._accepted = 0
         self._tokens_before = budget.tokens
 
-    def map(self, stage: Stage, dataset: Dataset) -> Dataset:
-        """Map a stage, as `stage.map` does, and report each row that is done."""
+    def map(
+        self, stage: Stage, dataset: Dataset, *, name: str | None = None, to_ask: int | None = None
+    ) -> Dataset:
+        """Map a stage, as `stage.map` does, and report each row that is done.
+
+        Args:
+            stage: what is mapped.
+            dataset: its input.
+            name: what the stage is called in reports; its own name by default.
+            to_ask: rows of the input that may have to be asked for; by default all.
+        """
         if self._on_progress is None:
             return stage.map(dataset)
         report, totals = self._on_progress, stage.totals(dataset)
-        done = dict.fromkeys(totals, 0)
+        done = {name: _Done() for name in totals}
 
-        def on_rows(name: str, rows: list[Row]) -> None:
-            done[name] += 1
+        def report_on(stage_name: str) -> None:
+            report(self._progress(stage, stage_name, done[stage_name], totals, name=name, to_ask=to_ask))
+
+        def on_rows(stage_name: str, rows: list[Row]) -> None:
+            done[stage_name].add(row_requests.of_this_row())
             self._accepted += sum(row.get("verdict") in contrast.ACCEPTED for row in rows)
-            report(self._progress(stage, name, done[name], totals))
+            report_on(stage_name)
 
-        for name in totals:
-            report(self._progress(stage, name, 0, totals))
+        for stage_name in totals:
+            report_on(stage_name)
         return stage.map(dataset, on_rows=on_rows)
 
-    def _progress(self, stage: Stage, name: str, done: int, totals: Mapping[str, int]) -> Progress:
+    def _progress(
+        self,
+        stage: Stage,
+        stage_name: str,
+        done: _Done,
+        totals: Mapping[str, int],
+        *,
+        name: str | None,
+        to_ask: int | None,
+    ) -> Progress:
         usages = [usage for endpoint in self._endpoints.values() for usage in endpoint.usage.values()]
-        is_early = 20 * done < totals[name]
+        total = totals[stage_name]
+        is_early = 20 * done.rows < total
         return Progress(
-            stage=name,
-            done=done,
-            total=totals[name],
+            stage=name or stage_name,
+            done=done.rows,
+            total=total,
+            to_ask=total if to_ask is None else to_ask,
+            asked=done.asked,
+            row_seconds=done.seconds / done.asked if done.asked else 0.0,
             accepted=self._accepted,
             requests=sum(usage.requests for usage in usages),
             tokens=self._budget.tokens - self._tokens_before,

@@ -78,7 +78,9 @@ class Recipe:
             decode=replace(self.chain.decode, strong=strong),
             tailor=replace(tailor, strong=strong, target=endpoints["target"], judge=endpoints["judge"]),
         )
-        encoded = progress.map(replace(self.encode, strong=strong), self.seeds)
+        encoded = progress.map(
+            replace(self.encode, strong=strong), self.seeds, to_ask=self.seeds["error"].count(None)
+        )
         metadata = augment(concatenate_datasets([self.given, encoded]), self.num_metadata, seed=seed)
         metadata = subsample(metadata, self.metadata_fraction, seed=seed)
         metadata = inputs.share_instructions(metadata, self.num_instructions)

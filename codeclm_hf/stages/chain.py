@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from datasets import Dataset, Features, List
 
 from codeclm_hf import schema
+from codeclm_hf.endpoints import row_requests
 from codeclm_hf.stages.decode import Decode
 from codeclm_hf.stages.rubrics import Rubrics
 from codeclm_hf.stages.stage import OnRows, Row, Stage
@@ -58,6 +59,7 @@ class Chain(Stage):
 
         async def tailored(instruction: Row) -> list[Row]:
             async with _in_the_loop:
+                row_requests.begin_row()
                 trace = await self.tailor.trace(instruction, actions)
             if on_rows is not None:
                 on_rows(self.tailor.name, trace)

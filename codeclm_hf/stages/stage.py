@@ -14,7 +14,7 @@ import pyarrow as pa
 from datasets import Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict
 
 from codeclm_hf import ids, schema
-from codeclm_hf.endpoints import transport
+from codeclm_hf.endpoints import row_requests, transport
 from codeclm_hf.endpoints.protocol import Endpoint, asked_with
 from codeclm_hf.errors import BadInput
 from codeclm_hf.package import VERSION
@@ -56,6 +56,7 @@ class Stage:
 
     async def process(self, row: Row, on_rows: OnRows | None) -> list[Row]:
         """Process one row and report the output rows to `on_rows`."""
+        row_requests.begin_row()
         rows = await self.rows(row)
         if on_rows is not None:
             on_rows(self.name, rows)

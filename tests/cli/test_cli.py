@@ -37,7 +37,7 @@ def test_a_run_from_a_file_to_a_data_set(typed: list[object], tmp_path: Path) ->
     assert first.returncode == 0, first.stderr
     for stage, rows in (("encode", 4), ("rubrics", 4), ("decode", 4), ("tailor", 8)):
         assert re.search(
-            rf"^{stage}: {rows}/{rows} rows, .* requests/s, .* tokens/s.* 0 s left$", first.stderr, re.M
+            rf"^{stage}: {rows}/{rows} rows, .* requests/s, .* tokens/s(?!.* left)", first.stderr, re.M
         )
     assert "8" in first.stdout
     table = load_dataset(str(tmp_path / "out"), "default", split="train")

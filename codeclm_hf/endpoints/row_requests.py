@@ -1,0 +1,54 @@
+"""What one row asked of servers, as opposed to what was known already: the basis of estimates of time.
+
+A row is whatever is worked on in one task and the tasks that it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from codeclm_hf.endpoints.clock import Clock
+
+
+@dataclass(slots=True)
+class RowRequests:
+    """The requests of one row."""
+
+    answers: int = 0
+    """Requests that a server answered; those answered from a journal are not among them."""
+    seconds: float = 0.0
+    """How long at least one of its requests was on the wire."""
+    _on_the_wire: int = 0
+    _since: float = 0.0
+
+
+_of_this_row: ContextVar[RowRequests | None] = ContextVar("row_requests", default=None)
+
+
+def begin_row() -> None:
+    """Count the requests of the current task, and of those that it starts from now on, as a new row's."""
+    _of_this_row.set(RowRequests())
+
+
+def of_this_row() -> RowRequests:
+    """Return what the current row has asked so far."""
+    return _of_this_row.get() or RowRequests()
+
+
+@contextmanager
+def on_the_wire(clock: Clock) -> Iterator[None]:
+    """Stand around a request while it is sent; one that ends without an error was answered."""
+    row = of_this_row()
+    if not row._on_the_wire:
+        row._since = clock.now()
+    row._on_the_wire += 1
+    try:
+        yield
+        row.answers += 1
+    finally:
+        row._on_the_wire -= 1
+        if not row._on_the_wire:
+            row.seconds += clock.now() - row._since
