@@ -161,7 +161,7 @@ class Tailor(Stage):
             return scores(completion.text)
         if completion.top_logprobs is None:
             raise RequestRejected(
-                "scoring `expected` needs token log-probabilities; the judge's server gives none"
+                "scoring `expected` needs token log-probabilities of the judge's answer; its server gives none"
             )
         return expected_scores(completion.top_logprobs, completion.text)
 

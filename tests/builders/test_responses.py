@@ -36,6 +36,15 @@ def kept(folder: Path, rows: list[dict[str, Any]], name: str = "responses.jsonl"
                 {"role": "assistant", "content": "No."},
             ]
         },
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "Do it."}]},
+                {
+                    "role": "assistant",
+                    "content": [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Done."}],
+                },
+            ]
+        },
         {"conversations": [{"from": "human", "value": "Do it."}, {"from": "gpt", "value": "Done."}]},
         {"instruction": "Do it.", "messages": [{"role": "user", "content": "Do it."}], "response": "Done."},
     ],
