@@ -78,6 +78,8 @@ class MethodSettings(TypedDict, total=False):
     thinking: str
     temperature: float
     max_new_tokens: int
+    strong_system: str | None
+    target_system: str | None
     prompts: Path | None
     seed: int
 
@@ -108,5 +110,9 @@ def check_settings(**settings: Any) -> None:
         raise BadInput(f"needs a scoring of {' or '.join(SCORINGS)}; came {settings['scoring']!r}")
     if settings.get("thinking", THINKING) not in THINKINGS:
         raise BadInput(f"needs a thinking of {' or '.join(THINKINGS)}; came {settings['thinking']!r}")
+    for name in ("strong_system", "target_system"):
+        prompt = settings.get(name)
+        if prompt is not None and not (isinstance(prompt, str) and prompt.strip()):
+            raise BadInput(f"needs a {name.replace('_', '-')} that says something; came {prompt!r}")
     if (folder := settings.get("prompts")) is not None and not Path(folder).is_dir():
         raise BadInput(f"needs a folder of prompts; {folder} is none")

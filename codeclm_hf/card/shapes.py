@@ -56,6 +56,12 @@ class RunConfig:
     """Of every answer but the judge's."""
     max_new_tokens: int | None = field(default=None, metadata=ABSENT)
     """Most tokens of a response."""
+    strong_system: str | None = field(default=None, metadata=ABSENT)
+    """The system prompt that the strong model answered instructions with."""
+    target_system: str | None = field(default=None, metadata=ABSENT)
+    """The same of the target; the chats in the tables begin with it."""
+    extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata=ABSENT)
+    """The fields that were added to every request, by role."""
     use_cases: tuple[str, ...] | None = field(default=None, metadata=ABSENT)
     """What every seed was encoded as one of; empty where the model was free."""
     seed: int | None = field(default=None, metadata=ABSENT)

@@ -72,15 +72,27 @@ def print_thoughts(console: Console, trace: Dataset) -> None:
 def _print_usage(console: Console, usage: Sequence[StageUsage]) -> None:
     """Print a table of answers and tokens, by stage and model."""
     table = Table("stage", "model", title="What it is made of")
-    for column in ("answers", "prompt tokens", "completion tokens"):
+    think = any(row.thinking_tokens for row in usage)
+    for column in ("answers", "prompt tokens", "completion tokens", *(["of thoughts"] if think else [])):
         table.add_column(column, justify="right")
-    totals = [0, 0, 0]
+    totals = [0, 0, 0, 0]
     for row in usage:
-        numbers = (row.answers, row.prompt_tokens, row.completion_tokens)
-        table.add_row(row.stage, escape(row.model), *map(str, numbers))
+        numbers = (row.answers, row.prompt_tokens, row.completion_tokens, row.thinking_tokens)
+        table.add_row(row.stage, escape(row.model), *_counts(numbers, think, estimated=bool(row.estimated)))
         totals = [total + number for total, number in zip(totals, numbers, strict=True)]
-    table.add_row("all", "", *map(str, totals))
+    estimated = sum(row.estimated for row in usage)
+    table.add_row("all", "", *_counts(totals, think, estimated=bool(estimated)))
     console.print(table)
+    if estimated:
+        console.print(
+            f"~: the servers counted no tokens of {estimated} answers; theirs are estimated", soft_wrap=True
+        )
+
+
+def _counts(numbers: Sequence[int], think: bool, *, estimated: bool) -> list[str]:
+    """Return answers and tokens as a row of the table says them."""
+    answers, *tokens = numbers if think else numbers[:-1]
+    return [str(answers), *(f"~{number}" if estimated else str(number) for number in tokens)]
 
 
 def print_seeds(console: Console, table: Dataset) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from codeclm_hf.cli.options import (
+    CandidateExtra,
     CandidateHeader,
     CandidateKeyEnv,
     CandidateModel,
@@ -18,6 +19,7 @@ from codeclm_hf.cli.options import (
     Concurrency,
     DryRun,
     GiveUpAfter,
+    JudgeExtra,
     JudgeHeader,
     JudgeKeyEnv,
     JudgeModel,
@@ -27,6 +29,7 @@ from codeclm_hf.cli.options import (
     MaxTokens,
     PriceIn,
     PriceOut,
+    ReferenceExtra,
     ReferenceHeader,
     ReferenceKeyEnv,
     ReferenceModel,
@@ -34,10 +37,12 @@ from codeclm_hf.cli.options import (
     SkipBad,
     Split,
     Temperature,
+    ThinkingTokens,
     Timeout,
 )
+from codeclm_hf.cli.request_options import read_extra
 from codeclm_hf.cli.roles import AllRoles, RoleOptions
-from codeclm_hf.endpoints.defaults import DEFAULT_TIMEOUT, GIVE_UP_AFTER
+from codeclm_hf.endpoints.defaults import DEFAULT_TIMEOUT, GIVE_UP_AFTER, THINKING_TOKENS
 from codeclm_hf.errors import CodecLMError
 from codeclm_hf.settings import MAX_NEW_TOKENS, TEMPERATURE, check_settings
 from codeclm_hf.text import shorten
@@ -106,8 +111,12 @@ def evaluate(
     candidate_header: CandidateHeader = None,
     reference_header: ReferenceHeader = None,
     judge_header: JudgeHeader = None,
+    candidate_extra: CandidateExtra = None,
+    reference_extra: ReferenceExtra = None,
+    judge_extra: JudgeExtra = None,
     temperature: Temperature = TEMPERATURE,
     max_new_tokens: MaxNewTokens = MAX_NEW_TOKENS,
+    thinking_tokens: ThinkingTokens = THINKING_TOKENS,
     prompts: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="A folder with a prompt of yours; its compare.jinja replaces ours."),
@@ -140,10 +149,26 @@ def evaluate(
     _out.print(f"benchmark: {escape(shorten(instructions.info.description))}", soft_wrap=True)
     candidate_responses = None if is_endpoint(candidate) else load_responses(candidate, role="candidate")
     reference_responses = None if is_endpoint(reference) else load_responses(reference, role="reference")
-    all_roles = AllRoles(concurrency=concurrency, timeout=timeout, give_up_after=give_up_after)
-    candidate_options = RoleOptions("candidate", candidate_model, candidate_key_env, candidate_header)
-    reference_options = RoleOptions("reference", reference_model, reference_key_env, reference_header)
-    judge_options = RoleOptions("judge", judge_model, judge_key_env, judge_header)
+    all_roles = AllRoles(
+        concurrency=concurrency, timeout=timeout, give_up_after=give_up_after, thinking_tokens=thinking_tokens
+    )
+    candidate_options = RoleOptions(
+        "candidate",
+        candidate_model,
+        candidate_key_env,
+        candidate_header,
+        read_extra(candidate_extra, "--candidate-extra"),
+    )
+    reference_options = RoleOptions(
+        "reference",
+        reference_model,
+        reference_key_env,
+        reference_header,
+        read_extra(reference_extra, "--reference-extra"),
+    )
+    judge_options = RoleOptions(
+        "judge", judge_model, judge_key_env, judge_header, read_extra(judge_extra, "--judge-extra")
+    )
     evaluation = Evaluation(
         candidate=(
             candidate_options.connect(candidate, all_roles)
@@ -187,6 +212,8 @@ def judge_check(
         typer.Option(metavar="DIR", help="A folder with a prompt of yours; its judge.jinja replaces ours."),
     ] = None,
     judge_header: JudgeHeader = None,
+    judge_extra: JudgeExtra = None,
+    thinking_tokens: ThinkingTokens = THINKING_TOKENS,
     concurrency: Concurrency = None,
     timeout: Timeout = DEFAULT_TIMEOUT,
     give_up_after: GiveUpAfter = GIVE_UP_AFTER,
@@ -196,8 +223,12 @@ def judge_check(
     from codeclm_hf.cli.progress_display import live_progress
     from codeclm_hf.evaluation.judge_check import check_judge, require_fit
 
-    all_roles = AllRoles(concurrency=concurrency, timeout=timeout, give_up_after=give_up_after)
-    options = RoleOptions("judge", judge_model, judge_key_env, judge_header)
+    all_roles = AllRoles(
+        concurrency=concurrency, timeout=timeout, give_up_after=give_up_after, thinking_tokens=thinking_tokens
+    )
+    options = RoleOptions(
+        "judge", judge_model, judge_key_env, judge_header, read_extra(judge_extra, "--judge-extra")
+    )
     endpoint = options.connect(judge, all_roles)
     with live_progress(_err) as show:
         report = check_judge(endpoint, prompts=prompts, on_progress=show)

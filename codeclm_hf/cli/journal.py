@@ -48,10 +48,12 @@ def stats(directory: Directory) -> None:
     with _open_journal(directory) as journal:
         totals, used, size = journal.totals(), journal.run_size(), journal.size()
     table = Table("model", "stage")
-    for name in ("answers", "prompt tokens", "completion tokens"):
+    think = any(total.thinking_tokens for total in totals)
+    for name in ("answers", "prompt tokens", "completion tokens", *(["of thoughts"] if think else [])):
         table.add_column(name, justify="right")
     for total in totals:
-        counts = (total.answers, total.prompt_tokens, total.completion_tokens)
+        counts = [total.answers, total.prompt_tokens, total.completion_tokens]
+        counts += [total.thinking_tokens] if think else []
         table.add_row(escape(total.model), escape(total.stage), *map(str, counts))
     _out.print(table)
     last = f"the last complete run used {used}" if used else "no run is complete yet"

@@ -33,6 +33,24 @@ def _header(role: str) -> Any:
     )
 
 
+def _extra(role: str) -> Any:
+    """Return the option `--ROLE-extra`."""
+    return typer.Option(
+        metavar="FILE|JSON",
+        help=f'Fields for every request to the {role} model, such as {{"reasoning_effort": "low"}}: a JSON '
+        "object, or a file with one.",
+    )
+
+
+def _system(role: str) -> Any:
+    """Return the option `--ROLE-system`."""
+    return typer.Option(
+        metavar="TEXT|FILE",
+        help=f"The system prompt that the {role} model answers instructions with; the name of a file that is "
+        "there stands for what it holds.",
+    )
+
+
 StrongModel = Annotated[str | None, _model("strong")]
 TargetModel = Annotated[str | None, _model("target")]
 JudgeModel = Annotated[str | None, _model("judge")]
@@ -48,6 +66,13 @@ TargetHeader = Annotated[list[str] | None, _header("target")]
 JudgeHeader = Annotated[list[str] | None, _header("judge")]
 CandidateHeader = Annotated[list[str] | None, _header("candidate")]
 ReferenceHeader = Annotated[list[str] | None, _header("reference")]
+StrongExtra = Annotated[str | None, _extra("strong")]
+TargetExtra = Annotated[str | None, _extra("target")]
+JudgeExtra = Annotated[str | None, _extra("judge")]
+CandidateExtra = Annotated[str | None, _extra("candidate")]
+ReferenceExtra = Annotated[str | None, _extra("reference")]
+StrongSystem = Annotated[str | None, _system("strong")]
+TargetSystem = Annotated[str | None, _system("target")]
 
 Column = Annotated[
     str | None, typer.Option(metavar="NAME", help="The column that holds the instructions; found by default.")
@@ -74,6 +99,12 @@ Temperature = Annotated[
     float, typer.Option(help="The sampling temperature of the answers; the judge always answers greedily.")
 ]
 MaxNewTokens = Annotated[int, typer.Option(help="A response has at most this many tokens.")]
+ThinkingTokens = Annotated[
+    int,
+    typer.Option(
+        metavar="N", help="A model that is seen to think gets at most N tokens for it, on top of an answer's."
+    ),
+]
 Concurrency = Annotated[
     int | None,
     typer.Option(

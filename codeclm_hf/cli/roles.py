@@ -6,9 +6,9 @@ is a field of `AllRoles`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from codeclm_hf.endpoints.protocol import Endpoint
@@ -21,6 +21,7 @@ class AllRoles:
     concurrency: int | None
     timeout: float
     give_up_after: float
+    thinking_tokens: int
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class RoleOptions:
     model: str | None = None
     key_env: str | None = None
     header: Sequence[str] | None = None
+    extra: Mapping[str, Any] | None = None
+    """As `request_options.read_extra` read it."""
 
     def connect(self, target: str, all_roles: AllRoles) -> Endpoint:
         """Return the role's endpoint.
@@ -54,5 +57,7 @@ class RoleOptions:
             concurrency=all_roles.concurrency,
             timeout=all_roles.timeout,
             give_up_after=all_roles.give_up_after,
+            extra=self.extra,
+            thinking_tokens=all_roles.thinking_tokens,
             role=self.role,
         )

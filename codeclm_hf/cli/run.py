@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -16,6 +17,7 @@ from codeclm_hf.cli.options import (
     Directory,
     DryRun,
     GiveUpAfter,
+    JudgeExtra,
     JudgeHeader,
     JudgeKeyEnv,
     JudgeModel,
@@ -28,17 +30,23 @@ from codeclm_hf.cli.options import (
     Revision,
     SkipBad,
     Split,
+    StrongExtra,
     StrongHeader,
     StrongKeyEnv,
     StrongModel,
+    StrongSystem,
+    TargetExtra,
     TargetHeader,
     TargetKeyEnv,
     TargetModel,
+    TargetSystem,
     Temperature,
+    ThinkingTokens,
     Timeout,
 )
+from codeclm_hf.cli.request_options import read_extra, read_system
 from codeclm_hf.cli.roles import AllRoles, RoleOptions
-from codeclm_hf.endpoints.defaults import DEFAULT_TIMEOUT, GIVE_UP_AFTER
+from codeclm_hf.endpoints.defaults import DEFAULT_TIMEOUT, GIVE_UP_AFTER, THINKING_TOKENS
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.settings import (
     ITERATIONS,
@@ -96,7 +104,10 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
             raise BadInput(
                 f"needs options that run knows; {path} has {name!r}{did_you_mean(name, sorted(names))}"
             )
-    context.default_map = options
+    # an option takes texts: an object that is written as one in YAML becomes the JSON of it
+    context.default_map = {
+        name: json.dumps(value) if isinstance(value, dict) else value for name, value in options.items()
+    }
     return path
 
 
@@ -190,6 +201,11 @@ def run(
     strong_header: StrongHeader = None,
     target_header: TargetHeader = None,
     judge_header: JudgeHeader = None,
+    strong_extra: StrongExtra = None,
+    target_extra: TargetExtra = None,
+    judge_extra: JudgeExtra = None,
+    strong_system: StrongSystem = None,
+    target_system: TargetSystem = None,
     scoring: Annotated[
         str,
         typer.Option(
@@ -206,6 +222,7 @@ def run(
     ] = THINKING,
     temperature: Temperature = TEMPERATURE,
     max_new_tokens: MaxNewTokens = MAX_NEW_TOKENS,
+    thinking_tokens: ThinkingTokens = THINKING_TOKENS,
     prompts: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="A folder with prompts of yours; its NAME.jinja replaces ours."),
@@ -248,9 +265,19 @@ def run(
         "thinking": thinking,
         "temperature": temperature,
         "max_new_tokens": max_new_tokens,
+        "strong_system": read_system(strong_system, "--strong-system"),
+        "target_system": read_system(target_system, "--target-system"),
         "prompts": prompts,
         "seed": seed,
     }
+    extra = {
+        role: read_extra(typed, f"--{role}-extra")
+        for role, typed in (("strong", strong_extra), ("target", target_extra), ("judge", judge_extra))
+    }
+    if extra["judge"] and not judge:
+        raise BadInput(
+            "needs --judge beside --judge-extra; without one the strong model judges as it is asked"
+        )
     sizes: Sizes = {
         "num_instructions": num_instructions,
         "num_metadata": num_metadata,
@@ -263,12 +290,20 @@ def run(
     inputs = _read_inputs(
         seeds, metadata, column=column, layout=layout, skip_bad=skip_bad, split=split, revision=revision
     )
-    all_roles = AllRoles(concurrency=concurrency, timeout=timeout, give_up_after=give_up_after)
+    all_roles = AllRoles(
+        concurrency=concurrency, timeout=timeout, give_up_after=give_up_after, thinking_tokens=thinking_tokens
+    )
     codec = CodecLM(
-        strong=RoleOptions("strong", strong_model, strong_key_env, strong_header).connect(strong, all_roles),
-        target=RoleOptions("target", target_model, target_key_env, target_header).connect(target, all_roles),
+        strong=RoleOptions("strong", strong_model, strong_key_env, strong_header, extra["strong"]).connect(
+            strong, all_roles
+        ),
+        target=RoleOptions("target", target_model, target_key_env, target_header, extra["target"]).connect(
+            target, all_roles
+        ),
         judge=(
-            RoleOptions("judge", judge_model, judge_key_env, judge_header).connect(judge, all_roles)
+            RoleOptions("judge", judge_model, judge_key_env, judge_header, extra["judge"]).connect(
+                judge, all_roles
+            )
             if judge
             else None
         ),

@@ -95,7 +95,8 @@ class Budget:
             raise _budget_spent(f"{self.max_requests} requests", "--max-requests")
         expected = self.tokens + self._in_flight * self.tokens // max(self.requests, 1)
         if self.max_tokens is not None and expected >= self.max_tokens:
-            raise _budget_spent(f"{self.max_tokens} tokens", "--max-tokens")
+            thoughts = f" ({self.thinking_tokens} of them thoughts so far)" if self.thinking_tokens else ""
+            raise _budget_spent(f"{self.max_tokens} tokens{thoughts}", "--max-tokens")
 
 
 def _budget_spent(what: str, option: str) -> BudgetSpent:

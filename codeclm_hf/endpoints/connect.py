@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 from yarl import URL
 
-from codeclm_hf import ids
 from codeclm_hf.endpoints import chat, transport
 from codeclm_hf.endpoints.chat import Chat
 from codeclm_hf.endpoints.defaults import DEFAULT_TIMEOUT, GIVE_UP_AFTER, THINKING_TOKENS
 from codeclm_hf.endpoints.dialect import Dialect
+from codeclm_hf.endpoints.extra import check_extra
 from codeclm_hf.endpoints.headers import AUTHORIZATION
 from codeclm_hf.endpoints.hints import Hints, hints_for
 from codeclm_hf.endpoints.http import Client
@@ -35,8 +35,6 @@ _HUGGING_FACE = ("huggingface.co", "huggingface.cloud")
 """Hosts that may have `HF_TOKEN`; not hf.space, where strangers' code runs."""
 _INFERENCE_ENDPOINTS = "endpoints.huggingface.cloud"
 _COMMA_BETWEEN_URLS = re.compile(r",(?=[a-z+]*://|[^@]*$)")  # not one inside a password
-_OURS = {"messages", "model", "stream"}
-"""Fields of a request that no user may set."""
 _FORMS = "http(s)://HOST:PORT (tgi+http:// or chat+http:// to force the dialect) or local:MODEL"
 
 
@@ -102,27 +100,6 @@ def endpoint(
     options = _Options(model, api_key, headers or {}, timeout, give_up_after, extra, hints_for(role))
     connectors = [_connector(part, options) for part in _COMMA_BETWEEN_URLS.split(target)]
     return transport.run(_connect(connectors, concurrency, give_up_after, thinking_tokens))
-
-
-def check_extra(extra: Any) -> Mapping[str, Any]:
-    """Return the fields that a user adds to every request.
-
-    Raises:
-        BadInput: they are no JSON object, or set what is ours to set.
-    """
-    if not isinstance(extra, Mapping) or not all(isinstance(name, str) for name in extra):
-        raise BadInput(
-            f'needs extra fields as a JSON object such as {{"top_p": 0.9}}; came a {type(extra).__name__}'
-        )
-    if ours := sorted(_OURS & extra.keys()):
-        raise BadInput(
-            f"needs extra fields beside those that a run sets itself; came {', '.join(ours)}; leave it out"
-        )
-    try:
-        ids.canonical(dict(extra))
-    except (TypeError, ValueError) as exc:
-        raise BadInput(f"needs extra fields that JSON can hold ({exc})") from exc
-    return extra
 
 
 class _Options(NamedTuple):

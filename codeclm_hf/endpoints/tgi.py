@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jinja2.exceptions import TemplateError
 from pydantic import ValidationError
 from text_generation.types import Grammar, GrammarType, Parameters, Request, Response
 
@@ -13,7 +14,7 @@ from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
 from codeclm_hf.endpoints.http import Client, Reply
 from codeclm_hf.endpoints.lessons import LOGPROBS, SCHEMA, SEED, Lessons
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
-from codeclm_hf.errors import BadInput, GenerationFailed
+from codeclm_hf.errors import BadInput, CodecLMError, GenerationFailed, RequestRejected
 
 PATH = "/generate"
 _TEMPLATE_KWARGS = "chat_template_kwargs"
@@ -66,9 +67,12 @@ class TGI(Dialect):
 
     def _prompt(self, request: GenerationRequest) -> str:
         chat = [{"role": role, "content": content} for role, content in request.messages]
-        prompt: str = self.tokenizer.apply_chat_template(
-            chat, tokenize=False, add_generation_prompt=True, **self.extra.get(_TEMPLATE_KWARGS, {})
-        )
+        try:
+            prompt: str = self.tokenizer.apply_chat_template(
+                chat, tokenize=False, add_generation_prompt=True, **self.extra.get(_TEMPLATE_KWARGS, {})
+            )
+        except TemplateError as exc:
+            raise self._template_error(exc, chat[0]["role"]) from exc
         # TGI adds the special tokens itself, so a template that writes them would double the first one.
         bos = self.tokenizer.bos_token
         if (
@@ -78,6 +82,15 @@ class TGI(Dialect):
         ):
             return prompt.removeprefix(bos)
         return prompt
+
+    def _template_error(self, exc: TemplateError, first_role: str) -> CodecLMError:
+        """Return the error that the model's chat template refuses a chat: all of them, or this one."""
+        if first_role == "system":
+            return BadInput(
+                f"needs a chat template that takes a system prompt; that of {self.identity} refuses it ({exc}); "
+                "leave the system prompt out, or serve a template that has a place for it"
+            )
+        return RequestRejected(f"the chat template of {self.identity} refuses this chat ({exc})")
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> Any:

@@ -55,6 +55,9 @@ def card_context(manifest: Manifest) -> CardContext:
         changes={table: changes for table, changes in manifest.changes.items() if changes},
         incomplete=manifest.incomplete,
         evaluations=manifest.evaluations,
+        answer_tokens=sum(row.completion_tokens for row in manifest.usage or ()),
+        thinking_tokens=sum(row.thinking_tokens for row in manifest.usage or ()),
+        tokens_estimated=any(row.estimated for row in manifest.usage or ()),
     )
 
 

@@ -53,7 +53,11 @@ class StageUsage:
     prompt_tokens: int
     """Tokens that were sent for them."""
     completion_tokens: int
-    """Tokens of them."""
+    """Tokens of them, thoughts included."""
+    thinking_tokens: int = field(default=0, metadata=ABSENT)
+    """Tokens of thoughts alone."""
+    estimated: int = field(default=0, metadata=ABSENT)
+    """Answers whose tokens are our estimate, since the server counted none."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """What other versions of codeclm-hf say."""
 

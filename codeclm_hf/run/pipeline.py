@@ -16,7 +16,7 @@ from codeclm_hf.card.shapes import RunConfig
 from codeclm_hf.card.statistics import contents
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import Journal
-from codeclm_hf.endpoints.protocol import Endpoint
+from codeclm_hf.endpoints.protocol import Endpoint, asked_with
 from codeclm_hf.prompts import Prompt
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import Requests, plan_requests
@@ -65,6 +65,10 @@ class CodecLM:
     """Of every answer but the judge's, who is greedy: 0 (greedy) to 2."""
     max_new_tokens: int = settings.MAX_NEW_TOKENS
     """Most tokens of a response."""
+    strong_system: str | None = None
+    """The system prompt that the strong model answers instructions with, where it has one."""
+    target_system: str | None = None
+    """The same of the target, as it will be served; the tables' chats begin with it."""
     use_cases: tuple[str, ...] = ()
     """If given, every seed is encoded as one of these."""
     prompts: str | Path | None = None
@@ -108,6 +112,8 @@ class CodecLM:
             max_new_tokens=self.max_new_tokens,
             scoring=self.scoring,
             thinking=self.thinking,
+            strong_system=self.strong_system,
+            target_system=self.target_system,
             **self._strong(),
         )
 
@@ -124,6 +130,12 @@ class CodecLM:
         """Which model plays which role."""
         judge = self.judge or self.strong
         return {"strong": self.strong.identity, "target": self.target.identity, "judge": judge.identity}
+
+    @property
+    def _extra(self) -> dict[str, dict[str, Any]]:
+        """The fields that are added to every request, by role; roles without any are left out."""
+        roles = {"strong": self.strong, "target": self.target, "judge": self.judge or self.strong}
+        return {role: dict(fields) for role, model in roles.items() if (fields := asked_with(model))}
 
     def _settings(self) -> dict[str, Any]:
         roles = ("strong", "target", "judge", "prompts")
@@ -274,6 +286,7 @@ class CodecLM:
                 num_instructions=inputs.num_instructions,
                 num_metadata=inputs.num_metadata,
                 metadata_fraction=inputs.metadata_fraction,
+                extra=self._extra,
                 **self._settings(),
             ),
             prompts={name: self._prompt(name).hash for name in prompts.RUN_PROMPTS},

@@ -183,6 +183,8 @@ class ProgressReporter:
                 answers=usage.requests + usage.replayed,
                 prompt_tokens=usage.prompt_tokens,
                 completion_tokens=usage.completion_tokens,
+                thinking_tokens=usage.thinking_tokens,
+                estimated=usage.estimated,
             )
             for stage in STAGES
             for role, endpoint in self._endpoints.items()

@@ -85,4 +85,4 @@ class Recipe:
         metadata = subsample(metadata, self.metadata_fraction, seed=seed)
         metadata = inputs.share_instructions(metadata, self.num_instructions)
         trace, metadata = split_trace(progress.map(chain, metadata))
-        return contrast.tables(trace, metadata), progress.usage()
+        return contrast.tables(trace, metadata, target_system=tailor.target_system), progress.usage()

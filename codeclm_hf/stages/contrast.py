@@ -34,12 +34,13 @@ def verdict(gap: float, threshold: float, *, last: bool) -> str:
     return "exhausted" if last else "retry"
 
 
-def tables(trace: Dataset, metadata: Dataset) -> dict[str, Dataset]:
+def tables(trace: Dataset, metadata: Dataset, *, target_system: str | None = None) -> dict[str, Dataset]:
     """Return the four tables of a run.
 
     Args:
         trace: what `Tailor` made.
         metadata: the metadata its rows come from.
+        target_system: the system prompt that the target is served with: every chat begins with it.
 
     Returns:
         By name: `default`, the accepted instructions with the winner's response, and with its reasoning where
@@ -66,8 +67,11 @@ def tables(trace: Dataset, metadata: Dataset) -> dict[str, Dataset]:
         .unique("metadata_id", keep="first", maintain_order=True)
         .select("metadata_id", "use_case", "skills", "seed_ids")
     )
+    asked = [_turn("user", "instruction")]
+    if target_system is not None:
+        asked.insert(0, _turn("system", pl.lit(target_system)))
     default = won.join(source, on="metadata_id", how="left", maintain_order="left").with_columns(
-        messages=pl.concat_list(_turn("user", "instruction"), _turn("assistant", "response"))
+        messages=pl.concat_list(*asked, _turn("assistant", "response"))
     )
     best, worst = (
         pl.max_horizontal("strong_score", "target_score"),
@@ -75,7 +79,7 @@ def tables(trace: Dataset, metadata: Dataset) -> dict[str, Dataset]:
     )
     preference = won.filter(pl.col("other").is_not_null()).select(
         "id",
-        prompt=pl.concat_list(_turn("user", "instruction")),
+        prompt=pl.concat_list(*asked),
         chosen=pl.concat_list(_turn("assistant", "response")),
         rejected=pl.concat_list(_turn("assistant", "other")),
         chosen_score=best,
@@ -93,8 +97,10 @@ def _lazy(table: Dataset) -> pl.LazyFrame:
     return pl.DataFrame(pl.from_arrow(table.data.table)).lazy()
 
 
-def _turn(role: str, column: str) -> pl.Expr:
-    return pl.struct(role=pl.lit(role), content=pl.col(column))
+def _turn(role: str, content: str | pl.Expr) -> pl.Expr:
+    """Return a turn of a chat, with a column's texts or with an expression."""
+    text = pl.col(content) if isinstance(content, str) else content
+    return pl.struct(role=pl.lit(role), content=text)
 
 
 def _dataset(frame: pl.LazyFrame, features: Features) -> Dataset:

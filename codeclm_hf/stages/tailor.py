@@ -67,6 +67,10 @@ class Tailor(Stage):
     """Of the responses and the improved instructions; 0 means greedy."""
     max_new_tokens: int = settings.MAX_NEW_TOKENS
     """Of a response."""
+    strong_system: str | None = None
+    """The system prompt that the strong model answers instructions with, where it has one."""
+    target_system: str | None = None
+    """The same of the target, as it will be served."""
 
     @property
     def features(self) -> Features:
@@ -77,7 +81,7 @@ class Tailor(Stage):
         """Return what shapes the output, without the settings that have no effect beside the others."""
         idle = {"improve_prompt"} if self.iterations == 1 else set()
         if not self.contrastive_filter:
-            idle |= {"target", "judge", "judge_prompt", "threshold", "scoring"}
+            idle |= {"target_system", "target", "judge", "judge_prompt", "threshold", "scoring"}
         return {name: value for name, value in super().spec().items() if name not in idle}
 
     async def rows(self, row: Row) -> list[Row]:
@@ -151,6 +155,7 @@ class Tailor(Stage):
             seed=self.seed,
             temperature=self.temperature,
             max_new_tokens=self.max_new_tokens,
+            system=self.strong_system if role == "strong" else self.target_system,
         )
         candidate[f"{role}_response"] = response.text
         if self.thinking == "keep":

@@ -100,12 +100,14 @@ def test_a_configuration_file_gives_what_the_line_does_not(typed: list[object], 
     """Options of the file hold unless the line gives them too; both spellings of a name will do."""
     (tmp_path / "run.yaml").write_text(
         "threshold: 1.5\nnum_rubrics: 2\nno-contrastive-filter: true\niterations: 2\nthinking: keep\n"
+        "strong-extra:\n  top_p: 0.9\njudge_extra: '{\"top_k\": 5}'\ntarget-system: Be brief.\n"
     )
-    result = cli(*typed, "--config", tmp_path / "run.yaml", "--num-rubrics", 3)
+    result = cli(*typed, "--config", tmp_path / "run.yaml", "--num-rubrics", 3, "--judge", typed[3])
     assert result.returncode == 0, result.stderr
     config = json.loads((tmp_path / "out" / "codeclm.json").read_text())["config"]
     assert (config["threshold"], config["num_rubrics"], config["contrastive_filter"]) == (1.5, 3, False)
-    assert config["thinking"] == "keep"
+    assert (config["thinking"], config["target_system"]) == ("keep", "Be brief.")
+    assert config["extra"] == {"strong": {"top_p": 0.9}, "judge": {"top_k": 5}}
     assert "\nthinking: no model told its thoughts; the columns for them are null\n" in result.stdout
 
 
@@ -130,6 +132,16 @@ def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None
         (["mixed.jsonl"], r"1 of 2 rows .*mixed\.jsonl:1 looks like `prompt` .*pass --skip-bad"),
         (["prompts.jsonl", "--layout", "promt"], "there is no `promt`; did you mean prompt?"),
         (["seeds.jsonl", "--threshold", "9.5"], "needs threshold from 0 to 9; came 9.5"),
+        (
+            ["seeds.jsonl", "--strong-extra", '{"stream": true}'],
+            "--strong-extra beside .*; came stream; leave",
+        ),
+        (["seeds.jsonl", "--judge-extra", '{"top_p": 1}'], "needs --judge beside --judge-extra"),
+        (
+            ["seeds.jsonl", "--target-system", "no/such.txt"],
+            "--target-system .* there is no file no/such.txt",
+        ),
+        (["seeds.jsonl", "--thinking-tokens", "-1"], "needs thinking-tokens of at least 0; came -1"),
         (["seeds.jsonl", "--thinking", "keeps"], "needs a thinking of strip or keep; came 'keeps'"),
         (["seeds.jsonl", "--iterations", "0"], "needs iterations from 1 to 4; came 0"),
         (["seeds.jsonl", "--strong", "http://127.0.0.1:9"], "does not answer"),

@@ -253,3 +253,25 @@ def test_a_side_without_an_answer_does_not_lose_the_other(silent: str, speaks: s
     assert row[f"{speaks}_response"] == World().respond(speaks, "Do it")
     assert row[f"{speaks}_reasoning"].startswith(THOUGHT)
     assert models["judge"].asked == []
+
+
+def test_system_prompts_are_for_responses_alone() -> None:
+    """Each model answers with its own, the target's begins the chats, and nobody judges or improves with one."""
+    models = thinkers()
+    stage = Tailor(**models, strong_system="Be deep.", target_system="Be brief.")
+    trace = stage.map(instructions([f"Do {n}" for n in range(8)], ["Add a limit"]))
+    for role, prompt in (("strong", "Be deep."), ("target", "Be brief.")):
+        asked = {(request.stage, request.messages[0]) for request in models[role].asked}
+        assert {first for stage, first in asked if stage == "respond"} == {("system", prompt)}
+        assert {first.role for stage, first in asked if stage != "respond"} <= {"user"}
+        assert not any(
+            turn.role == "system" for request in models[role].asked for turn in request.messages[1:]
+        )
+    assert all(request.messages[0].role == "user" for request in models["judge"].asked)
+    made = tables(trace, Dataset.from_list([METADATA]), target_system="Be brief.")
+    plain = tables(trace, Dataset.from_list([METADATA]))
+    system = {"role": "system", "content": "Be brief."}
+    assert made["default"]["messages"][:] == [[system, *turns] for turns in plain["default"]["messages"]]
+    assert made["preference"]["prompt"][:] == [[system, *turns] for turns in plain["preference"]["prompt"]]
+    for name in ("chosen", "rejected"):
+        assert made["preference"][name][:] == plain["preference"][name][:]
