@@ -14,7 +14,7 @@ from codeclm_hf.errors import NoAnswer, RowError, UnreadableAnswer
 from codeclm_hf.prompts import Prompt, load
 from codeclm_hf.stages.encode import instruction_fault
 from codeclm_hf.stages.judging import SCORES, SCORES_ALONE, BothOrders, Pair, in_both_orders, scores_by_answer
-from codeclm_hf.stages.parsing import answers
+from codeclm_hf.stages.parsing.json_values import json_value
 from codeclm_hf.stages.parsing.scores import leading_scores
 from codeclm_hf.stages.stage import Row, Stage
 from codeclm_hf.stages.structured import gather, given_answer, object_of, respond
@@ -178,6 +178,6 @@ def _read_judgement(completion: Completion) -> Judgement:
 
 def _explanation(text: str) -> str | None:
     """Return what a judge wrote after its scores; None where that is nothing, or its JSON was cut off."""
-    value = answers.json_value(text)
+    value = json_value(text)
     explanation = value.get("explanation") if isinstance(value, dict) else text.strip().partition("\n")[2]
     return explanation.strip() or None if isinstance(explanation, str) else None

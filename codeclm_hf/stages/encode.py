@@ -74,13 +74,13 @@ def metadata_row(use_case: str, skills: list[str], *, origin: str, seed_ids: lis
     """Return a row of the metadata table.
 
     The same use case with the same set of skills has the same id, in whatever order and case they are
-    written.
+    written; skills that differ in case are one, as it is written first.
     """
     key = sorted({skill.casefold() for skill in skills})
     return {
         "metadata_id": ids.row_id("metadata", use_case.casefold(), key),
         "use_case": use_case,
-        "skills": skills,
+        "skills": answers.distinct(skills),
         "origin": origin,
         "seed_ids": seed_ids,
         "rubrics": [],

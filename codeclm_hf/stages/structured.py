@@ -16,7 +16,7 @@ from codeclm_hf.endpoints.protocol import (
 )
 from codeclm_hf.endpoints.thinking import split
 from codeclm_hf.errors import NoAnswer, RowError, UnreadableAnswer
-from codeclm_hf.stages.parsing import answers
+from codeclm_hf.stages.parsing import talk
 
 T = TypeVar("T")
 RETRIES = 2
@@ -170,7 +170,7 @@ async def ask(
             answer_text(completion)
             # Where prose was cut off nobody can tell; JSON tells it by itself.
             if cut_off and not completion.text.lstrip().startswith("{"):
-                raise answers.unreadable("a whole answer", completion.text)
+                raise talk.unreadable("a whole answer", completion.text)
             return read(completion)
         except NoAnswer as exc:
             unreadable = exc

@@ -6,18 +6,20 @@ import re
 import textwrap
 from itertools import pairwise
 
+from codeclm_hf.stages.parsing.numbering import Mark, mark_of, marks_within
+from codeclm_hf.stages.parsing.talk import CHAT, introduces
+
 _OUTRO = re.compile(r"""(?ix)
         [*_(]{0,3}(?:let\ me\ know|i\ (?:hope|tried)|hope\ (?:this|these|that|it)
         |feel\ free|is\ there\ anything|enjoy
         |these\ (?:instructions|tasks|prompts|are|cover|vary)|each\ (?:instruction|of\ these)|all\ of\ these
         |if\ you\ (?:need|want|['’]?d\ like|would\ like)|do\ you\ (?:want|need)|happy\ to|would\ you\ like
-        |this\ (?:instruction|version|rewrite|makes|adds))\b""")
+        |this\ (?:instruction|version|rewrite|makes|adds)
+        |(?:explanation|rationale|justification|what\ changed|changes(?:\ made)?)\ ?[*_]{0,3}:)(?!\w)""")
 _POINTS_ON = re.compile(r":\s*$|\b(?:following|below)\b", re.I)
-_MARKER = re.compile(r"""(?ix)
-        [ \t]*(?P<mark> (?:\*\*|\#{1,6}[ ])? (?:(?P<word>instruction|rubric|action|task|prompt)[ ])?
-          [\#(]?(?P<number>[0-9]{1,3}) (?: (?:\*\*)?[.):]{1,2}(?:\*\*)?(?=[\s*]|[^\W\d]|$) | [ ][-–—](?=[ ])
-            | (?:(?<=\#[0-9])|(?<=\#[0-9][0-9]))(?=[ ]) | (?=[ ]*$) )
-        | [-–—+*•·▪◦‣](?=[ ]) ) [ \t]*(?P<text>.*)""")
+_ENDED = re.compile(r"""[.?!;。？！；…"”’』」)）*]$""")
+_DASHES = ("-", "–", "—", "+", "*")
+"""Bullets that mean something else as often within a line."""
 _INSIDE = 99
 """The depth of what a code fence encloses, which is never an item or a paragraph of its own."""
 
@@ -34,32 +36,98 @@ def lines_of(text: str) -> list[tuple[str, int]]:
     return [] if fenced else lines
 
 
-def items_of(text: str) -> tuple[str, list[str]]:
+def items_of(text: str, *, names: bool = False) -> tuple[str, list[str]]:
     """Return the text before a list, and the list's items: none where it is in doubt where they begin.
 
     Lines that are indented, fenced, or marked more weakly than the first item (bullets under numbers, numbers
-    under `Instruction 1:`) belong to the item above them.
+    under `Instruction 1:`) belong to the item above them. Letters mark items only where nothing but an
+    introduction stands before them: after a question they are its choices.
+
+    Args:
+        text: the list and what stands around it.
+        names: the items are names and no sentences, so that in one line no punctuation tells them apart.
     """
     before: list[str] = []
     items: list[list[tuple[str, int]]] = []
-    first, level = (0, ""), 0
+    first, kind, level = None, None, 0
     for line, depth in lines_of(text):
-        if marker := _MARKER.fullmatch(line) if depth < _INSIDE else None:
-            rank = 3 if marker["word"] else 2 if marker["number"] else 1
-            style = (rank, re.sub(r"[0-9]+", "", marker["mark"].casefold()))
-            first, level = (first, level) if items else (style, depth)
-            if depth <= level and rank >= first[0]:
-                in_turn = int(marker["number"]) == len(items) + 1 if marker["number"] else depth == level
-                if style != first or not in_turn:
-                    return "\n".join(before), []
-                items.append([("**" * (style[1].count("**") == 1) + marker["text"], 0)])
-                continue
-        if items:
+        mark = mark_of(line) if depth < _INSIDE else None
+        if mark and mark.is_letter and not (first.is_letter if first else _only_talk("\n".join(before))):
+            mark = None
+        if mark and (first is None or (depth <= level and mark.rank >= first.rank)):
+            if first is None:
+                first, kind, level = mark, mark.kind(1), depth
+            in_turn = mark.ordinals.get(kind or "") == len(items) + 1 if mark.ordinals else depth == level
+            if mark.sign != first.sign or mark.rank != first.rank or not in_turn:
+                return "\n".join(before), []
+            items.append([(_marked(first, line[mark.end :]), 0)])
+        elif items:
             items[-1].append((line, depth - level))
         else:
             before.append(line)
+    if first is None:
+        return _after_introduction(text, names)
     texts = [item_text(item) for item in items]
-    return "\n".join(before) if items else text, [] if None in texts else [item for item in texts if item]
+    if len(texts) == 1 and texts[0] is not None:
+        texts = _of_one_line(first, texts[0], names)
+    if first.is_letter and len(texts) < 2:
+        return text, []
+    return "\n".join(before), [] if None in texts else [item for item in texts if item]
+
+
+def _only_talk(before: str) -> bool:
+    return introduces(before) or (before.rstrip().endswith(":") and CHAT.match(before) is not None)
+
+
+def _after_introduction(text: str, names: bool) -> tuple[str, list[str]]:
+    """Return the list that begins in the line of its introduction, or no list."""
+    before, colon, rest = text.partition(":")
+    if colon and introduces(before + colon) and mark_of(rest.partition("\n")[0]):
+        _, items = items_of(rest.lstrip(" \t"), names=names)
+        return (before + colon, items) if len(items) > 1 else (text, [])
+    return text, []
+
+
+def _of_one_line(first: Mark, text: str, names: bool) -> list[str | None]:
+    """Return the items of an enumeration in one line, or the only one; None for what is in doubt.
+
+    In prose, `2.` may end a sentence, and a dash may join two. A mark begins an item where the one before it
+    has ended, and numbers come once each, in turn.
+    """
+    line, more = text.partition("\n")[::2]
+    kind = first.kind(1) or ""
+    marks = [mark for mark in marks_within(line) if mark.sign == first.sign and mark.rank == first.rank]
+    marks = [
+        mark
+        for mark in marks
+        if (kind in mark.ordinals if kind else _ENDED.search(line[: mark.start].rstrip()))
+    ]
+    if not marks:
+        return [text]
+    starts, ends = [0, *(mark.end for mark in marks)], [*(mark.start for mark in marks), len(line)]
+    parts = [line[start:end].strip() for start, end in zip(starts, ends, strict=True)]
+    in_turn = not kind or [mark.ordinals.get(kind) for mark in marks] == list(range(2, len(marks) + 2))
+    apart = first.rank > 2 or all(_ENDED.search(part) for part in parts[:-1])
+    glued = any(line[mark.start - 1] in ".?!;" for mark in marks)
+    if more or glued or first.sign in _DASHES or not in_turn or not (apart or names) or not all(parts):
+        return [None]
+    return [parts[0], *(_marked(first, part) for part in parts[1:])]
+
+
+def unmarked(texts: list[str]) -> list[str]:
+    """Return the texts of an array without the numbers that they begin with, if all do, in turn."""
+    marks = [mark_of(text) for text in texts]
+    if len(texts) < 2 or (first := marks[0]) is None or (kind := first.kind(1)) is None:
+        return texts
+    in_turn = [mark and mark.sign == first.sign and mark.ordinals.get(kind) for mark in marks]
+    if in_turn != list(range(1, len(texts) + 1)):
+        return texts
+    return [text[mark.end :] for text, mark in zip(texts, marks, strict=True) if mark]
+
+
+def _marked(first: Mark, text: str) -> str:
+    """Return an item's text with the bold type that its mark opened."""
+    return "**" * (first.sign.count("**") == 1) + text
 
 
 def item_text(lines: list[tuple[str, int]]) -> str | None:

@@ -7,7 +7,9 @@ import re
 from typing import Any
 
 from codeclm_hf.errors import UnreadableAnswer
-from codeclm_hf.stages.parsing.answers import json_value, plain, unreadable
+from codeclm_hf.stages.parsing.json_values import alone, json_value, unnested
+from codeclm_hf.stages.parsing.tags import tagged
+from codeclm_hf.stages.parsing.talk import plain, unreadable
 
 _NEEDED = "two scores from 1 to 10"
 _PLACE = {"1": 0, "one": 0, "a": 0, "first": 0, "2": 1, "two": 1, "b": 1, "second": 1}
@@ -15,7 +17,10 @@ _NOWHERE = -1
 """The place of a number that makes the answer unreadable: a third score, or what is no score."""
 # Digits are spelt out throughout: \d and str.isdigit() take those of thirty other scripts, and superscripts.
 _NUMBER = r"(?<![\w.,/+−–—-])([0-9]+(?:\.[0-9]+)?)(?!\w|[.,/−–—-][0-9])"
-_OUT_OF_TEN = re.compile(r"(?<=[0-9])\s*(?:/\s*10(?:\.0)?(?!\w|[.,/−–—-]\w)|\(?out of (?:10|ten)\b\)?)", re.I)
+_OUT_OF_TEN = re.compile(
+    r"(?<![\w./+−–—-])([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*10(?:\.0)?(?!\w|[.,/−–—-]\w)|\(?out of (?:10|ten)\b\)?)",
+    re.I,
+)
 _PAIR = re.compile(
     rf"""^[ ]* (?: (?:(?:here|the|my|are|final|overall|two)[ ]){{0,4}} (?:scores?|ratings?)
                    (?:[ ](?:are|is|would[ ]be|as[ ]follows))?[ ]?[:=]? )? [ ]?["']?
@@ -41,9 +46,21 @@ _LABELLED = re.compile(
                      (?![ ]*(?:[0-9]|maybe|perhaps)) ) )""",
     re.I | re.M | re.X,
 )
-_LEADING = re.compile(r"""\{\s*"scores"\s*:\s*(\[[^\[\]]*\])""")
+_LEADING = re.compile(r"""\{\s*["'“]?scores["'”]?\s*:\s*([\[(][^\[\](){}]*[\])])""")
 """The scores at the beginning of a JSON answer, which may be cut off behind them."""
-_JSON_LABEL = re.compile(r"(?:assistant|answer|response|model|score|rating)([0-9]+|[a-c])(?:score)?")
+_TUPLE = re.compile(
+    r"(^|^[^\n:()]{0,40}\b(?:scores?|ratings?)\b[^\n:()]{0,40}:)[ \t]*\(([^()\[\]{}\n]*,[^()\[\]{}\n]*)\)",
+    re.M | re.I,
+)
+_OF_ONE = re.compile(
+    r"\b(?:assistant|answer|response|model)s?\W{0,2}(?:[0-9]|[ab]|one|two)\b[^\n\[{:]{0,80}:[ \t]*[\[(]", re.I
+)
+"""A list behind the name of one assistant, whose scores may be anything."""
+_JSON_LABEL = re.compile(
+    r"(?:assistant|answer|response|model|score|rating)([0-9]+|[a-c]|one|two|three)(?:score)?"
+)
+_BOTH = ("scores", "score", "ratings", "rating", "answer", "output", "result")
+"""Names of fields that give both scores."""
 _SECOND_THOUGHT = re.compile(
     r"\b(?:actually|wait|correction|no|on second thoughts?)\s*[,:;—–]|\bor rather\b", re.I
 )
@@ -57,13 +74,16 @@ def scores(text: str) -> tuple[float, float]:
     Raises:
         UnreadableAnswer: a score is missing, given twice with different values, or outside 1–10.
     """
-    value = json_value(text, inline=True)
-    bare = _text(plain(text))
+    bare = plain(text)
+    without = _OUT_OF_TEN.sub(r"\1", bare)
+    value, in_tags = json_value(_TUPLE.sub(r"\1[\2]", without), inline=True), tagged(without)
+    bare = _text(in_tags.around if in_tags else bare)
     pairs = list(_PAIR.finditer(bare))
     seen = [sighting for pair in pairs for sighting in ((0, float(pair[1])), (1, float(pair[2])))]
     seen += [(_PLACE.get((m[1] or m[2]).casefold(), _NOWHERE), float(m[3])) for m in _LABELLED.finditer(bare)]
-    seen += _json_sightings(value) if value is not None else []
-    in_doubt = value is None and ("{" in bare or _has_more(bare, pairs))
+    seen += _sightings(alone(value)) if value is not None else []
+    seen += _sightings(in_tags.fields) if in_tags else []
+    in_doubt = _OF_ONE.search(bare) or (value is None and ("{" in bare or _has_more(bare, pairs)))
     first, second = (
         {float(score) for at, score in seen if at == place and 1 <= score <= 10} for place in (0, 1)
     )
@@ -95,7 +115,7 @@ def _text(bare: str) -> str:
     A sign between two numbers stays, and makes the answer unreadable.
     """
     bare = re.sub(r"(?<=[0-9])[ \t]*[*_`#]+[ \t]*(?=[0-9])", "×", bare)
-    return _OUT_OF_TEN.sub("", re.sub(r"[*_`#]+", "", bare).replace("\t", " "))
+    return _OUT_OF_TEN.sub(r"\1", re.sub(r"[*_`#]+", "", bare).replace("\t", " "))
 
 
 def _has_more(bare: str, pairs: list[re.Match[str]]) -> bool:
@@ -108,17 +128,32 @@ def _has_more(bare: str, pairs: list[re.Match[str]]) -> bool:
     )
 
 
-def _json_sightings(value: Any) -> list[tuple[int, float]]:
-    """Return the scores in a JSON answer, each with its place."""
+def _sightings(value: Any) -> list[tuple[int, float]]:
+    """Return the scores in JSON or tags, each with its place."""
+    if isinstance(value, str):
+        try:
+            return list(enumerate(scores(value)))
+        except UnreadableAnswer:
+            return [(_NOWHERE, 0.0)]
     if isinstance(value, list):
-        whole = len(value) == 2 and all(type(score) in (int, float) for score in value)
-        return list(enumerate(value)) if whole else [(_NOWHERE, 0.0)]
-    sightings = _json_sightings(value["scores"]) if isinstance(value.get("scores"), list | dict) else []
+        both = [_score(item) for item in unnested(value)]
+        return list(enumerate(both)) if len(both) == 2 else [(_NOWHERE, 0.0)]
+    if not isinstance(value, dict):
+        return [(_NOWHERE, 0.0)]
+    names = _BOTH[:1] if _BOTH[0] in value else [name for name in _BOTH if name in value]
+    sightings = [sighting for name in names for sighting in _sightings(value[name])]
     for name, score in value.items():
         if label := _JSON_LABEL.fullmatch(name):
-            place = _PLACE.get(label[1], _NOWHERE) if type(score) in (int, float) else _NOWHERE
-            sightings.append((place, score))
+            sightings.append((_PLACE.get(label[1], _NOWHERE), _score(alone(score))))
     return sightings
+
+
+def _score(item: Any) -> float:
+    """Return the score that a JSON number is, or a text that holds nothing else; 0 if it is neither."""
+    if isinstance(item, str):
+        number = re.fullmatch(rf"\s*{_NUMBER}(?: points?)?\.?\s*", item)
+        return float(number[1]) if number else 0.0
+    return float(item) if type(item) in (int, float) and 1 <= item <= 10 else 0.0
 
 
 def expected_scores(tokens: list[list[tuple[str, float]]], text: str) -> tuple[float, float]:

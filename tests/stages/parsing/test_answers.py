@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeclm_hf.errors import UnreadableAnswer
-from codeclm_hf.stages.parsing import answers, lists
+from codeclm_hf.stages.parsing import answers, json_values, lists, numbering, talk
 
 POEM = ("creative writing", ["poetry", "humour"])
 
@@ -38,10 +39,6 @@ METADATA = [
     (
         '{"use_case": "coding", "skills": ["research and development"]}',
         ("coding", ["research and development"]),
-    ),
-    (
-        '<think>{"use_case": "a", "skills": ["b"]}</think>{"use_case": "coding", "skills": ["SQL"]}',
-        ("coding", ["SQL"]),
     ),
     ("Use case: creative writing\nSkills: poetry, humour", POEM),
     ("Use case: creative writing\nSkills: poetry, and humour.", POEM),
@@ -85,15 +82,12 @@ NO_METADATA = [
     '{"use_case": "coding", "skills": []}',
     '{"use_case": "coding", "skills": ["none"]}',
     '{"use_case": "coding", "skills": [3]}',
-    '{"use_case": "coding", "skills": [["SQL"]]}',
     '{"use_case": "coding", "skills": {"1": "SQL"}}',
-    '{"use_case": ["coding"], "skills": ["SQL"]}',
+    '{"use_case": ["coding", "poetry"], "skills": ["SQL"]}',
     '{"use_case": null, "skills": ["SQL"]}',
     '{"use_case": true, "skills": ["SQL"]}',
     '{"use_case": "coding"}',
     '{"use_case": "coding", "skills": ["SQL"',
-    "{'use_case': 'coding', 'skills': ['SQL']}",
-    '{\n  use_case: "coding",\n  skills: ["SQL"]\n}',
     '{"use_case": "coding", "use_case": "poetry", "skills": ["SQL"]}',
     '{"use_case": "coding", "useCase": "poetry", "skills": ["SQL"]}',
     '{"use_case": "coding", "task": "poetry", "skills": ["SQL"]}',
@@ -115,7 +109,6 @@ NO_METADATA = [
     "Use case: coding\nSkills: SQL: joins",
     "- use_case: the task that whoever wrote it wants done, in a few words.\n"
     "- skills: 1 to 3 things one must master to answer it well and that carry over to similar instructions.",
-    "<think>Use case: coding\nSkills: SQL",
 ]
 
 
@@ -232,7 +225,6 @@ INSTRUCTIONS = [
     ("```\n1. Write a poem.\n2. Sort [3, 1, 2].\n```", AB),
     ("1. Write a poem.\n2. Sort [3, 1, 2].\n3. Write a poem.", AB),
     ("1. Write a poem.\n2. ...\n3. Sort [3, 1, 2].", AB),
-    ("<think>1. x\n2. y</think>\n1. Write a poem.\n2. Sort [3, 1, 2].", AB),
     ('{"instructions": ["Write a poem.", "Sort [3, 1, 2]."]}', AB),
     ('["Write a poem.", "Sort [3, 1, 2]."]', AB),
     ('[{"instruction": "Write a poem."}, {"instruction": "Sort [3, 1, 2]."}]', AB),
@@ -314,10 +306,7 @@ NO_INSTRUCTIONS = [
     "1. Write a poem.\n2. Read the letter.\n\nDear John, it rained.",
     "1. Write a poem.\n2. Answer the following letter.\n\nLet me know if it rains.",
     "1. Write a poem.\n2. Explain:\n```\n3. x",
-    "a) Write a poem.\nb) Sort.",
     "1. Write a poem.\n2. Sort.\nHope this helps!",
-    "<think>1. Write a poem.\n2. Sort.",
-    "1. Write a poem.\n<think>2. Sort.</think>\n2. Rest.",
 ]
 
 
@@ -401,7 +390,6 @@ IMPROVED = [
     (f"1. {HARDER}", HARDER),
     (f"{HARDER}\n\nThis version adds a constraint.", HARDER),
     (f"{HARDER}\n\nLet me know if it should be harder!", HARDER),
-    (f"<think>hm: Write a song.</think>\n\n{HARDER}", HARDER),
     (CODE, CODE),
     ("Fix this code.\n\n```python\nx = 1\n\ny = 2\n```", "Fix this code.\n\n```python\nx = 1\n\ny = 2\n```"),
     ("Sort this list: [3, 1, 2]", "Sort this list: [3, 1, 2]"),
@@ -415,8 +403,8 @@ IMPROVED = [
     ('Say "yes" and "no".', 'Say "yes" and "no".'),
     ('"Yes" or "no"?', '"Yes" or "no"?'),
     (
-        '{"instruction": "Explain what <think> does in 1. and 2."}'.replace("<think>", "thinking"),
-        "Explain what thinking does in 1. and 2.",
+        '{"instruction": "Explain what <think> does in 1. and 2."}',
+        "Explain what <think> does in 1. and 2.",
     ),
 ]
 
@@ -433,7 +421,7 @@ NOT_IMPROVED = [
     '{"instruction": "..."}',
     '{"instruction": ""}',
     '{"instruction": null}',
-    '{"instruction": ["Write a song"]}',
+    '{"instruction": ["Write a song", "Write an ode"]}',
     '{"instruction": "Write a song',
     'Here is the JSON:\n{"instruction": "Write a song',
     '```json\n{"instruction": "Write a song',
@@ -457,9 +445,6 @@ NOT_IMPROVED = [
     "```python\nprint(1)\n```",
     "Fix this:\n```\nx",
     'Rewrite the instruction below to make it harder.\n\nGuideline: x\n\nReply in JSON: {"instruction": "..."}',
-    "<think>Write a song.",
-    "Write a song. <think>Or an ode?</think>",
-    "Explain </think> tags.",
 ]
 
 
@@ -485,9 +470,9 @@ def test_the_error_quotes_the_answer() -> None:
 
 def test_json_keys_are_read_without_their_spelling() -> None:
     """Keys come without case, spaces and underscores; JSON within a line is taken only where that is wanted."""
-    assert answers.json_value('{"Use case": 1}') == {answers.field("use_case"): 1}
-    assert answers.json_value("Answer: [1]") is None
-    assert answers.json_value("Answer: [1]", inline=True) == [1]
+    assert json_values.json_value('{"Use case": 1}') == {json_values.field("use_case"): 1}
+    assert json_values.json_value("Answer: [1]") is None
+    assert json_values.json_value("Answer: [1]", inline=True) == [1]
 
 
 FIRST = st.characters(categories=["Lu", "Ll"], max_codepoint=0x2FF)
@@ -498,10 +483,10 @@ REST = st.text(
 
 def _no_talk(item: str) -> bool:
     reads = (
-        answers._INTRO.match,
-        answers._CHAT.match,
-        lists._MARKER.match,
-        answers._REFUSAL.match,
+        talk.INTRO.match,
+        talk.CHAT.match,
+        numbering.mark_of,
+        talk.REFUSAL.match,
         lists._POINTS_ON.search,
     )
     return not any(read(item) for read in reads)
@@ -510,6 +495,7 @@ def _no_talk(item: str) -> bool:
 ITEM = (
     st.builds(str.__add__, FIRST, REST).map(str.strip).filter(_no_talk).filter(lambda item: '"' not in item)
 )
+ROMAN = "i ii iii iv v vi vii viii ix x xi xii".split()
 MARKERS: list[Callable[[int], str]] = [
     lambda i: f"{i}. ",
     lambda i: f"{i}) ",
@@ -519,6 +505,13 @@ MARKERS: list[Callable[[int], str]] = [
     lambda i: f"**{i}.** ",
     lambda i: f"Instruction {i}: ",
     lambda i: f"**Instruction {i}:** ",
+    lambda i: f"{i}、",
+    lambda i: f"（{i}）",
+    lambda i: chr(ord("①") + i - 1),
+    lambda i: f"{'abcdefghijkl'[i - 1]}) ",
+    lambda i: f"({'abcdefghijkl'[i - 1]}) ",
+    lambda i: f"{ROMAN[i - 1]}. ",
+    lambda i: f"{i}\ufe0f\u20e3 ",
     lambda i: "- ",
     lambda i: "* ",
     lambda i: "• ",
@@ -532,6 +525,17 @@ def test_lists_read_back(items: list[str], marker: Callable[[int], str], intro: 
     """A list of any texts in any style, with or without talk around it, reads back exactly."""
     text = "\n".join(marker(index) + item for index, item in enumerate(items, 1))
     assert answers.instructions(intro + text + outro, 20) == items
+
+
+@given(st.lists(ITEM, min_size=2, max_size=12, unique=True), st.sampled_from(MARKERS[:-3]))
+def test_one_line_reads_back_or_is_unreadable(items: list[str], marker: Callable[[int], str]) -> None:
+    """An enumeration in one line reads back exactly, or not at all; its sentences may hold anything but numbers."""
+    items = [re.sub(r"\d|[①-⑳]", "x", item).strip(" .") + "." for item in items]
+    text = " ".join(marker(index) + item for index, item in enumerate(items, 1))
+    try:
+        assert answers.instructions(text, 20) == list(dict.fromkeys(items))
+    except UnreadableAnswer:
+        pass
 
 
 READERS: list[Callable[[str], Any]] = [
@@ -569,8 +573,18 @@ FRAGMENTS = st.sampled_from(
         "Actions",
         '"instructions"',
         "Instruction 1",
-        "<think>",
-        "</think>",
+        "<skills>",
+        "</skills>",
+        "<instruction>",
+        "</instruction>",
+        "'",
+        "//",
+        "(",
+        ")",
+        "①",
+        "a) ",
+        " 2. ",
+        "：",
         "Sure!",
     ]
 )
@@ -608,9 +622,13 @@ LONG = [
     "** ",
 ]
 LONG += [
-    "<think>",
-    "</think>",
-    "<think></think>",
+    "<skill>",
+    "</skills>",
+    "<a><skill></skill>",
+    "'",
+    "//",
+    "① a ",
+    "2. ",
     "```",
     "`",
     "# ",
