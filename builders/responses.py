@@ -8,6 +8,7 @@ from typing import Any
 
 import datasets
 
+from codeclm_hf.endpoints.reply import NO_ANSWER_REASONS
 from codeclm_hf.errors import BadInput
 
 from .dialogue import assistant_text, turns_in
@@ -17,6 +18,8 @@ from .seeds import load_seeds
 COLUMNS = ("response", "output", "completion", "answer", "generation", "model_output", "text")
 """Names of columns that hold responses, the likeliest first."""
 CHATS = ("messages", "conversations", "conversation")
+FINISH_REASONS = ("finish_reason", "stop_reason")
+"""Names of columns that say why a response ended."""
 MODELS = ("generator", "model", "model_id")
 """Names of columns that say whose the responses are."""
 
@@ -31,7 +34,8 @@ def load_responses(source: str, *, role: str | None = None) -> datasets.Dataset:
             folder.
 
     Returns:
-        The columns `instruction` and `response`, which is null where a row has none. A response is in one of
+        The columns `instruction` and `response`, which is null where a row has none, and empty where its
+        `finish_reason` or its `refusal` says that it is no answer. A response is in one of
         the columns that `COLUMNS` names, or the assistant's first turn in a chat. `Dataset.info.description`
         is the model's name where a column or the evaluation gives one, or else what the file or the data set
         is called.
@@ -71,11 +75,19 @@ def _response_reader(
         )
 
     def read(row: dict[str, Any]) -> str | None:
+        if _is_no_answer(row, columns):
+            return ""
         if not texts:
             return assistant_text(turns_in(row[chats[0]]))
         return row[texts[0]] if isinstance(row[texts[0]], str) else None
 
     return read
+
+
+def _is_no_answer(row: dict[str, Any], columns: dict[str, str]) -> bool:
+    """Return whether a row says that the model refused, or that its server filtered or broke the answer."""
+    reasons = {str(row[columns[name]]).lower() for name in FINISH_REASONS if name in columns}
+    return bool(reasons & NO_ANSWER_REASONS) or bool("refusal" in columns and row[columns["refusal"]])
 
 
 def _evaluated_model(folder: Path, role: str | None) -> str | None:

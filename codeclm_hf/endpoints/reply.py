@@ -23,6 +23,8 @@ _BROKEN = (
     "insufficient_system_resource", "malformed_function_call", "unexpected_tool_call", "timeout",
 )  # fmt: skip
 """What they call it where the server broke off; the same request may be answered when sent again."""
+NO_ANSWER_REASONS = frozenset((*_FILTERED, *_BROKEN))
+"""The finish reasons, in lower case, of what is no answer, whatever text there is."""
 _THOUGHT_FIELDS = (
     "reasoning_content", "reasoning", "thinking", "thoughts", "reasoning_details", "thinking_blocks",
     "reasoning_text",

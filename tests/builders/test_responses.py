@@ -55,6 +55,28 @@ def test_a_response_is_found(tmp_path: Path, row: dict[str, Any]) -> None:
     assert table.to_list() == [{"instruction": "Do it.", "response": "Done."}]
 
 
+@pytest.mark.parametrize(
+    ("more", "response"),
+    [
+        ({"finish_reason": "stop"}, "Done."),
+        ({"finish_reason": "length"}, "Done."),
+        ({"finish_reason": None}, "Done."),
+        ({"refusal": None}, "Done."),
+        ({"finish_reason": "content_filter"}, ""),
+        ({"Finish_Reason": "SAFETY"}, ""),
+        ({"stop_reason": "refusal"}, ""),
+        ({"finish_reason": "error"}, ""),
+        ({"refusal": "I cannot."}, ""),
+    ],
+)
+def test_what_was_refused_or_filtered_is_no_answer(
+    tmp_path: Path, more: dict[str, Any], response: str
+) -> None:
+    """A row that says so has an empty response, whatever its text is."""
+    table = load_responses(kept(tmp_path, [{"instruction": "Do it.", "response": "Done.", **more}]))
+    assert table["response"] == [response]
+
+
 def test_each_instruction_has_its_first_response(tmp_path: Path) -> None:
     """Rows without a response, or with something that is none, have none."""
     rows: list[dict[str, Any]] = [
