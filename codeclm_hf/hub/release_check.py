@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from codeclm_hf.card.shapes import ScanResult
+from codeclm_hf.card.shapes import RunConfig, ScanResult
 from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation.bundle import FOLDER, EvaluationBundle
 from codeclm_hf.evaluation.results import RESULTS, parse_results
@@ -24,6 +24,7 @@ from codeclm_hf.hub.snapshot import Snapshot, polars_frame
 from codeclm_hf.safety import scan
 
 T = TypeVar("T")
+_SYSTEM_PROMPTS = ("strong_system", "target_system")
 SECRETS_SHOWN = 3
 """Secrets that a message names, without their values."""
 
@@ -61,6 +62,7 @@ def check_release(
     is_redacted = redact and any(report.personal.values())
     if is_redacted:
         content = _redact(content, scratch)
+        manifest = replace(manifest, config=_redact_system_prompts(manifest.config))
     result = ScanResult(personal=report.personal, redacted=is_redacted, secrets=report.secrets_found)
     return ReleaseCheck(
         replace(content, manifest=replace(manifest, scan=result)),
@@ -119,6 +121,13 @@ def _redact(content: Snapshot, scratch: Path) -> Snapshot:
         for name, evaluation in content.evaluations.items()
     }
     return replace(content, files=files, known_digests=None, same_rows_as=None, evaluations=evaluations)
+
+
+def _redact_system_prompts(config: RunConfig) -> RunConfig:
+    """Return a run's settings with placeholders in its system prompts, as in the chats that have them."""
+    prompts = {name: getattr(config, name) for name in _SYSTEM_PROMPTS}
+    texts = pl.DataFrame(prompts, schema=dict.fromkeys(prompts, pl.String))
+    return replace(config, **scan.redact(texts).row(0, named=True))
 
 
 def _redact_evaluation(evaluation: EvaluationBundle, folder: Path) -> EvaluationBundle:

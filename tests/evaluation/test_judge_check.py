@@ -63,7 +63,10 @@ def test_a_judge_that_cannot_be_read_is_unfit(serve: Serve) -> None:
 
 def test_the_command_says_what_it_found(serve: Serve, cli: Cli) -> None:
     """Exit code 0 for a judge that is fit; 1, and why, for one that is not."""
-    fit = output_of(cli("judge-check", "--judge", serve(judging(good), tgi=False).url))
+    server = serve(judging(good), tgi=False)
+    more = ("--judge-extra", '{"top_p": 0.5}', "--thinking-tokens", 100)
+    fit = output_of(cli("judge-check", "--judge", server.url, *more))
+    assert {asked["body"]["top_p"] for asked in server.asked} == {0.5}
     assert "100%  obviously better answers found" in fit
     assert fit.endswith("is fit\n")
     unfit = refusal_of(cli("judge-check", "--judge", serve(judging(lambda *_: 8), tgi=False).url), 1)
