@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from codeclm_hf.endpoints.address import CHAT
 from codeclm_hf.endpoints.dialect import Dialect
 from codeclm_hf.endpoints.http import Client
 from codeclm_hf.endpoints.lessons import (
@@ -21,7 +22,8 @@ from codeclm_hf.endpoints.lessons import (
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.endpoints.reply import chat_completion
 
-PATH = "/v1/chat/completions"
+PATH = f"/v1{CHAT}"
+"""Where most servers have them."""
 MOST_OF_TGI = 5
 """Most alternatives to a token that TGI gives."""
 _FIELDS = {
@@ -45,6 +47,8 @@ class Chat(Dialect):
     tgi: bool = False
     """Whether this is TGI's Messages API, which spells `response_format` its own way."""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    path: str = PATH
+    """Where the server has chat completions, behind its base URL."""
     lessons: Lessons = field(default_factory=Lessons)
 
     async def _generate(self, request: GenerationRequest, max_tokens: int, lessons: Lessons) -> Completion:
@@ -54,7 +58,7 @@ class Chat(Dialect):
         }
         for parameter in self._sent(request, lessons):
             body |= self._fields(parameter, request, max_tokens, lessons)
-        reply = await self.client.post(PATH, {**body, **self.extra})
+        reply = await self.client.post(self.path, {**body, **self.extra})
         return chat_completion(reply.value, request, self.client)
 
     def _sent(self, request: GenerationRequest, lessons: Lessons) -> list[str]:

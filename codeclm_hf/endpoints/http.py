@@ -22,6 +22,7 @@ from codeclm_hf.endpoints.hints import IN_PYTHON, Hints
 from codeclm_hf.endpoints.refusals import ALL_REFUSED, Advice, error_of, meaning_of
 from codeclm_hf.endpoints.server import server_at
 from codeclm_hf.endpoints.server_words import refusal_of, retry_after, status_inside, words_of
+from codeclm_hf.endpoints.tls import certificate_hint, tls_context
 from codeclm_hf.errors import (
     BadInput,
     CodecLMError,
@@ -38,6 +39,8 @@ MOST_BYTES = 64 << 20
 MOST_QUOTED = 300
 """Characters of a server's own words in an error."""
 MOST_REDIRECTS = 3
+ENCODINGS = "gzip, deflate"
+"""What can be unpacked everywhere; others depend on what else is installed."""
 UNKNOWN_SHAPE_TRIES = 4
 """How many of its tries a reply of an unknown shape costs a request: so it is asked again once."""
 
@@ -48,6 +51,17 @@ class Reply(NamedTuple):
     value: Any
     """The JSON of the body."""
     headers: Mapping[str, str]
+
+
+class Look(NamedTuple):
+    """What a server shows to somebody who does not know yet what it is."""
+
+    status: int
+    """Of the reply, or that of the error in its body."""
+    value: Any
+    """The JSON of the body; None where it is none."""
+    failure: CodecLMError | None
+    """What the status means, where it is not 200; or the error in the body."""
 
 
 def public_url(url: str | URL) -> str:
@@ -98,7 +112,7 @@ class Client:
                 f"needs a token or a user in the URL of {self.public_url}; came both; leave one out"
             )
         authorization = f"Bearer {key}" if key else f"Basic {user}" if user else None
-        self._headers = check_headers(headers)
+        self._headers = {"Accept-Encoding": ENCODINGS, **check_headers(headers)}
         if authorization:
             if any(name.lower() == AUTHORIZATION for name in self._headers):
                 raise BadInput(
@@ -108,6 +122,8 @@ class Client:
             self._headers["Authorization"] = authorization
         self._query = query
         self._proxy = _proxy(address)
+        if address.scheme == "https":
+            tls_context()  # what is wrong with the environment is said before anything is sent
         secrets = {key, *_credentials(address), *_credentials(self._proxy)} - {None, ""}
         secrets |= secrets_of(headers or {}) | _secrets_of_query(query)
         # The longest first, or what is left of one shows when another is a part of it.
@@ -116,12 +132,13 @@ class Client:
         """Whether a request with this token has had an answer."""
         self.hints = hints
         self._timeout = timeout
-        self._connect_timeout = connect_timeout
+        self.connect_timeout = connect_timeout
+        """Seconds that a connection may take, and the answer to a question that costs a server nothing."""
         self.most_bytes = most_bytes
 
     async def get(self, path: str) -> Any:
         """GET a JSON value within the time-out of a connection."""
-        return (await self._send("GET", path, None, self._connect_timeout)).value
+        return (await self._send("GET", path, None, self.connect_timeout)).value
 
     async def post(self, path: str, payload: Mapping[str, Any]) -> Reply:
         """POST a JSON value.
@@ -133,7 +150,39 @@ class Client:
         """
         return await self._send("POST", path, payload, self._timeout)
 
-    async def check_access(self, path: str, payload: Mapping[str, Any]) -> None:
+    async def look(
+        self,
+        method: str,
+        path: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Look:
+        """Ask what is there; no status and no body is an error.
+
+        Args:
+            method: `GET` or `POST`.
+            path: what is looked at.
+            payload: the JSON of a POST.
+            timeout: seconds it may take; as long as a connection may where none is given.
+
+        Raises:
+            EndpointDown: no connection, or no answer in time.
+            EndpointError: redirects without an end, or to where the user should ask.
+        """
+        response, body = await self._reply(method, path, payload, timeout or self.connect_timeout)
+        try:
+            value = json.loads(body)
+        except (ValueError, RecursionError):
+            value = None
+        if not 200 <= response.status < 300:
+            return Look(response.status, value, self._failure(response, body))
+        if isinstance(value, dict) and value.get("error"):
+            error = self._error_in(value, body)
+            return Look(status_inside(value) or response.status, value, error)
+        return Look(response.status, value, None)
+
+    async def check_access(self, path: str, payload: Mapping[str, Any]) -> Look | None:
         """Learn without paying whether the server takes our token, and serves there what we want.
 
         It refuses a request without messages, but looks at the token, the model and the account before.
@@ -142,26 +191,56 @@ class Client:
             path: where requests will go.
             payload: a request without messages.
 
+        Returns:
+            What it answered; None where that takes too long.
+
         Raises:
             EndpointError: all requests there would be refused.
         """
         try:
-            await self._send("POST", path, payload, self._connect_timeout)
-        except CodecLMError as exc:
-            if exc.refusal and meaning_of(exc.refusal) in ALL_REFUSED:
-                raise
+            look = await self.look("POST", path, payload)
+        except EndpointDown:
+            return None
+        refusal = look.failure.refusal if look.failure else None
+        if look.failure and refusal and meaning_of(refusal) in ALL_REFUSED:
+            raise look.failure
+        return look
 
     async def _send(self, method: str, path: str, payload: Mapping[str, Any] | None, timeout: float) -> Reply:
+        response, body = await self._reply(method, path, payload, timeout)
+        if 200 <= response.status < 300:
+            return Reply(self._value(body), response.headers)
+        raise self._failure(response, body)
+
+    async def _reply(
+        self, method: str, path: str, payload: Mapping[str, Any] | None, timeout: float
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        """Send a request and return the reply; what keeps one from coming becomes an error of ours."""
         try:
-            response, body = await self._exchange(method, path, payload, timeout)
+            return await self._exchange(method, path, payload, timeout)
         # `from None`: aiohttp's errors hold the request's headers, and so the token.
         except aiohttp.ConnectionTimeoutError:
             raise EndpointDown(
-                f"{self.public_url} does not answer (no connection in {self._connect_timeout:g} s)"
+                f"{self.public_url} does not answer (no connection in {self.connect_timeout:g} s)"
             ) from None
         except (TimeoutError, asyncio.TimeoutError):
             raise EndpointDown(
                 f"{self.public_url} gave no answer in {timeout:g} s", timed_out=True, tries=4
+            ) from None
+        except aiohttp.ClientHttpProxyError as exc:
+            words = self.without_secrets(exc.message)
+            raise EndpointDown(
+                f"{self.public_url} is not reached: the proxy answered {exc.status} ({words})",
+                hint="give its user and password in https_proxy" if exc.status == 407 else "",
+                status=exc.status,
+                tries=1,
+            ) from None
+        except aiohttp.ClientConnectorCertificateError as exc:
+            certificate = exc.certificate_error
+            reason = getattr(certificate, "verify_message", "") or type(certificate).__name__
+            raise EndpointDown(
+                f"{self.public_url} has a certificate that cannot be verified ({self.without_secrets(reason)})",
+                hint=certificate_hint(getattr(certificate, "verify_code", 0)),
             ) from None
         except aiohttp.ClientConnectorError as exc:
             raise EndpointDown(
@@ -174,9 +253,6 @@ class Client:
             raise EndpointError(
                 f"{self.public_url} cannot be asked ({self.without_secrets(str(exc))})"
             ) from None
-        if 200 <= response.status < 300:
-            return Reply(self._value(body), response.headers)
-        raise self._failure(response, body)
 
     async def _exchange(
         self, method: str, path: str, payload: Mapping[str, Any] | None, timeout: float
@@ -191,15 +267,19 @@ class Client:
                 json=payload,
                 headers=headers,
                 proxy=self._proxy,
-                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=self._connect_timeout),
+                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=self.connect_timeout),
                 allow_redirects=False,
+                ssl=tls_context() if "https" in (url.scheme, self._proxy and self._proxy.scheme) else True,
                 trace_request_ctx=self._count_connection,
             ) as response:
                 target = _redirect(response)
                 if target is None:
                     return response, await self._body(response)
+            if (url.scheme, target.scheme) == ("http", "https") and url.host == target.host:
+                served = public_url(target).removesuffix(path)
+                raise EndpointError(f"{self.public_url} redirects to {served}", hint="give that URL")
             if target.origin() != url.origin():
-                headers = {}
+                headers = {"Accept-Encoding": ENCODINGS}
             url = target
         raise EndpointError(f"{self.public_url} redirects in circles", hint="give the URL that serves")
 
@@ -228,9 +308,12 @@ class Client:
                 f"{self.public_url} answered 200 with {words!r}, which is no JSON", tries=tries
             ) from None
         if isinstance(value, dict) and value.get("error"):
-            message = f"{self.public_url} answered 200 with the error {self._quote_body(body)!r}"
-            raise self.error_inside(value, message)
+            raise self._error_in(value, body)
         return value
+
+    def _error_in(self, value: Any, body: bytes) -> CodecLMError:
+        message = f"{self.public_url} answered 200 with the error {self._quote_body(body)!r}"
+        return self.error_inside(value, message)
 
     def error_inside(self, value: Any, message: str) -> CodecLMError:
         """Return the error that a reply of 200 holds: that of the status which it names, if it does."""
@@ -281,7 +364,15 @@ class Client:
         if moved and "Authorization" not in response.request_info.headers:
             target = public_url(response.url.origin())
             return f"it redirects to {target}, where the token does not go; give that URL"
+        if _asks_for_a_password(response):
+            return "it asks for a user and a password: give them in the URL, as //USER:PASSWORD@HOST"
         return f"give a valid token: {self.hints.api_key}"
+
+
+def _asks_for_a_password(response: aiohttp.ClientResponse) -> bool:
+    """Return whether a refusal is one of basic authentication."""
+    ways = ",".join(response.headers.getall("WWW-Authenticate", [])).lower()
+    return "basic" in ways and "bearer" not in ways
 
 
 def _moved_hint(response: aiohttp.ClientResponse) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import hashlib
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -30,6 +30,7 @@ from codeclm_hf.endpoints.protocol import (
     SendGuard,
     Usage,
     asked_with,
+    identities,
 )
 from codeclm_hf.endpoints.room import most_tokens
 from codeclm_hf.errors import CodecLMError, JournalError
@@ -141,19 +142,23 @@ class Journal:
 
         An answer that was cut off in its thoughts is asked for anew once the endpoint gives more room.
         """
-        extra = asked_with(endpoint)
+        extra, names = asked_with(endpoint), identities(endpoint)
         asked = request.as_dict() | ({"extra": dict(extra)} if extra else {})
-        found = self._find(endpoint.identity, asked)
+        found = self._find(names, asked)
         if found.stored is not None and found.stored.completion.no_answer:
             cut_off, most = found.stored.completion, most_tokens(endpoint, request)
             if cut_off.finish_reason == "length" and cut_off.max_tokens and most > cut_off.max_tokens:
-                return self._find(endpoint.identity, {**asked, "max_tokens": most})
+                return self._find(names, {**asked, "max_tokens": most})
         return found
 
-    def _find(self, identity: str, asked: Mapping[str, Any]) -> _Lookup:
+    def _find(self, names: Sequence[str], asked: Mapping[str, Any]) -> _Lookup:
+        """Return what is stored for what is asked of a model, by its identity or an earlier name of it."""
         request_json = ids.canonical(asked)
-        key = _key(identity, request_json)
-        return _Lookup(key, request_json, None if key in self._waiting else self._reader.find(key))
+        key, *earlier = (_key(name, request_json) for name in names)
+        if key in self._waiting:
+            return _Lookup(key, request_json, None)
+        stored = next(filter(None, map(self._reader.find, (key, *earlier))), None)
+        return _Lookup(key, request_json, stored)
 
     async def _request(
         self, key: bytes, endpoint: Endpoint, request: GenerationRequest, request_json: str

@@ -118,6 +118,7 @@ class Pool(InProcess):
         give_up_after: seconds without any answer after which requests end in an error.
         extra: fields that are added to every request.
         thinking_tokens: most tokens of thoughts that the model gets on top of an answer, if it thinks.
+        earlier_identity: what earlier versions called the model, where that is another name.
 
     Raises:
         BadInput: they serve different models.
@@ -131,12 +132,14 @@ class Pool(InProcess):
         give_up_after: float = GIVE_UP_AFTER,
         extra: Mapping[str, Any] | None = None,
         thinking_tokens: int = THINKING_TOKENS,
+        earlier_identity: str | None = None,
     ) -> None:
         self.replicas = list(replicas)
         self.extra = dict(extra or {})
         self.room = ThinkingRoom(thinking_tokens)
         self.slots = slots
         self.identity = replicas[0].dialect.identity
+        self.earlier_identity = earlier_identity
         for replica in replicas:
             if replica.dialect.identity != self.identity:
                 raise BadInput(

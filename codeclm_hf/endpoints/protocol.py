@@ -88,6 +88,12 @@ def asked_with(endpoint: object) -> Mapping[str, Any]:
     return getattr(endpoint, "extra", None) or {}
 
 
+def identities(endpoint: Endpoint) -> list[str]:
+    """Return an endpoint's identity, and what earlier versions called the same model where that differs."""
+    earlier = getattr(endpoint, "earlier_identity", None)
+    return [endpoint.identity, *([earlier] if earlier and earlier != endpoint.identity else [])]
+
+
 SendGuard = Callable[[], AbstractContextManager[None]]
 """Makes a context that is entered when a request is about to be sent and left when it is back.
 

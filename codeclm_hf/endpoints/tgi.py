@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from text_generation.types import Grammar, GrammarType, Parameters, Request, Response
 
 from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
+from codeclm_hf.endpoints.hints import IN_PYTHON
 from codeclm_hf.endpoints.http import Client, Reply
 from codeclm_hf.endpoints.lessons import LOGPROBS, SCHEMA, SEED, Lessons
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
@@ -93,30 +94,38 @@ class TGI(Dialect):
         return RequestRejected(f"the chat template of {self.identity} refuses this chat ({exc})")
 
 
-def load_tokenizer(name: str, revision: str | None = None) -> Any:
+class NoTokenizer(BadInput):
+    """The tokenizer of a model cannot be had here."""
+
+    def __init__(self, reason: str, *, hint: str) -> None:
+        super().__init__(f"needs a tokenizer for its chat template; {reason}", hint=hint)
+        self.reason = reason
+
+
+def load_tokenizer(name: str, revision: str | None = None, option: str = IN_PYTHON.model) -> Any:
     """Return the tokenizer of the model that a server serves.
 
     Args:
         name: a Hub id or a local folder.
         revision: the commit that the server says it serves.
+        option: how the user names another, for messages.
 
     Raises:
-        BadInput: the tokenizer cannot be loaded, or has no chat template.
+        NoTokenizer: the tokenizer cannot be loaded.
+        BadInput: it has no chat template.
     """
     from transformers import AutoTokenizer  # takes over a second to import; only this dialect needs it
 
-    instead = (
-        "name one with --strong-model/--target-model, or let TGI apply its own template with chat+http://…"
-    )
+    instead = f"name one with {option}, or let TGI apply its own template with chat+http://…"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
-    except (OSError, ValueError) as exc:
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+    except Exception as exc:  # what reads tokenizers raises bare ones too
         reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
-        raise BadInput(
-            f"needs the tokenizer of {name} for its chat template, and it cannot be had ({reason}); {instead}"
-        ) from exc
+        raise NoTokenizer(f"the tokenizer of {name} cannot be had here ({reason})", hint=instead) from exc
     if not tokenizer.chat_template:
-        raise BadInput(f"needs a chat template; the tokenizer of {name} has none (a base model?); {instead}")
+        raise BadInput(
+            f"needs a chat template; the tokenizer of {name} has none (a base model?)", hint=instead
+        )
     return tokenizer
 
 

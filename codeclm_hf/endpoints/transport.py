@@ -76,6 +76,16 @@ async def _report_connection(_: aiohttp.ClientSession, context: SimpleNamespace,
 _background = _Background()
 
 
+_said: set[str] = set()
+
+
+def warn_once(words: str) -> None:
+    """Tell the user something, the first time in this process."""
+    if words not in _said:
+        _said.add(words)
+        log.warning("%s", words)
+
+
 def session() -> aiohttp.ClientSession:
     """Return the process's session, for use on the loop.
 

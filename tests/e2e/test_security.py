@@ -374,10 +374,9 @@ def test_a_proxy_that_refuses_a_tunnel_shows_no_secret(monkeypatch: pytest.Monke
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def refuse() -> None:
-            for _ in ("/info", "/v1/models"):
-                with listener.accept()[0] as asker:
-                    got.append(asker.recv(1 << 16))
-                    asker.sendall(f"HTTP/1.1 407 no {BASIC}\r\n\r\n".encode())
+            with listener.accept()[0] as asker:
+                got.append(asker.recv(1 << 16))
+                asker.sendall(f"HTTP/1.1 407 no {BASIC}\r\n\r\n".encode())
 
         proxy = threading.Thread(target=refuse)
         proxy.start()
@@ -386,7 +385,7 @@ def test_a_proxy_that_refuses_a_tunnel_shows_no_secret(monkeypatch: pytest.Monke
             endpoint("https://llm.example.invalid", api_key=TOKEN)
         proxy.join()
     assert found(of(raised.value)) == []
-    assert [found(sent) for sent in got] == [[BASIC], [BASIC]]
+    assert [found(sent) for sent in got] == [[BASIC]]
 
 
 @pytest.mark.parametrize(
@@ -426,12 +425,23 @@ def test_no_refusal_repeats_a_secret_that_was_typed(typed: str) -> None:
     assert found(of(raised.value)) == [] and "w0rd" not in of(raised.value)
 
 
-def test_a_query_is_refused_because_no_request_would_carry_it(spy: Spies) -> None:
-    """A key behind the URL is not sent anywhere by half, and the refusal says where keys go."""
+def test_a_query_goes_with_every_request_and_shows_nowhere(spy: Spies) -> None:
+    """What stands behind the URL, as a gateway's version or key, is sent each time, and no error shows it."""
     server = spy()
-    with pytest.raises(BadInput, match=r"without a query.*--strong-key-env"):
-        endpoint(f"{server.url}?key={TOKEN}")
-    assert server.seen == []
+    connected = endpoint(f"{server.url}/v1/chat/completions?api-version=1&key={TOKEN}")
+    assert transport.run(connected.generate(REQUEST)).text == "hi"
+    assert {seen.target.partition("?")[2] for seen in server.seen} == {f"api-version=1&key={TOKEN}"}
+    server.instead = said(400, lambda request: f"{request.raw_path} {TOKEN}")
+    with pytest.raises(CodecLMError, match="answered 400") as raised:
+        transport.run(connected.generate(REQUEST))
+    assert found(of(raised.value) + repr(connected) + connected.identity) == []
+
+
+def test_no_wrong_url_shows_its_query() -> None:
+    """What is wrong with an endpoint is said without its query."""
+    with pytest.raises(BadInput) as raised:
+        endpoint(f"ftp://host/?key={TOKEN}")
+    assert found(of(raised.value)) == []
 
 
 def test_a_secret_inside_another_hides_no_less_of_it(spy: Spies) -> None:

@@ -170,14 +170,6 @@ def test_a_wrong_token_is_found_out_before_anything_is_asked(serve: Serve, tgi: 
     ask(server, api_key="right")
 
 
-def test_the_model_is_named_where_a_server_has_several(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that is not served is answered with those that are."""
-    server = serve(lambda *_: "hi", tgi=False, model="a")
-    with pytest.raises(BadInput, match="it has a"):
-        endpoint(server.url, model="b")
-    assert endpoint(server.url, model="a").identity == "a"
-
-
 @pytest.mark.parametrize(
     "typed", ["ftp://user:pa55@host", "http://user:pa55@127.0.0.1:99999", "http://user:pa55@127.0.0.1:9"]
 )

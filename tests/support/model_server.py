@@ -141,8 +141,9 @@ class StandIn:
         if route == "GET /info":
             return web.json_response({"detail": "Not Found"}, status=404)
         if route == "GET /v1/models":
+            owner = {"created": 0, "owned_by": self.model} if self.tgi else {"created": 1, "owned_by": "vllm"}
             return web.json_response(
-                {"object": "list", "data": [{"id": self.model, "object": "model", "created": 1}]}
+                {"object": "list", "data": [{"id": self.model, "object": "model", **owner}]}
             )
         if route == "POST /generate" and self.tgi:
             return await self._count(self._generate, request)
