@@ -62,7 +62,7 @@ def metadata(text: str, *, use_cases: tuple[str, ...] = ()) -> Metadata:
         text: the answer.
         use_cases: if given, the use case must be one of them.
     """
-    names = alone(value_of(text))
+    names = _whole(value_of(text))
     if not isinstance(names, dict):
         _, *parts = _LABEL.split(plain(text))
         contents = [_list_or_text(content) for content in parts[1::2]]
@@ -87,7 +87,7 @@ def metadata(text: str, *, use_cases: tuple[str, ...] = ()) -> Metadata:
 
 def rubrics(text: str, n: int) -> tuple[list[str], list[str]]:
     """Read n rubrics and their n actions (§4.2), from JSON, from tags, or from two lists under headings."""
-    fields = alone(value_of(text))
+    fields = _whole(value_of(text))
     if fields is None:
         _, *parts = _LISTS.split(plain(text))
         in_order = [name.casefold() for name in parts[::2]] == ["rubric", "action"]
@@ -107,7 +107,7 @@ def instructions(text: str, n: int) -> list[str]:
     """
     bare = plain(text)
     if _is_structured(bare):
-        value = value_of(text)
+        value = _in_turn(value_of(text))
         names = ("instructions", "instruction") if n == 1 or tagged(bare) else ("instructions",)
         keyed = [value[name] for name in names if name in value] if isinstance(value, dict) else [value]
         listed = keyed[0] if len(keyed) == 1 else None
@@ -131,7 +131,7 @@ def improved_instruction(text: str, before: str) -> str:
     bare = plain(text)
     intro, items = items_of(bare)
     if _is_structured(bare):
-        value = alone(value_of(text))
+        value = _whole(value_of(text))
         after = alone(_rewritten_field(value)) if isinstance(value, dict) else None
     else:
         after = _rewritten(bare) if intro.strip() else items[0] if len(items) == 1 else None
@@ -155,12 +155,30 @@ def _is_structured(bare: str) -> bool:
     return is_json(bare) or ((found := tagged(bare)) is not None and introduces(found.before))
 
 
+def _whole(value: Any) -> Any:
+    """Return the object that the one item of a list or the one field of an object holds; any other value as it is."""
+    value = alone(value)
+    inner = next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else None
+    return inner if isinstance(inner, dict) else value
+
+
+def _in_turn(value: Any) -> Any:
+    """Return an object with the fields 1, 2, 3 or `instruction_1`, `instruction_2` as a list; others as they are."""
+    names = (
+        [re.sub(r"^(?:instruction|prompt|rubric|action)", "", name) for name in value]
+        if isinstance(value, dict)
+        else []
+    )
+    return list(value.values()) if names and names == [str(n) for n in range(1, len(names) + 1)] else value
+
+
 def _strings(values: Any) -> list[str]:
     """Return the sentences of a JSON array or of a list in a text; none if it holds anything else."""
     if isinstance(values, str):
         before, listed = items_of(values)
         return [] if before.strip() else listed
-    items: list[Any] = unnested(values) if isinstance(values, list) else []
+    values = unnested(_in_turn(values))
+    items: list[Any] = values if isinstance(values, list) else []
     texts = [item.get("instruction") if isinstance(item, dict) else item for item in items]
     read = [text.strip() for text in texts if isinstance(text, str)]
     return unmarked(read) if len(read) == len(texts) else []

@@ -27,8 +27,10 @@ _TOKEN = re.compile(
         | \S""",
     re.X | re.S,
 )
-# Behind a value that has ended: a quote or bracket in a text had no backslash, and cut it short.
-_GOES_ON = re.compile(r"""[ \t]*["'”] | \s*[\]}] | \s*,\s*["']""", re.X)
+# Behind a value that has ended: a quote or bracket in a text had no backslash and cut it short, or there is another.
+_GOES_ON = re.compile(
+    r"""[ \t]*["'“”{\[] | [a-zA-Z0-9] | \s*[\]}] | \s*,\s*["'] | \s*(?:,?\s*or\b|/|\|\|?)\s*[{\[(]""", re.X | re.I
+)
 # `\\frac` and `\\beta` are LaTeX that was not escaped for JSON; no text holds a form feed or a backspace.
 _LOST_BACKSLASH = re.compile(rb"(?<!\\)(?:\\\\)*\\[bf]")
 _APOSTROPHE = re.compile(r"(?<=\w)'(?=\w)")
@@ -49,13 +51,12 @@ def json_value(text: str, *, inline: bool = False) -> Any:
     """
     bare, at, values = plain(text), 0, list[Any]()
     while (opening := _JSON.search(bare, at)) and (inline or not opening["inline"]):
+        start = opening.end()
         try:
-            value, at = _decoded(bare, opening.end())
-            # what cannot be stored (half a surrogate pair, NaN) cannot be read either
-            stored = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+            value, at = _decoded(bare, start)
         except (ValueError, RecursionError):
-            break
-        if _GOES_ON.match(bare, at) or _LOST_BACKSLASH.search(stored):
+            if values and bare[start] == "{":
+                raise unreadable("one answer", text) from None
             break
         values.append(value)
         if value != values[0]:
@@ -105,10 +106,15 @@ def _decoded(bare: str, start: int) -> tuple[Any, int]:
     """Return the JSON value that begins there, and where it ends; raise ValueError if it is in doubt."""
     try:
         # strings may hold line breaks as they are
-        return json.JSONDecoder(object_pairs_hook=_object, strict=False).raw_decode(bare, start)
+        value, end = json.JSONDecoder(object_pairs_hook=_object, strict=False).raw_decode(bare, start)
     except ValueError:
         tokens, end = _tokens(bare, start)
-        return _repaired(bare[start:end], tokens), end
+        value = _repaired(bare[start:end], tokens)
+    # what cannot be stored (half a surrogate pair, NaN) cannot be read either
+    stored = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    if _GOES_ON.match(bare, end) or _LOST_BACKSLASH.search(stored):
+        raise ValueError("the value was cut short, or changed by a backslash")
+    return value, end
 
 
 def _repaired(source: str, tokens: list[str]) -> Any:

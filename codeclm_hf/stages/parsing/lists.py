@@ -97,11 +97,7 @@ def _of_one_line(first: Mark, text: str, names: bool) -> list[str | None]:
     line, more = text.partition("\n")[::2]
     kind = first.kind(1) or ""
     marks = [mark for mark in marks_within(line) if mark.sign == first.sign and mark.rank == first.rank]
-    marks = [
-        mark
-        for mark in marks
-        if (kind in mark.ordinals if kind else _ENDED.search(line[: mark.start].rstrip()))
-    ]
+    marks = [mark for mark in marks if _begins_item(line, mark, kind)]
     if not marks:
         return [text]
     starts, ends = [0, *(mark.end for mark in marks)], [*(mark.start for mark in marks), len(line)]
@@ -109,9 +105,17 @@ def _of_one_line(first: Mark, text: str, names: bool) -> list[str | None]:
     in_turn = not kind or [mark.ordinals.get(kind) for mark in marks] == list(range(2, len(marks) + 2))
     apart = first.rank > 2 or all(_ENDED.search(part) for part in parts[:-1])
     glued = any(line[mark.start - 1] in ".?!;" for mark in marks)
+    parts = [*(part.rstrip(";；") for part in parts[:-1]), parts[-1]]
     if more or glued or first.sign in _DASHES or not in_turn or not (apart or names) or not all(parts):
         return [None]
     return [parts[0], *(_marked(first, part) for part in parts[1:])]
+
+
+def _begins_item(line: str, mark: Mark, kind: str) -> bool:
+    """Return whether a mark within a line may begin an item: `2.5` and `2.x` do not, nor a dash in a sentence."""
+    apart = not line[mark.end - 1 : mark.end + 1].strip().isascii() or line[mark.end - 1].isspace()
+    ended = _ENDED.search(line[: mark.start].rstrip()) is not None
+    return kind in mark.ordinals and (apart or ended) if kind else ended
 
 
 def unmarked(texts: list[str]) -> list[str]:

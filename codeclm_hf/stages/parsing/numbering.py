@@ -24,11 +24,11 @@ _MARK = rf"""(?P<mark> (?:\*\*|\#{{1,6}}[ ])? (?:
       | (?P<enclosed>[{_ENCLOSED}]|(?:[0-9]+\uFE0F?\u20E3)+|🔟) (?:[.、．):：](?!\d))?
       | (?: [(（【]?(?P<han>[{_HAN}]{{1,3}})[、．.)）】:：] | 第(?P<nth>[{_HAN}]{{1,3}})[、，,:：] )
       | [(（]?(?P<letter>[a-z]|[ivx]{{2,7}}|[{_HANGUL}{_KANA}]) (?: [.)](?=[\s]|[^\x00-\x7f]) | [）．、] ) )
-    | [-–—+*•·▪◦‣●○■□◆](?=[ ]) | [・●○■□◆](?=\S) )"""
+    | [-–—+*•·▪◦‣●○■□◆](?:[ ]\[[ x]\])?(?=[ ]) | [・●○■□◆](?=\S) )"""
 _AT_START = re.compile(rf"(?ix) [ \t\u3000]* {_MARK} [ \t\u3000]*")
-# Within a line, what stands before and after a mark tells it from the end of a sentence or a number in it.
-_WITHIN = re.compile(rf"""(?ix) (?: (?<=[\s。！？；，、]) | (?<=[^\W\d][.?!;]) | (?=[{_ENCLOSED}]) )
-    {_MARK} (?: (?=\s) | (?<=[^\x00-\x7f]) | (?=[^\x00-\x7f]) )\s*""")
+_WITHIN = re.compile(
+    rf"(?ix) (?: (?<=[\s。！？；，、]) | (?<=[^\W\d][.?!;]) | (?=[{_ENCLOSED}]) ) {_MARK}\s*"
+)
 
 
 class Mark(NamedTuple):
@@ -68,6 +68,8 @@ def _mark(match: re.Match[str]) -> Mark:
     for kind in ("number", "enclosed", "han", "nth", "letter"):
         if (written := match[kind]) is not None:
             ordinals, sign = _ordinals(kind, written), sign.replace(written.casefold(), "", 1)
+    if not ordinals:
+        sign = sign[0]  # without a box to tick
     return Mark(sign, 3 if match["word"] else 2 if ordinals else 1, ordinals, match.start(), match.end())
 
 

@@ -23,8 +23,8 @@ _OUT_OF_TEN = re.compile(
 )
 _PAIR = re.compile(
     rf"""^[ ]* (?: (?:(?:here|the|my|are|final|overall|two)[ ]){{0,4}} (?:scores?|ratings?)
-                   (?:[ ](?:are|is|would[ ]be|as[ ]follows))?[ ]?[:=]? )? [ ]?["']?
-        {_NUMBER} (?: \s*[,;&|]\s*(?:and\s+)? | \s+and\s+ | \s+ ) {_NUMBER}
+                   (?:[ ](?:are|is|would[ ]be|as[ ]follows))?[ ]?[:：=]? )? [ ]?["']?
+        {_NUMBER} (?: \s*[,;&|，；、]\s*(?:and\s+)? | \s+and\s+ | \s+ ) {_NUMBER}
         ["'.!]* (?: [ ]*$ | (?<=\.)[ ]+(?=[^\W\d]) )""",
     re.I | re.M | re.X,
 )
@@ -36,7 +36,7 @@ _LABELLED = re.compile(
             \s*[\#(]?([0-9]+|[a-z]|one|two|three)\b\)?
           | (first|second|third)(?:[ ](?:assistant|answer|response))? )
         (?:['’]s)? (?:[ ](?:overall[ ])?(?:score|rating))?
-        (?: \s*[:=] | [ ][–—-](?=[ ]) | [ ](?:is|gets|got|receives|received|scores|scored|earns|deserves)
+        (?: \s*[:：=] | [ ][–—-](?=[ ]) | [ ](?:is|gets|got|receives|received|scores|scored|earns|deserves)
             (?:[ ]an?(?:[ ](?:overall[ ])?(?:score|rating)[ ]of)?)? ) \s*
         (?:(?:score|rating)\s*:\s*)?
         {_NUMBER}
