@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from codeclm_hf import ids, settings
+from codeclm_hf import settings
 from codeclm_hf.card.captions import MOST_BARS, captions, gap_bins, ratio
 from codeclm_hf.card.languages import main_languages
 from codeclm_hf.card.shapes import (
@@ -79,6 +79,10 @@ class CardContext:
     """Whether the version holds no row to train on."""
     evaluations: Mapping[str, EvaluationSummary] = field(default_factory=dict)
     """The evaluations that are published beside the data, by name."""
+    system_prompts: tuple[tuple[str, str], ...] = ()
+    """(role, system prompt) of the responses, contribution by contribution, where they had one."""
+    added_fields: tuple[tuple[str, str], ...] = ()
+    """(role, JSON) of the fields that were added to every request, where there were any."""
     answer_tokens: int = 0
     """Tokens that the models of this version's run wrote, thoughts included."""
     thinking_tokens: int = 0
@@ -112,11 +116,6 @@ class CardContext:
         ]
 
     @property
-    def added_fields(self) -> list[tuple[str, str]]:
-        """(role, JSON) of the fields that were added to every request, where there were any."""
-        return [(role, ids.canonical(dict(extra))) for role, extra in self.config.extra.items()]
-
-    @property
     def gaps(self) -> list[tuple[str, int]]:
         """(interval, judgements) of the gaps that were judged most often."""
         return gap_bins(self.distributions.gap) if self.distributions else []
@@ -133,8 +132,8 @@ class CardContext:
 
 
 _FIELDS = tuple(CardContext.__dataclass_fields__)
-_PROPERTIES = ("title", "rows", "target", "unusual_settings", "added_fields", "gaps", "pictures", "spoken")
-_PAIRS = ("models", "scans", "unusual_settings", "added_fields", "gaps")
+_PROPERTIES = ("title", "rows", "target", "unusual_settings", "gaps", "pictures", "spoken")
+_PAIRS = ("models", "scans", "system_prompts", "added_fields", "unusual_settings", "gaps")
 """Lists whose entries stay tuples, which a template may compare with others or use as keys."""
 _OTHER_NAMES = {
     "found": "distributions",

@@ -10,8 +10,9 @@ from typing import Any
 
 from codeclm_hf.errors import BadInput
 
-_FILE_NAME = re.compile(r"\S*[/\\]\S*|\S+\.(txt|md|jinja2?|json|ya?ml|prompt|text)", re.I)
-"""What can only be meant as the name of a file."""
+_FILE_NAME = re.compile(r"[\w.~@+:=/\\-]+", re.I)
+_LIKE_A_PATH = re.compile(r"[/\\]|\.(txt|md|jinja2?|json|ya?ml|prompt|text)$", re.I)
+"""What makes a single word the name of a file."""
 
 
 def read_extra(typed: str | None, option: str) -> Mapping[str, Any] | None:
@@ -52,10 +53,14 @@ def read_system(typed: str | None, option: str) -> str | None:
     """
     if typed is None:
         return None
-    path = _file(typed)
-    if path is None and _FILE_NAME.fullmatch(typed.strip()):
-        raise BadInput(f"needs {option} as a text, or a file with one; there is no file {typed.strip()}")
+    path, word = _file(typed), typed.strip()
+    if path is None and _FILE_NAME.fullmatch(word) and _LIKE_A_PATH.search(word):
+        raise BadInput(
+            f"needs {option} as a text, or a file with one; there is no file {word}, and a text has more words"
+        )
     text = (typed if path is None else _read(path, option)).strip()
+    if not text.isascii() and text != text.encode("utf-8", "replace").decode("utf-8"):
+        raise BadInput(f"needs a text in UTF-8 for {option}; it has bytes that are none; put it into a file")
     if not text:
         raise BadInput(f"needs a system prompt for {option}; {path or 'it'} is empty; leave the option out")
     return text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from codeclm_hf import ids
 from codeclm_hf.card.context import CardContext
 from codeclm_hf.card.render import NAME, render
-from codeclm_hf.card.shapes import TableFiles
+from codeclm_hf.card.shapes import RunConfig, TableFiles
 from codeclm_hf.run.manifest import Contribution, Manifest
 
 
@@ -38,6 +39,7 @@ def render_card(
 def card_context(manifest: Manifest) -> CardContext:
     """Return the context of the card of a run directory or of a version."""
     contributions = manifest.contributions or (manifest.contribution(),)
+    configs = [entry.config for entry in contributions if entry.config is not None]
     return CardContext(
         roles=manifest.models,
         config=manifest.config,
@@ -55,9 +57,26 @@ def card_context(manifest: Manifest) -> CardContext:
         changes={table: changes for table, changes in manifest.changes.items() if changes},
         incomplete=manifest.incomplete,
         evaluations=manifest.evaluations,
+        system_prompts=_system_prompts(configs),
+        added_fields=_added_fields(configs),
         answer_tokens=sum(row.completion_tokens for row in manifest.usage or ()),
         thinking_tokens=sum(row.thinking_tokens for row in manifest.usage or ()),
         tokens_estimated=any(row.estimated for row in manifest.usage or ()),
+    )
+
+
+def _system_prompts(configs: Sequence[RunConfig]) -> tuple[tuple[str, str], ...]:
+    """Return (role, system prompt) of all runs, each once."""
+    prompts = ((("strong", config.strong_system), ("target", config.target_system)) for config in configs)
+    return tuple(dict.fromkeys((role, text) for pairs in prompts for role, text in pairs if text is not None))
+
+
+def _added_fields(configs: Sequence[RunConfig]) -> tuple[tuple[str, str], ...]:
+    """Return (role, JSON) of the fields that were added in all runs, each once."""
+    return tuple(
+        dict.fromkeys(
+            (role, ids.canonical(dict(extra))) for config in configs for role, extra in config.extra.items()
+        )
     )
 
 

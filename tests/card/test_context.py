@@ -43,3 +43,15 @@ def test_a_template_can_look_for_a_pair() -> None:
     """`models`, `unlike` and the like hold tuples: a template may ask whether one is there, or which differ."""
     template = '{{ ("strong", "big") in models }} {{ models | unique | list | length }}'
     assert templates.from_string(template).render(NAMES) == "True 1"
+
+
+def test_what_was_added_to_requests_is_told_of_every_run() -> None:
+    """Each system prompt and each set of fields once, whichever version brought the rows that were made so."""
+    usual = {"threshold": 3.0, "contrastive_filter": True}
+    brief = {**usual, "target_system": "Be brief.", "extra": {"strong": {"top_p": 0.5, "n": 1}}}
+    configs = [brief, {**brief, "threshold": 2.0}, usual, {**usual, "target_system": "Be kind."}]
+    contributions = [{"version": f"1.{n}.0", "config": config} for n, config in enumerate(configs)]
+    said = {"models": {}, "config": usual, "counts": {}, "contributions": contributions}
+    names = template_names(card_context(manifest_from(said)), {}, "me/data")
+    assert names["system_prompts"] == [("target", "Be brief."), ("target", "Be kind.")]
+    assert names["added_fields"] == [("strong", '{"n":1,"top_p":0.5}')]

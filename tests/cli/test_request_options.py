@@ -99,6 +99,7 @@ def test_other_extra_fields_are_bad_input(typed: str, words: str) -> None:
         ("Be brief", "Be very brief."),
         ("Terse", "Terse"),
         ("Answer yes/no.", "Answer yes/no."),
+        ("用中文回答/或英文。", "用中文回答/或英文。"),
         ("x" * 5000, "x" * 5000),
         ("A null \0 in it", "A null \0 in it"),
     ],
@@ -119,6 +120,8 @@ def test_a_system_prompt_is_a_text_or_a_file_with_one(typed: str | None, prompt:
         ("folder", "folder cannot be read"),
         ("nowhere.txt", "there is no file nowhere.txt"),
         ("prompts/system", "there is no file prompts/system"),
+        ("~/system.MD", "there is no file ~/system.MD"),
+        ("Sei h\udcf6flich.", "in UTF-8"),
     ],
 )
 def test_other_system_prompts_are_bad_input(typed: str, words: str) -> None:
