@@ -21,6 +21,7 @@ from codeclm_hf.endpoints.lessons import (
 )
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.endpoints.reply import chat_completion
+from codeclm_hf.endpoints.served import ServedNames
 
 PATH = f"/v1{CHAT}"
 """Where most servers have them."""
@@ -50,6 +51,11 @@ class Chat(Dialect):
     path: str = PATH
     """Where the server has chat completions, behind its base URL."""
     lessons: Lessons = field(default_factory=Lessons)
+    allow_fallback: bool = False
+    """Whether a gateway may have another model answer."""
+
+    def __post_init__(self) -> None:
+        self._names = ServedNames(self.client.public_url, allow_fallback=self.allow_fallback)
 
     async def _generate(self, request: GenerationRequest, max_tokens: int, lessons: Lessons) -> Completion:
         body: dict[str, Any] = {
@@ -59,7 +65,7 @@ class Chat(Dialect):
         for parameter in self._sent(request, lessons):
             body |= self._fields(parameter, request, max_tokens, lessons)
         reply = await self.client.post(self.path, {**body, **self.extra})
-        return chat_completion(reply.value, request, self.client)
+        return self._names.check(chat_completion(reply.value, request, self.client), reply.headers)
 
     def _sent(self, request: GenerationRequest, lessons: Lessons) -> list[str]:
         asked = [LIMIT, TEMPERATURE, SEED]

@@ -82,7 +82,9 @@ class _Attempt:
         self.learnt: list[Lesson] = []
         """What it was sent with otherwise than the server was known to want."""
         self._tried: list[Lesson] = []
-        self._before = lessons
+        self._tried_all = False
+        """Whether it was sent without all that the words name."""
+        self._before, self._learnt_before = lessons, self.learnt
         self._said = ""
         self._no_json = 0
         """How often the model wrote no JSON."""
@@ -106,14 +108,22 @@ class _Attempt:
             return True
         said = without_numbers(exc.refusal.words)
         if self.learnt and said == self._said:
-            self.learnt.pop()  # the same again: it was another parameter, or none
-            self.lessons = self._before
-        lesson = lesson_of(exc, self.request, self.lessons, sent(self.request, self.lessons), self._tried)
-        if lesson is None:
-            return False
-        self.learnt.append(lesson)
-        self._tried.append(lesson)
-        self._said, self._before, self.lessons = said, self.lessons, lesson.added_to(self.lessons)
+            # The same again: it was another parameter, or all of them, or none.
+            self.learnt, self.lessons = self._learnt_before, self._before
+        names = sent(self.request, self.lessons)
+        lesson = lesson_of(exc, self.request, self.lessons, names, self._tried)
+        if lesson is not None:
+            lessons = [lesson]
+            self._tried.append(lesson)
+        else:
+            lessons = [tried for tried in self._tried if tried.value is None and tried.parameter in names]
+            if len(lessons) < 2 or self._tried_all:
+                return False
+            self._tried_all = True
+        self._said, self._before, self._learnt_before = said, self.lessons, self.learnt
+        self.learnt = [*self.learnt, *lessons]
+        for lesson in lessons:
+            self.lessons = lesson.added_to(self.lessons)
         return True
 
 

@@ -70,7 +70,7 @@ _MEANS = {
 _SPELLINGS = {
     SEED: r"seed",
     TEMPERATURE: r"temperature",
-    LOGPROBS: r"(?:sample )?(?:top_)?logprobs|top_n_tokens|log[ -]?prob(?:abilitie)?s",
+    LOGPROBS: r"(?:sample )?\w*logprobs|top_n_tokens|log[ -]?prob(?:abilitie)?s",
     SCHEMA: r"response_?format|json_schema|json_object|guided_\w+|guided decoding|\w*grammar|structured[ _-]?outputs?"
     r"|additional_?properties|strict|json[ _-]?mode|response_?(?:json_?)?schema|json schema",
     LIMIT: r"max_tokens|max_completion_tokens|max_new_tokens",
@@ -79,7 +79,7 @@ _REFUSES = (
     r"unsupported|unknown|unrecogni[sz]ed|unexpected|invalid|extra (?:field|input|argument|key)s?|extra_forbidden"
     r"|additional propert(?:y|ies)|not (?:be )?(?:yet |currently )?(?:support|allow|permit|accept|implement|recogni)"
     r"|n't support|no support for|unavailable|not available|disabled|not enabled|forbidden|deprecated|restricted"
-    r"|no such|no attribute|unused|ignored|cannot be (?:used|set|specified)|not a valid|not valid"
+    r"|no such|no attribute|keyerror|unused|ignored|cannot be (?:used|set|specified)|not a valid|not valid"
 )
 """How servers say that they do not take a parameter at all."""
 _COMPLAINS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 STRUCTURED_MAX_TOKENS = 1024
@@ -81,6 +81,8 @@ class Completion:
     """The most tokens of thoughts and answer that the request allowed, where that was noted."""
     model: str | None = None
     """The name that the server gives the model in its reply, if it gives one."""
+    fallback: str | None = None
+    """The name of the other model that a gateway had answer, where its user allows that."""
 
 
 def asked_with(endpoint: object) -> Mapping[str, Any]:
@@ -142,6 +144,25 @@ class Usage:
     """Tokens of thoughts alone."""
     estimated: int = 0
     """Requests whose tokens are our estimate, since the server counted none."""
+    fallbacks: dict[str, Usage] = field(default_factory=dict)
+    """Of all these, what other models answered in place of the endpoint's, by their names."""
+
+    def by_model(self, identity: str) -> dict[str, Usage]:
+        """Return what each model answered: the one of an identity, and those that a gateway put in its place."""
+        if not self.fallbacks:
+            return {identity: self}
+        own = replace(self, fallbacks={})
+        for other in self.fallbacks.values():
+            for name in (
+                "requests",
+                "replayed",
+                "prompt_tokens",
+                "completion_tokens",
+                "thinking_tokens",
+                "estimated",
+            ):
+                setattr(own, name, getattr(own, name) - getattr(other, name))
+        return {identity: own, **self.fallbacks} if own.requests + own.replayed else dict(self.fallbacks)
 
     def add(self, completion: Completion, *, replayed: bool) -> None:
         """Count one answer."""
@@ -149,6 +170,9 @@ class Usage:
             self.replayed += 1
         else:
             self.requests += 1
+        if completion.fallback is not None:
+            others = self.fallbacks.setdefault(completion.fallback, Usage())
+            others.add(replace(completion, fallback=None), replayed=replayed)
         self.prompt_tokens += completion.prompt_tokens
         self.completion_tokens += completion.completion_tokens
         self.thinking_tokens += completion.thinking_tokens

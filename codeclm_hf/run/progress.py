@@ -179,7 +179,7 @@ class ProgressReporter:
             StageUsage(
                 stage=stage,
                 role=role,
-                model=endpoint.identity,
+                model=model,
                 answers=usage.requests + usage.replayed,
                 prompt_tokens=usage.prompt_tokens,
                 completion_tokens=usage.completion_tokens,
@@ -188,5 +188,6 @@ class ProgressReporter:
             )
             for stage in STAGES
             for role, endpoint in self._endpoints.items()
-            if (usage := endpoint.usage.get(stage)) is not None
+            if stage in endpoint.usage
+            for model, usage in endpoint.usage[stage].by_model(endpoint.identity).items()
         ]

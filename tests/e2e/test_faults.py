@@ -17,7 +17,7 @@ from datasets import Dataset
 from codeclm_hf import BadInput, CodecLM, Completion, Encode, Endpoint, GenerationRequest, Message, endpoint
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.journal import Journal
-from codeclm_hf.errors import AccessDenied, EndpointDown, ModelChanged
+from codeclm_hf.errors import AccessDenied, EndpointDown, EndpointError, ModelChanged
 from support.clock import FastClock
 from support.inputs import tree
 from support.model_server import StandIn
@@ -223,6 +223,99 @@ def test_a_quarter_of_faults_changes_nothing(
     assert run(servers, seeds, tmp_path / "faulty") == faultless
     assert len(faults.kinds) == len(FAULTS)
     assert sum(faults.met.values()) > 0.15 * sum(len(server.statuses) for server in servers)
+
+
+def test_a_gateway_that_gives_up_on_one_request_in_25_costs_no_row(
+    world_of: WorldOf, seeds: Dataset, tmp_path: Path
+) -> None:
+    """With 524 in place of 4 % of the answers, some of them twice, the tables are those of a faultless run."""
+    faultless = run(world_of(tgi=False), seeds, tmp_path / "faultless")
+    servers, came = world_of(tgi=False), Counter[int]()
+
+    def too_slow(_: dict[str, Any]) -> Any:
+        came[0] += 1
+        came[1] += came[0] % 25 == 3
+        return (
+            (524, "<html><title>524: A timeout occurred</title></html>", HTML, {})
+            if came[0] % 25 == 3
+            else None
+        )
+
+    for server in servers:
+        server.fault = too_slow
+    assert run(servers, seeds, tmp_path / "slow") == faultless
+    assert came[1] > 3
+
+
+def test_a_server_that_takes_no_seed_loses_nothing(
+    world_of: WorldOf, seeds: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its tables are those of the twin that takes one, and what it means is said once for each server."""
+    twin = run(world_of(tgi=False), seeds, tmp_path / "twin")
+    servers = world_of(tgi=False)
+    words = '{"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]}'
+    for server in servers:
+        server.fault = lambda body: (422, words, JSON, {}) if "seed" in body else None
+    assert run(servers, seeds, tmp_path / "seedless") == twin
+    said = [record.message for record in caplog.records if "takes no seed" in record.message]
+    assert [
+        server.url in line
+        for server, line in zip(
+            servers, sorted(said, key=lambda line: servers[0].url not in line), strict=True
+        )
+    ] == [True, True]
+
+
+def test_moderated_prompts_fail_their_rows_alone(world_of: WorldOf, seeds: Dataset, tmp_path: Path) -> None:
+    """A moderation's 403 is no refused token: those rows say why, and all others are an unmoderated run's."""
+    unmoderated = tables_of(world_of(tgi=False), seeds, tmp_path / "unmoderated")
+    strong, target = world_of(tgi=False)
+    flagged = '{"error": {"code": 403, "message": "Your input was flagged by moderation"}}'
+    target.fault = lambda body: (
+        (403, flagged, JSON, {}) if number("flagged", body["messages"][-1]["content"]) % 16 == 0 else None
+    )
+    moderated = tables_of((strong, target), seeds, tmp_path / "moderated")
+    failed = {row["id"] for row in moderated if row["error"]}
+    assert failed and len(failed) < len(moderated) / 4
+    assert all("flagged by moderation" in row["error"] for row in moderated if row["error"])
+    as_before = {row["id"]: row for row in unmoderated}
+    answered = [row for row in moderated if not row["error"]]
+    assert answered == [as_before[row["id"]] for row in answered]
+
+
+def tables_of(servers: tuple[StandIn, StandIn], seeds: Dataset, out: Path) -> list[dict[str, Any]]:
+    strong, target = (endpoint(server.url) for server in servers)
+    tables = CodecLM(strong=strong, target=target).run(seeds, out=out, **SMALL)  # type: ignore[arg-type]
+    return list(tables["trace"])
+
+
+def test_a_dead_backend_behind_a_gateway_stops_the_run(
+    world_of: WorldOf, seeds: Dataset, tmp_path: Path, clock: FastClock
+) -> None:
+    """500 for everybody is waited for as 503 is, and ends in what to do; no row is blamed, and a rerun is whole."""
+    strong, target = world_of(tgi=False)
+    codec = CodecLM(
+        strong=endpoint(strong.url, give_up_after=300), target=endpoint(target.url, give_up_after=300)
+    )
+    strong.fault = lambda _: (500, "Internal Server Error", TEXT, {})
+    with pytest.raises(EndpointDown, match="gave up after 300 s without an answer; run again to go on"):
+        codec.run(seeds, out=tmp_path / "out", **SMALL)  # type: ignore[arg-type]
+    assert len(strong.statuses) < 200
+    strong.fault = None
+    tables = codec.run(seeds, out=tmp_path / "out", **SMALL)  # type: ignore[arg-type]
+    assert tables["trace"]["error"][:] == [None] * len(tables["trace"])
+
+
+def test_what_all_requests_are_refused_for_costs_nothing(world_of: WorldOf, tmp_path: Path) -> None:
+    """A run whose first requests are all refused alike stops with the reason, having paid for nothing."""
+    strong, target = world_of(tgi=False)
+    strong.fault = lambda _: (400, "a reasoning effort is required for this model", TEXT, {})
+    codec = CodecLM(strong=endpoint(strong.url, concurrency=2), target=endpoint(target.url))
+    many = Dataset.from_dict({"instruction": [f"Explain thing {n}" for n in range(100)]})
+    with pytest.raises(EndpointError, match=r"first 8 requests were all refused alike.*reasoning effort"):
+        codec.run(many, out=tmp_path / "out", num_instructions=20, num_metadata=20)
+    assert len(strong.statuses) < 20
+    assert strong.asked == target.asked == []
 
 
 def test_a_hung_request_is_sent_again(serve: Serve) -> None:

@@ -29,7 +29,8 @@ _TOKEN = re.compile(
 )
 # Behind a value that has ended: a quote or bracket in a text had no backslash and cut it short, or there is another.
 _GOES_ON = re.compile(
-    r"""[ \t]*["'“”{\[] | [a-zA-Z0-9] | \s*[\]}] | \s*,\s*["'] | \s*(?:,?\s*or\b|/|\|\|?)\s*[{\[(]""", re.X | re.I
+    r"""[ \t]*["'“”{\[] | [a-zA-Z0-9] | \s*[\]}] | \s*,\s*["'] | \s*(?:,?\s*or\b|/|\|\|?)\s*[{\[(]""",
+    re.X | re.I,
 )
 # `\\frac` and `\\beta` are LaTeX that was not escaped for JSON; no text holds a form feed or a backspace.
 _LOST_BACKSLASH = re.compile(rb"(?<!\\)(?:\\\\)*\\[bf]")
