@@ -11,7 +11,7 @@ from codeclm_hf.errors import BadInput
 
 CHAT = "/chat/completions"
 FORMS = "http(s)://HOST:PORT (tgi+http:// or chat+http:// to force the dialect) or local:MODEL"
-_BETWEEN_URLS = re.compile(r",\s*(?=[a-z+]+://)|,(?=[^@?]*$)", re.I)  # not one inside a password or a query
+_BETWEEN_URLS = re.compile(r",\s*(?=[a-z+]+://)", re.I)  # not one inside a password or a query
 _VERSION = r"/v\d+(?:\.\d+)?(?:(?:alpha|beta|preview)\d*)?"
 _ENDS_IN_VERSION = re.compile(rf"{_VERSION}(?:/openai)?$", re.I)
 _HAS_VERSION = re.compile(rf"{_VERSION}(?:/|$)|/(?:openai|models|openapi)$", re.I)
