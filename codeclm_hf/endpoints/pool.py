@@ -27,8 +27,6 @@ from codeclm_hf.errors import (
     RowError,
 )
 
-LEAST_ROOM = 256
-"""Tokens of room for thoughts below which there is none."""
 CHECK_EVERY = 60.0
 """Seconds after which a server is asked again which model it serves."""
 
