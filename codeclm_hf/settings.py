@@ -110,7 +110,7 @@ def check_settings(**settings: Any) -> None:
         raise BadInput(f"needs a scoring of {' or '.join(SCORINGS)}; came {settings['scoring']!r}")
     if settings.get("thinking", THINKING) not in THINKINGS:
         raise BadInput(f"needs a thinking of {' or '.join(THINKINGS)}; came {settings['thinking']!r}")
-    for name in ("strong_system", "target_system"):
+    for name in ("strong_system", "target_system", "candidate_system", "reference_system"):
         prompt = settings.get(name)
         if prompt is not None and not (isinstance(prompt, str) and prompt.strip()):
             raise BadInput(f"needs a {name.replace('_', '-')} that says something; came {prompt!r}")

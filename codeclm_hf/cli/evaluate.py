@@ -15,6 +15,7 @@ from codeclm_hf.cli.options import (
     CandidateHeader,
     CandidateKeyEnv,
     CandidateModel,
+    CandidateSystem,
     Column,
     Concurrency,
     DryRun,
@@ -33,6 +34,7 @@ from codeclm_hf.cli.options import (
     ReferenceHeader,
     ReferenceKeyEnv,
     ReferenceModel,
+    ReferenceSystem,
     Revision,
     SkipBad,
     Split,
@@ -40,7 +42,7 @@ from codeclm_hf.cli.options import (
     ThinkingTokens,
     Timeout,
 )
-from codeclm_hf.cli.request_options import read_extra
+from codeclm_hf.cli.request_options import read_extra, read_system
 from codeclm_hf.cli.roles import AllRoles, RoleOptions
 from codeclm_hf.endpoints.defaults import DEFAULT_TIMEOUT, GIVE_UP_AFTER, THINKING_TOKENS
 from codeclm_hf.errors import CodecLMError
@@ -114,6 +116,8 @@ def evaluate(
     candidate_extra: CandidateExtra = None,
     reference_extra: ReferenceExtra = None,
     judge_extra: JudgeExtra = None,
+    candidate_system: CandidateSystem = None,
+    reference_system: ReferenceSystem = None,
     temperature: Temperature = TEMPERATURE,
     max_new_tokens: MaxNewTokens = MAX_NEW_TOKENS,
     thinking_tokens: ThinkingTokens = THINKING_TOKENS,
@@ -183,6 +187,8 @@ def evaluate(
         judge=judge_options.connect(judge, all_roles),
         temperature=temperature,
         max_new_tokens=max_new_tokens,
+        candidate_system=read_system(candidate_system, "--candidate-system"),
+        reference_system=read_system(reference_system, "--reference-system"),
         prompts=prompts,
         seed=seed,
     )

@@ -73,6 +73,8 @@ CandidateExtra = Annotated[str | None, _extra("candidate")]
 ReferenceExtra = Annotated[str | None, _extra("reference")]
 StrongSystem = Annotated[str | None, _system("strong")]
 TargetSystem = Annotated[str | None, _system("target")]
+CandidateSystem = Annotated[str | None, _system("candidate")]
+ReferenceSystem = Annotated[str | None, _system("reference")]
 
 Column = Annotated[
     str | None, typer.Option(metavar="NAME", help="The column that holds the instructions; found by default.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import pyarrow as pa
@@ -61,5 +61,9 @@ def _read(folder: Path) -> _Evaluation:
         outcomes = read_outcomes(folder)
     except (OSError, pa.ArrowException) as exc:
         raise no_evaluation(folder, exc) from exc
-    judge = f"{results.models.judge}, by the prompt {results.settings.prompt}"
-    return _Evaluation(folder, replace(results.models, judge=judge), outcomes)
+    sides = asdict(results.models)
+    sides["judge"] += f", by the prompt {results.settings.prompt}"
+    for role in sides:  # the same model that is asked in another way is another side
+        if added := results.settings.asked_with(role):
+            sides[role] += f", with {added}"
+    return _Evaluation(folder, Models(**sides), outcomes)

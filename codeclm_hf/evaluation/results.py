@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from codeclm_hf import ids
 from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation.judge_check import JudgeReport
 from codeclm_hf.json_types import ABSENT, from_json, to_json
@@ -40,6 +42,25 @@ class Settings:
     """The evaluation's seed."""
     prompt: str
     """The hash of the judge's prompt."""
+    candidate_system: str | None = field(default=None, metadata=ABSENT)
+    """The system prompt that the candidate answered with."""
+    reference_system: str | None = field(default=None, metadata=ABSENT)
+    """The same of the reference."""
+    extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata=ABSENT)
+    """The fields that were added to every request, by role."""
+
+    @property
+    def system_prompts(self) -> dict[str, str]:
+        """The system prompts, by role that had one."""
+        prompts = {"candidate": self.candidate_system, "reference": self.reference_system}
+        return {role: prompt for role, prompt in prompts.items() if prompt is not None}
+
+    def asked_with(self, role: str) -> str:
+        """Return what was added to a role's requests, in words; empty where nothing was."""
+        fields = f"the fields {ids.canonical(dict(self.extra[role]))}" if self.extra.get(role) else ""
+        prompt = self.system_prompts.get(role)
+        system = f"the system prompt {ids.row_id(prompt)}" if prompt else ""
+        return " and ".join(filter(None, (fields, system)))
 
 
 @dataclass(frozen=True, kw_only=True)

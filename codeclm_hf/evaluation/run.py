@@ -21,8 +21,8 @@ from codeclm_hf import package, prompts, settings
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
-from codeclm_hf.endpoints.protocol import Endpoint
-from codeclm_hf.errors import CodecLMError
+from codeclm_hf.endpoints.protocol import Endpoint, asked_with
+from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.evaluation import report
 from codeclm_hf.evaluation.charts import pictures
 from codeclm_hf.evaluation.comparisons import TABLE, Comparison, comparisons, with_outcomes
@@ -67,6 +67,10 @@ class Evaluation:
     """Of the answers that are asked for: 0 (greedy) to 2."""
     max_new_tokens: int = settings.MAX_NEW_TOKENS
     """Most tokens of such an answer."""
+    candidate_system: str | None = None
+    """The system prompt that the candidate answers with, as it is served."""
+    reference_system: str | None = None
+    """The same of the reference."""
     prompts: str | Path | None = None
     """A folder whose `compare.jinja` replaces our prompt."""
     seed: int = 0
@@ -74,8 +78,17 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         settings.check_settings(
-            temperature=self.temperature, max_new_tokens=self.max_new_tokens, prompts=self.prompts
+            temperature=self.temperature,
+            max_new_tokens=self.max_new_tokens,
+            candidate_system=self.candidate_system,
+            reference_system=self.reference_system,
+            prompts=self.prompts,
         )
+        for role, side in (("candidate", self.candidate), ("reference", self.reference)):
+            if getattr(self, f"{role}_system") is not None and not isinstance(side, Endpoint):
+                raise BadInput(
+                    f"needs an endpoint as the {role} beside a {role}-system; its responses are given already"
+                )
         prompts.check(self.prompts)
         object.__setattr__(self, "temperature", float(self.temperature))  # 1 and 1.0 are one setting
 
@@ -89,6 +102,8 @@ class Evaluation:
             prompt=prompts.load("compare", self.prompts),
             temperature=self.temperature,
             max_new_tokens=self.max_new_tokens,
+            candidate_system=self.candidate_system,
+            reference_system=self.reference_system,
             seed=self.seed,
         )
 
@@ -219,6 +234,13 @@ class Evaluation:
                 max_new_tokens=self.max_new_tokens,
                 seed=self.seed,
                 prompt=self.compare.prompt.hash,
+                candidate_system=self.candidate_system,
+                reference_system=self.reference_system,
+                extra={
+                    role: dict(extra)
+                    for role, endpoint in self._endpoints().items()
+                    if (extra := asked_with(endpoint))
+                },
             ),
             benchmark=benchmark.source,
             judge=judge,

@@ -65,6 +65,10 @@ class Compare(Stage):
     """Of the answers; the judge is greedy."""
     max_new_tokens: int = settings.MAX_NEW_TOKENS
     """Of an answer."""
+    candidate_system: str | None = None
+    """The system prompt that the candidate answers with, where it has one."""
+    reference_system: str | None = None
+    """The same of the reference."""
 
     async def rows(self, row: Row) -> list[Row]:
         """Return one comparison; one that could not be made has no scores, and its `error` says why."""
@@ -106,6 +110,7 @@ class Compare(Stage):
                     seed=self.seed,
                     temperature=self.temperature,
                     max_new_tokens=self.max_new_tokens,
+                    system=getattr(self, f"{role}_system"),
                 )
             except RowError as exc:
                 return exc

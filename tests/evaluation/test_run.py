@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from datasets import Dataset, load_dataset
 
-from codeclm_hf import Budget, BudgetSpent, CodecLM, Evaluation, endpoint, schema
+from codeclm_hf import BadInput, Budget, BudgetSpent, CodecLM, Evaluation, endpoint, schema
 from codeclm_hf.endpoints.process import InProcess
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
+from codeclm_hf.evaluation.compare import compare_evaluations
 from codeclm_hf.evaluation.comparisons import comparisons
 from codeclm_hf.evaluation.groups import group_results
 from codeclm_hf.evaluation.results import EvaluationResults, Models, read_results
@@ -377,3 +378,72 @@ def test_a_folder_of_something_else_is_refused(models: dict[str, StandIn], cli: 
         (benchmark, "is a file"),
     ):
         assert words in refusal_of(cli("evaluate", benchmark, *options(models), "--out", tmp_path / out))
+
+
+def asked_otherwise(**more: Any) -> Evaluation:
+    """A small evaluation in the process, whose candidate may be asked with more."""
+    sides = {
+        "candidate": InPlace("the-candidate", able),
+        "reference": InPlace("the-reference", lambda *_: "fair"),
+        "judge": InPlace("the-judge", judging(rate)),
+    }
+    for role in more.pop("extra", {}):
+        sides[role].extra = {"reasoning_effort": "low"}  # type: ignore[attr-defined]
+    return Evaluation(**sides, **more)
+
+
+@pytest.mark.parametrize(
+    ("more", "settings", "words"),
+    [
+        ({}, {}, []),
+        ({"candidate_system": "Be *terse*.", "reference_system": "Be kind."},
+         {"candidate_system": "Be *terse*.", "reference_system": "Be kind."},
+         ["The candidate answered with this system prompt:\n\n```text\nBe *terse*.\n```", "Be kind."]),
+        ({"extra": ["candidate", "judge"]},
+         {"extra": {"candidate": {"reasoning_effort": "low"}, "judge": {"reasoning_effort": "low"}}},
+         ["Asking the candidate, the fields", "Asking the judge, the fields", r"\{"]),
+    ],
+)  # fmt: skip
+def test_results_and_report_tell_what_was_added_to_the_requests(
+    tmp_path: Path, more: dict[str, Any], settings: dict[str, Any], words: list[str]
+) -> None:
+    """Only where there was something; each side's system prompt is its own, and no judge's."""
+    evaluation = asked_otherwise(**more)
+    rows = Dataset.from_list([{"instruction": f"Write number {n} about code."} for n in range(3)])
+    evaluation.run(rows, out=tmp_path)
+    told = results(tmp_path)["settings"]
+    assert {
+        name: told[name] for name in told if name in ("candidate_system", "reference_system", "extra")
+    } == settings
+    report = (tmp_path / "README.md").read_text()
+    assert [word for word in words if word not in report] == []
+    assert ("system prompt" in report, "added to every" in report) == (
+        "candidate_system" in more,
+        "extra" in more,
+    )
+    assert read_results(tmp_path).settings.system_prompts == {
+        role: more[f"{role}_system"] for role in ("candidate", "reference") if f"{role}_system" in more
+    }
+
+
+def test_a_side_that_is_asked_otherwise_is_another_side(tmp_path: Path) -> None:
+    """Two evaluations can be compared where the candidate alone is asked otherwise, and not the reference too."""
+    rows = Dataset.from_list([{"instruction": f"Write number {n} about code."} for n in range(3)])
+    for name, more in (
+        ("plain", {}), ("terse", {"candidate_system": "x"}),
+        ("both", {"candidate_system": "x", "reference_system": "x"}),
+    ):  # fmt: skip
+        asked_otherwise(**more).run(rows, out=tmp_path / name)
+    compare_evaluations(tmp_path / "plain", tmp_path / "terse")
+    with pytest.raises(BadInput, match=r"the reference is the-reference, with the system prompt \w{16} in"):
+        compare_evaluations(tmp_path / "both", tmp_path / "plain")
+
+
+def test_given_responses_have_no_system_prompt(models: dict[str, StandIn], benchmark: Path, cli: Cli) -> None:
+    """It says that an endpoint is needed, before anything is asked; an empty one is bad input too."""
+    rows = Dataset.from_dict({"instruction": ["x"], "response": ["y"]})
+    judge = InPlace("the-judge", judging(rate))
+    with pytest.raises(BadInput, match="needs an endpoint as the reference beside a reference-system"):
+        Evaluation(candidate=judge, reference=rows, judge=judge, reference_system="x")
+    command = ["evaluate", benchmark, *options(models), "--out", "out", "--candidate-system", " "]
+    assert "--candidate-system" in refusal_of(cli(*command))
