@@ -273,11 +273,13 @@ class Connector:
                     raise self._no_server(exc) from exc
             except CodecLMError as exc:
                 raise BadInput(str(exc)) from exc
-            pause = getattr(failure, "retry_after", None) or random.uniform(1, 3)
+            pause, why = getattr(failure, "retry_after", None) or random.uniform(1, 3), str(failure)
+            if getattr(failure, "status", None) == 500 and self.client.anonymous:
+                why += f"; if it wants a token (LiteLLM breaks where one is missing): {self.client.hints.api_key}"
             if clock.now() + pause - since > self.give_up_after:
-                words = f"{failure}; gave up after {self.give_up_after:g} s"
+                words = f"{why}; gave up after {self.give_up_after:g} s"
                 raise EndpointDown(words, hint="run again to go on", final=True)
-            self._say_waiting(str(failure), otherwise)
+            self._say_waiting(why, otherwise)
             await clock.sleep(pause)
 
     async def _look_once(self, path: str, timeout: float) -> Look:

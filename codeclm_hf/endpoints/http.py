@@ -136,6 +136,11 @@ class Client:
         """Seconds that a connection may take, and the answer to a question that costs a server nothing."""
         self.most_bytes = most_bytes
 
+    @property
+    def anonymous(self) -> bool:
+        """Whether requests go without a token, a user or another header of the user's."""
+        return not self._secrets
+
     async def get(self, path: str) -> Any:
         """GET a JSON value within the time-out of a connection."""
         return (await self._send("GET", path, None, self.connect_timeout)).value

@@ -101,6 +101,7 @@ RULES = (
     Rule((401, 403, 451), rf"^(?!.*(?:{_NOT_CONTENT})).*(?:{_CONTENT})", Meaning.ROW),
     Rule((403,), _MODEL, Meaning.MODEL, Meaning.ROW),
     Rule((401, 403), None, Meaning.ACCESS, Meaning.ROW),
+    Rule((400,), r"no connected db", Meaning.ACCESS, Meaning.ROW),  # LiteLLM without a database, a wrong key
     # Which model.
     Rule((404, 410), _MODEL, Meaning.MODEL),
     Rule((400, 422), _MODEL, Meaning.MODEL, Meaning.ROW),

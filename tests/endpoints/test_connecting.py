@@ -78,6 +78,20 @@ def test_a_server_that_never_starts_ends_the_waiting(gateway: Gateways, clock: A
     assert 290 <= clock.time <= 300
 
 
+def test_a_server_that_breaks_without_a_token_is_waited_for_with_a_hint(
+    gateway: Gateways, clock: Any, caplog: Any
+) -> None:
+    """LiteLLM answers 500 where a token is missing: at once, and in the end, it is said how to give one."""
+    server = gateway({INFO: (404, ""), LIST: (500, "Internal Server Error")})
+    with pytest.raises(
+        EndpointDown, match=r"answered 500.*if it wants a token.*api_key=.*gave up after 30 s"
+    ):
+        endpoint(server.url, give_up_after=30)
+    assert sum("if it wants a token" in line for line in caplog.messages) == 1
+    with pytest.raises(EndpointDown, match=r"answered 500: Internal Server Error; gave up"):
+        endpoint(server.url, api_key="sk-1", give_up_after=30)
+
+
 def test_a_connection_that_always_breaks_off_is_no_server(gateway: Gateways) -> None:
     """A port that drops what it gets is not waited for."""
     server = gateway({INFO: "drop"})

