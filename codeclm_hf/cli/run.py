@@ -104,11 +104,16 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
             raise BadInput(
                 f"needs options that run knows; {path} has {name!r}{did_you_mean(name, sorted(names))}"
             )
-    # an option takes texts: an object that is written as one in YAML becomes the JSON of it
-    context.default_map = {
-        name: json.dumps(value) if isinstance(value, dict) else value for name, value in options.items()
-    }
+    context.default_map = {name: _as_typed(name, value) for name, value in options.items()}
     return path
+
+
+def _as_typed(name: str, value: Any) -> Any:
+    """Return an option's value in YAML as it would be typed: headers one by one, an object as its JSON."""
+    if name.endswith("_header"):
+        lines = [f"{header}: {text}" for header, text in value.items()] if isinstance(value, dict) else value
+        return [lines] if isinstance(lines, str) else lines
+    return json.dumps(value) if isinstance(value, dict) else value
 
 
 @app.command()

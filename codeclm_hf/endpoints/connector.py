@@ -149,7 +149,7 @@ class Connector:
         try:
             return tgi.load_tokenizer(name, revision, self.client.hints.model)
         except tgi.NoTokenizer as exc:
-            if self.model or self.address.dialect == "tgi":
+            if self.model not in (None, model.name) or self.address.dialect == "tgi":
                 raise
             transport.warn_once(
                 f"{exc.reason}; so the TGI at {self.client.public_url} is asked through its Messages API, which "
@@ -262,7 +262,7 @@ class Connector:
         while True:
             left = self.give_up_after - (clock.now() - since)
             try:
-                look = await self._look_once(path, max(left, self.client.connect_timeout))
+                look = await self._look_once(path, max(left, self.client.connect_timeout), otherwise)
                 if not _may_pass(look.status):
                     return look
                 failure, answered = look.failure, True
@@ -282,19 +282,19 @@ class Connector:
             self._say_waiting(why, otherwise)
             await clock.sleep(pause)
 
-    async def _look_once(self, path: str, timeout: float) -> Look:
+    async def _look_once(self, path: str, timeout: float, otherwise: str) -> Look:
         """GET what is at a path, and say so when it takes long."""
         asking = asyncio.ensure_future(self.client.look("GET", path, timeout=timeout))
         try:
             await asyncio.wait([asking], timeout=self.client.connect_timeout)
             if not asking.done():
                 seconds = f"{self.client.connect_timeout:g} s"
-                self._say_waiting(f"{self.client.public_url} has not answered for {seconds}")
+                self._say_waiting(f"{self.client.public_url} has not answered for {seconds}", otherwise)
             return await asking
         finally:
             asking.cancel()
 
-    def _say_waiting(self, why: str, otherwise: str = "") -> None:
+    def _say_waiting(self, why: str, otherwise: str) -> None:
         if not self.waiting:
             self.waiting = True
             words = f"{why}; waiting until it serves, for {self.give_up_after:g} s at most"

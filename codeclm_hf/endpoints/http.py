@@ -1,30 +1,26 @@
-"""HTTP to one server: its token, its proxy, and the place where every failure becomes an error of ours."""
+"""HTTP to one server, and the place where every failure becomes an error of ours."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import ipaddress
 import json
-import urllib.request
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import unquote_plus
 
 import aiohttp
 from yarl import URL
 
 from codeclm_hf.endpoints import clock as clocks
 from codeclm_hf.endpoints import transport
+from codeclm_hf.endpoints.credentials import Credentials, Redaction, public_url, secrets_of_url
 from codeclm_hf.endpoints.defaults import DEFAULT_TIMEOUT
-from codeclm_hf.endpoints.headers import AUTHORIZATION, LEAST_SECRET, check_headers, secrets_of
 from codeclm_hf.endpoints.hints import IN_PYTHON, Hints
 from codeclm_hf.endpoints.refusals import ALL_REFUSED, Advice, error_of, meaning_of
 from codeclm_hf.endpoints.server import server_at
 from codeclm_hf.endpoints.server_words import refusal_of, retry_after, status_inside, words_of
 from codeclm_hf.endpoints.tls import certificate_hint, tls_context
+from codeclm_hf.endpoints.way import asks_for_a_password, moved_hint, proxy_for, redirect_target
 from codeclm_hf.errors import (
-    BadInput,
     CodecLMError,
     EndpointDown,
     EndpointError,
@@ -64,11 +60,6 @@ class Look(NamedTuple):
     """What the status means, where it is not 200; or the error in the body."""
 
 
-def public_url(url: str | URL) -> str:
-    """Return a URL without credentials and query, as it may be shown."""
-    return str(URL(url).with_user(None).with_query(None).with_fragment(None)).rstrip("/")
-
-
 class Client:
     """HTTP to one server, each request sent once.
 
@@ -106,28 +97,13 @@ class Client:
         self.public_url = public_url(url)
         """The URL without what must not be shown."""
         self.server = server_at(self.public_url, clock or clocks.current())
-        key, user = _header_value(api_key), _basic_auth(address)
-        if key and user:
-            raise BadInput(
-                f"needs a token or a user in the URL of {self.public_url}; came both; leave one out"
-            )
-        authorization = f"Bearer {key}" if key else f"Basic {user}" if user else None
-        self._headers = {"Accept-Encoding": ENCODINGS, **check_headers(headers)}
-        if authorization:
-            if any(name.lower() == AUTHORIZATION for name in self._headers):
-                raise BadInput(
-                    f"needs a token, a user in the URL or a header Authorization for {self.public_url}; "
-                    "came two of them; leave one out"
-                )
-            self._headers["Authorization"] = authorization
+        credentials = Credentials(address, api_key, headers, query)
+        self._headers = {"Accept-Encoding": ENCODINGS, **credentials.headers}
         self._query = query
-        self._proxy = _proxy(address)
+        self._proxy = proxy_for(address)
         if address.scheme == "https":
             tls_context()  # what is wrong with the environment is said before anything is sent
-        secrets = {key, *_credentials(address), *_credentials(self._proxy)} - {None, ""}
-        secrets |= secrets_of(headers or {}) | _secrets_of_query(query)
-        # The longest first, or what is left of one shows when another is a part of it.
-        self._secrets = sorted(map(str, secrets), key=len, reverse=True)
+        self._redaction = Redaction(credentials.secrets | secrets_of_url(self._proxy))
         self.answered = False
         """Whether a request with this token has had an answer."""
         self.hints = hints
@@ -277,7 +253,7 @@ class Client:
                 ssl=tls_context() if "https" in (url.scheme, self._proxy and self._proxy.scheme) else True,
                 trace_request_ctx=self._count_connection,
             ) as response:
-                target = _redirect(response)
+                target = redirect_target(response)
                 if target is None:
                     return response, await self._body(response)
             if (url.scheme, target.scheme) == ("http", "https") and url.host == target.host:
@@ -340,9 +316,7 @@ class Client:
 
     def without_secrets(self, words: str) -> str:
         """Return a server's words without our token, which some servers repeat."""
-        for secret in self._secrets:
-            words = words.replace(secret, "…")
-        return words
+        return self._redaction.apply(words)
 
     def _failure(self, response: aiohttp.ClientResponse, body: bytes) -> CodecLMError:
         words = self._quote_body(body)
@@ -358,9 +332,9 @@ class Client:
     def _advice(self, access: str, response: aiohttp.ClientResponse | None = None) -> Advice:
         asked = response is None or response.method == "POST"
         return Advice(
-            access=access or f"give a valid token: {self.hints.api_key}",
+            access=access or self._token_hint(),
             model=f"name one that it has: {self.hints.model}",
-            moved="" if response is None else _moved_hint(response),
+            moved="" if response is None else moved_hint(response),
             stop="it takes no such requests there" if asked else "is this the base URL of an LLM server?",
         )
 
@@ -369,95 +343,9 @@ class Client:
         if moved and "Authorization" not in response.request_info.headers:
             target = public_url(response.url.origin())
             return f"it redirects to {target}, where the token does not go; give that URL"
-        if _asks_for_a_password(response):
+        if asks_for_a_password(response):
             return "it asks for a user and a password: give them in the URL, as //USER:PASSWORD@HOST"
-        return f"give a valid token: {self.hints.api_key}"
+        return self._token_hint()
 
-
-def _asks_for_a_password(response: aiohttp.ClientResponse) -> bool:
-    """Return whether a refusal is one of basic authentication."""
-    ways = ",".join(response.headers.getall("WWW-Authenticate", [])).lower()
-    return "basic" in ways and "bearer" not in ways
-
-
-def _moved_hint(response: aiohttp.ClientResponse) -> str:
-    """Return where a server sends a request that would be another one there, as far as it may be shown."""
-    try:
-        target = public_url(response.url.join(URL(response.headers.get("Location", ""))))
-    except ValueError:
-        target = ""
-    if not target or target == public_url(response.url):
-        return "it redirects, and does not say where; give the URL that serves"
-    return f"it redirects to {target}; give the URL that serves there"
-
-
-def _header_value(api_key: str | None) -> str | None:
-    key = (api_key or "").strip()
-    if not key.isascii() or not key.isprintable():
-        raise BadInput(
-            "needs a token of printable ASCII characters; came one with others; check where it is read from"
-        )
-    return key or None
-
-
-def _redirect(response: aiohttp.ClientResponse) -> URL | None:
-    """Return where a reply sends the same request; None where it sends it nowhere.
-
-    Raises:
-        ValueError: where it sends it is no URL that may be asked.
-    """
-    location = response.headers.get("Location")
-    # A POST after 301, 302 and 303 would be another request: a GET.
-    follows = response.status in (307, 308) or (
-        response.method == "GET" and response.status in (301, 302, 303)
-    )
-    if not location or not follows:
-        return None
-    target = response.url.join(URL(location))
-    if target.scheme not in ("http", "https") or not target.host or target.user or target.password:
-        raise ValueError("it redirects to what is no server's URL, or names a user")
-    return target
-
-
-def _secrets_of_query(query: str) -> set[str]:
-    """Return what of a query must not be shown: its values as they are typed and as they are read."""
-    values = [part.partition("=")[2] for part in query.split("&")]
-    return {word for value in values for word in (value, unquote_plus(value)) if len(word) >= LEAST_SECRET}
-
-
-def _proxy(url: URL) -> URL | None:
-    """Return the proxy that the environment names for a server; None for one on this machine."""
-    host = url.host or ""
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost" or host.endswith(".localhost")
-    if local or urllib.request.proxy_bypass(host):
-        return None
-    proxy = urllib.request.getproxies().get(url.scheme)
-    if not proxy:
-        return None
-    try:
-        parsed = URL(proxy if "://" in proxy else f"http://{proxy}")
-        if parsed.scheme in ("http", "https") and parsed.host and parsed.path in ("", "/"):
-            return parsed
-    except ValueError:
-        pass
-    # Not a word of it: where it does not parse, nobody knows which part is the password.
-    raise BadInput(
-        f"needs a proxy like http://HOST:PORT in {url.scheme}_proxy to reach {public_url(url)}; came another"
-    )
-
-
-def _basic_auth(url: URL) -> str | None:
-    """Return a URL's user and password as they are sent."""
-    if not (url.user or url.password):
-        return None
-    return base64.b64encode(f"{url.user or ''}:{url.password or ''}".encode()).decode()
-
-
-def _credentials(url: URL | None) -> list[str | None]:
-    """Return what must not be shown of a URL: its user and password as they are typed, read and sent."""
-    if url is None:
-        return []
-    return [_basic_auth(url), url.user, url.password, url.raw_user, url.raw_password]
+    def _token_hint(self) -> str:
+        return f"give a valid token: {self.hints.api_key}, or a gateway's own header: {self.hints.headers}"

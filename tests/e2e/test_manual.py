@@ -21,6 +21,7 @@ NOT_RUN = {
     "# run the tests": "it would run this test; .ci/run runs it as written",
     "# build the manual": "it makes the environment itself; test_site.py builds the manual",
     "# install with what": "it would install into the environment of the tests",
+    "# models at Hugging Face": "it needs an account there; test_connecting.py has such servers",
     "docker run --gpus all": "it needs a GPU and a registry of images",
     "seeds ──Encode──▶ metadata": "a drawing",
 }

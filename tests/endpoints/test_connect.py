@@ -186,7 +186,7 @@ def test_a_token_is_taken_without_its_line_break_and_not_beside_a_user(serve: Se
     ask(server, api_key="right\n")
     with pytest.raises(BadInput, match="printable"):
         endpoint(server.url, api_key="ri\x00ght")
-    with pytest.raises(BadInput, match="came both"):
+    with pytest.raises(BadInput, match="came two of them"):
         endpoint(server.url.replace("//", "//user:pass@"), api_key="right")
 
 

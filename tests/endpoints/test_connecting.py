@@ -102,7 +102,7 @@ def test_a_connection_that_always_breaks_off_is_no_server(gateway: Gateways) -> 
 
 def connections_take(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Compress the time that a connection, or the answer to what a server is, may take."""
-    defaults = {**http.Client.__init__.__kwdefaults__, "connect_timeout": seconds}
+    defaults = dict(http.Client.__init__.__kwdefaults__ or {}, connect_timeout=seconds)
     monkeypatch.setattr(http.Client.__init__, "__kwdefaults__", defaults)
 
 

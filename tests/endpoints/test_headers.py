@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from codeclm_hf import BadInput, GenerationRequest, Message, endpoint
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.headers import read_headers
 from codeclm_hf.errors import AccessDenied, CodecLMError
+from support.command_line import Cli, output_of, refusal_of
+from support.gateway import CHAT, Gateway, models
 from support.model_server import StandIn
 
 Serve = Callable[..., StandIn]
@@ -107,3 +111,54 @@ def test_a_hint_names_the_option_of_the_role(serve: Serve, role: str | None, wor
     server = serve(lambda *_: "hi", tgi=False, token="right")
     with pytest.raises(AccessDenied, match=words):
         endpoint(server.url, role=role)
+
+
+@pytest.mark.parametrize(
+    "form", ["api-key: $KEY", ["api-key: $KEY"], {"api-key": "$KEY"}], ids=["text", "list", "map"]
+)
+def test_a_configuration_file_gives_headers_in_any_form(
+    cli: Cli, serve: Serve, seeds_file: Path, monkeypatch: pytest.MonkeyPatch, form: Any
+) -> None:
+    """One header as a text, several as a list or a mapping; the value is in the environment and nowhere else."""
+    monkeypatch.setenv("KEY", "s3cret-value")
+    server = serve(lambda *_: "hi", tgi=False)
+    seen: list[str | None] = []
+    server.closed = lambda request: seen.append(request.headers.get("api-key"))
+    config = seeds_file.with_name("run.yaml")
+    config.write_text(json.dumps({"strong-header": form, "target-header": form}))
+    words = [seeds_file, "--strong", server.url, "--target", server.url, "--out", seeds_file.with_name("out")]
+    shown = output_of(cli("run", *words, "--config", config, "--dry-run"))
+    assert set(seen) == {"s3cret-value"}
+    assert "s3cret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("judge-check --judge URL", "--judge"),
+        ("run SEEDS --strong URL --target URL --out OUT", "--strong"),
+        ("run SEEDS --strong ONE --target URL --out OUT", "--target"),
+        ("evaluate SEEDS --candidate URL --reference ONE --judge ONE --out OUT", "--candidate"),
+        ("evaluate SEEDS --candidate ONE --reference URL --judge ONE --out OUT", "--reference"),
+        ("evaluate SEEDS --candidate ONE --reference ONE --judge URL --out OUT", "--judge"),
+    ],
+)
+def test_a_command_names_its_own_options(
+    cli: Cli,
+    gateway: Callable[..., Gateway],
+    seeds_file: Path,
+    tmp_path: Path,
+    command: str,
+    option: str,
+) -> None:
+    """What to type is said in the words of the command that is running and of the role that needs it."""
+    several = gateway({"GET /v1/models": models("a", "b"), "POST /v1/chat/completions": CHAT})
+    one = gateway({"GET /v1/models": models("a"), "POST /v1/chat/completions": CHAT})
+    names = {"URL": several.url, "ONE": one.url, "SEEDS": str(seeds_file), "OUT": str(tmp_path / "out")}
+    assert f"it has a, b; name one with {option}-model NAME" in refusal_of(
+        cli(*(names.get(word, word) for word in command.split()))
+    )
+    several.rest = several.routes["GET /v1/models"] = (401, {"error": "who are you"})
+    assert f"{option}-key-env VARIABLE, or a gateway's own header: {option}-header" in refusal_of(
+        cli(*(names.get(word, word) for word in command.split()))
+    )

@@ -14,6 +14,7 @@ import pytest
 
 from codeclm_hf import Completion, Endpoint, GenerationRequest, Message, endpoint
 from codeclm_hf.endpoints import attempts, http, transport
+from codeclm_hf.endpoints.credentials import public_url
 from codeclm_hf.errors import (
     AccessDenied,
     CodecLMError,
@@ -166,7 +167,7 @@ def test_a_server_that_takes_no_connection_costs_the_request_no_try() -> None:
 
 def test_credentials_in_a_url_are_not_shown() -> None:
     """A user, password or query in a URL stays out of what is shown."""
-    assert http.public_url("http://user:pass@host:80/base/?key=1#x") == "http://host/base"
+    assert public_url("http://user:pass@host:80/base/?key=1#x") == "http://host/base"
 
 
 def test_no_more_are_in_flight_than_allowed(serve: Serve) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeclm_hf import BadInput, GenerationRequest, Message, endpoint
+from codeclm_hf import BadInput, CodecLM, GenerationRequest, Message, endpoint
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.endpoints.model_names import public_name
@@ -248,3 +249,18 @@ def test_a_list_that_never_had_the_name_proves_nothing(
     server.routes[LIST] = then
     clock.time += 100
     assert transport.run(connected.generate(REQUEST)).text == "hi"
+
+
+def test_no_file_of_a_run_holds_a_path_of_the_servers_machine(
+    world_of: Callable[..., Any], seeds: Dataset, tmp_path: Path
+) -> None:
+    """Manifest, card and tables of a whole run have the last part of the path, and the journal needs no more."""
+    strong, target = world_of(tgi=False, model="/home/alice/secret-project/model.gguf")
+    codec = CodecLM(strong=endpoint(strong.url), target=endpoint(target.url))
+    codec.run(seeds, out=tmp_path / "out", num_instructions=4, num_metadata=2)
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert [path.name for path in files if b"alice" in path.read_bytes()] == []
+    assert (
+        "pretty_name: Instructions tailored to model.gguf@path:"
+        in (tmp_path / "out" / "README.md").read_text()
+    )
