@@ -99,6 +99,8 @@ class Client:
         self.server = server_at(self.public_url, clock or clocks.current())
         credentials = Credentials(address, api_key, headers, query)
         self._headers = {"Accept-Encoding": ENCODINGS, **credentials.headers}
+        self.anonymous = not any(credentials.secrets)
+        """Whether requests go without a token, a user or another header of the user's."""
         self._query = query
         self._proxy = proxy_for(address)
         if address.scheme == "https":
@@ -111,11 +113,6 @@ class Client:
         self.connect_timeout = connect_timeout
         """Seconds that a connection may take, and the answer to a question that costs a server nothing."""
         self.most_bytes = most_bytes
-
-    @property
-    def anonymous(self) -> bool:
-        """Whether requests go without a token, a user or another header of the user's."""
-        return not self._secrets
 
     async def get(self, path: str) -> Any:
         """GET a JSON value within the time-out of a connection."""
