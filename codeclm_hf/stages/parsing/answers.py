@@ -40,8 +40,8 @@ _CASE, _SKILLS = ("usecase", "task"), ("skills", "skill")
 _LISTS = re.compile(r"""(?imx)
         (?: ^[^\w\n]*(?:[0-9][.)][^\w\n]*)? | (?<=[.!?;][ ]) ) (?:\w+[ ])?(rubric|action)s?\b
         (?: [^\w\n]*$ | [*_]{0,2}[ ]?[:：][*_]{0,2}(?=[ ]*[(（]?1\D|[ ]*[①❶]) )""")
-_GIVEN = re.compile(r"""(?imx) ^[\s*_\#>]{0,6} (?:the\ )? (?:original|given|old|initial|previous|input|first)\ 
-        (?:instruction|prompt|task|question|version)\b [ *_\#]{0,4} (?:[:：]|$)""")
+_GIVEN = re.compile(r"""(?imx) ^[\s*_\#>]{0,6} (?:the\ )? (?:original|given|old|initial|previous|input)\ 
+        (?:instruction|prompt|task|question)\b [ *_\#]{0,4} (?:[:：]|$)""")
 _REWRITTEN = re.compile(rf"(?imx) ^[\s*_\#>]{{0,6}} {HEADING} [ *_\#]{{0,4}} (?: [:：] | $ ) [ *_]{{0,3}}")
 _NO_NAME = re.compile(r"\([^()]*\)|none|n/?a|unknown", re.I)
 
