@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from codeclm_hf.cli.options import (
+    AllowFallback,
     CandidateExtra,
     CandidateHeader,
     CandidateKeyEnv,
@@ -121,6 +122,7 @@ def evaluate(
     temperature: Temperature = TEMPERATURE,
     max_new_tokens: MaxNewTokens = MAX_NEW_TOKENS,
     thinking_tokens: ThinkingTokens = THINKING_TOKENS,
+    allow_fallback: AllowFallback = False,
     prompts: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="A folder with a prompt of yours; its compare.jinja replaces ours."),
@@ -154,7 +156,11 @@ def evaluate(
     candidate_responses = None if is_endpoint(candidate) else load_responses(candidate, role="candidate")
     reference_responses = None if is_endpoint(reference) else load_responses(reference, role="reference")
     all_roles = AllRoles(
-        concurrency=concurrency, timeout=timeout, give_up_after=give_up_after, thinking_tokens=thinking_tokens
+        concurrency=concurrency,
+        timeout=timeout,
+        give_up_after=give_up_after,
+        thinking_tokens=thinking_tokens,
+        allow_fallback=allow_fallback,
     )
     candidate_options = RoleOptions(
         "candidate",
@@ -220,6 +226,7 @@ def judge_check(
     judge_header: JudgeHeader = None,
     judge_extra: JudgeExtra = None,
     thinking_tokens: ThinkingTokens = THINKING_TOKENS,
+    allow_fallback: AllowFallback = False,
     concurrency: Concurrency = None,
     timeout: Timeout = DEFAULT_TIMEOUT,
     give_up_after: GiveUpAfter = GIVE_UP_AFTER,
@@ -230,7 +237,11 @@ def judge_check(
     from codeclm_hf.evaluation.judge_check import check_judge, require_fit
 
     all_roles = AllRoles(
-        concurrency=concurrency, timeout=timeout, give_up_after=give_up_after, thinking_tokens=thinking_tokens
+        concurrency=concurrency,
+        timeout=timeout,
+        give_up_after=give_up_after,
+        thinking_tokens=thinking_tokens,
+        allow_fallback=allow_fallback,
     )
     options = RoleOptions(
         "judge", judge_model, judge_key_env, judge_header, read_extra(judge_extra, "--judge-extra")

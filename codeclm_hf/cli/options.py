@@ -123,6 +123,13 @@ Timeout = Annotated[
     float,
     typer.Option(metavar="SECONDS", help="A request may take this long, before it is sent again."),
 ]
+AllowFallback = Annotated[
+    bool,
+    typer.Option(
+        "--allow-fallback",
+        help="Let a gateway have another model answer, and record that; without it the run stops there.",
+    ),
+]
 MaxRequests = Annotated[
     int | None,
     typer.Option(

@@ -22,6 +22,7 @@ class AllRoles:
     timeout: float
     give_up_after: float
     thinking_tokens: int
+    allow_fallback: bool
 
 
 @dataclass(frozen=True)
@@ -59,5 +60,6 @@ class RoleOptions:
             give_up_after=all_roles.give_up_after,
             extra=self.extra,
             thinking_tokens=all_roles.thinking_tokens,
+            allow_fallback=all_roles.allow_fallback,
             role=self.role,
         )

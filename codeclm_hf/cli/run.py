@@ -12,6 +12,7 @@ import yaml
 from rich.console import Console
 
 from codeclm_hf.cli.options import (
+    AllowFallback,
     Column,
     Concurrency,
     Directory,
@@ -228,6 +229,7 @@ def run(
     temperature: Temperature = TEMPERATURE,
     max_new_tokens: MaxNewTokens = MAX_NEW_TOKENS,
     thinking_tokens: ThinkingTokens = THINKING_TOKENS,
+    allow_fallback: AllowFallback = False,
     prompts: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="A folder with prompts of yours; its NAME.jinja replaces ours."),
@@ -296,7 +298,11 @@ def run(
         seeds, metadata, column=column, layout=layout, skip_bad=skip_bad, split=split, revision=revision
     )
     all_roles = AllRoles(
-        concurrency=concurrency, timeout=timeout, give_up_after=give_up_after, thinking_tokens=thinking_tokens
+        concurrency=concurrency,
+        timeout=timeout,
+        give_up_after=give_up_after,
+        thinking_tokens=thinking_tokens,
+        allow_fallback=allow_fallback,
     )
     codec = CodecLM(
         strong=RoleOptions("strong", strong_model, strong_key_env, strong_header, extra["strong"]).connect(

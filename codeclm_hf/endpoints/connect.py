@@ -47,6 +47,7 @@ def endpoint(
     give_up_after: float = GIVE_UP_AFTER,
     extra: Mapping[str, Any] | None = None,
     thinking_tokens: int = THINKING_TOKENS,
+    allow_fallback: bool = False,
     role: str | None = None,
 ) -> Endpoint:
     """Connect to a model.
@@ -66,6 +67,8 @@ def endpoint(
         extra: fields that are added to every request's body, such as `reasoning_effort` or
             `chat_template_kwargs`; they shape the answers, and so are part of the journal's key.
         thinking_tokens: most tokens of thoughts that a model which is seen to think gets on top of an answer.
+        allow_fallback: whether a gateway may have another model answer, whose answers are then recorded as that
+            model's; without it the run stops there.
         role: whose options of the command line messages name, such as `judge`; without one they name the
             arguments of this function.
 
@@ -90,7 +93,9 @@ def endpoint(
             extra=extra,
             thinking_tokens=thinking_tokens,
         )
-    options = _Options(model, api_key, headers or {}, timeout, give_up_after, extra, hints_for(role))
+    options = _Options(
+        model, api_key, headers or {}, timeout, give_up_after, extra, allow_fallback, hints_for(role)
+    )
     connectors = [_connector(part, options) for part in split_addresses(target)]
     return transport.run(_connect(connectors, concurrency, give_up_after, thinking_tokens))
 
@@ -104,6 +109,7 @@ class _Options(NamedTuple):
     timeout: float
     give_up_after: float
     extra: Mapping[str, Any]
+    allow_fallback: bool
     hints: Hints
 
 
@@ -123,7 +129,9 @@ def _connector(target: str, options: _Options) -> Connector:
         query=address.query,
         hints=options.hints,
     )
-    return Connector(client, address, options.model, options.give_up_after, options.extra)
+    return Connector(
+        client, address, options.model, options.give_up_after, options.extra, options.allow_fallback
+    )
 
 
 def key_in(variable: str | None) -> str | None:

@@ -74,6 +74,8 @@ class Connector:
     """The name that the user gives."""
     give_up_after: float
     extra: Mapping[str, Any]
+    allow_fallback: bool = False
+    """Whether a gateway may have another model answer."""
     waiting: bool = False
     """Whether it was said that the server is waited for."""
 
@@ -124,6 +126,7 @@ class Connector:
                 identity=model.identity,
                 extra=self.extra,
                 path=await self._find_chat(model),
+                allow_fallback=self.allow_fallback,
             )
         native = importlib.util.find_spec("text_generation") is not None
         if self.address.dialect == "tgi" and not native:

@@ -178,8 +178,3 @@ def _error(
     if meaning is Meaning.MODEL:
         return EndpointError(message, hint=f"the server has no such model; {advice.model}")
     return EndpointError(message, hint=advice.moved if meaning is Meaning.MOVED else advice.stop)
-
-
-def is_temporary(error: BaseException) -> bool:
-    """Return whether a server that is asked what it serves may say so later: a time-out, 429, 5xx and the like."""
-    return isinstance(error, EndpointDown) and (error.timed_out or error.status is not None)

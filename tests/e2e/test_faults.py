@@ -18,6 +18,7 @@ from codeclm_hf import BadInput, CodecLM, Completion, Encode, Endpoint, Generati
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.journal import Journal
 from codeclm_hf.errors import AccessDenied, EndpointDown, EndpointError, ModelChanged
+from codeclm_hf.run.manifest import Manifest
 from support.clock import FastClock
 from support.inputs import tree
 from support.model_server import StandIn
@@ -316,6 +317,30 @@ def test_what_all_requests_are_refused_for_costs_nothing(world_of: WorldOf, tmp_
         codec.run(many, out=tmp_path / "out", num_instructions=20, num_metadata=20)
     assert len(strong.statuses) < 20
     assert strong.asked == target.asked == []
+
+
+def test_a_gateway_that_falls_back_stops_the_run_or_is_recorded(
+    world_of: WorldOf, seeds: Dataset, tmp_path: Path
+) -> None:
+    """No answer of the other model is kept; where that is allowed, the manifest counts its answers as its own."""
+    strong, target = world_of(tgi=False)
+    came = 0
+
+    def replies_as(_: Any) -> str:
+        nonlocal came
+        came += 1
+        return "another" if came % 5 == 0 else "the-first"
+
+    target.replies_as = replies_as
+    codec = CodecLM(strong=endpoint(strong.url), target=endpoint(target.url))
+    with pytest.raises(ModelChanged, match="answered with another in place of the-first"):
+        codec.run(seeds, out=tmp_path / "out", **SMALL)  # type: ignore[arg-type]
+    allowed = CodecLM(strong=endpoint(strong.url), target=endpoint(target.url, allow_fallback=True))
+    allowed.run(seeds, out=tmp_path / "out", **SMALL)  # type: ignore[arg-type]
+    usage = Manifest.read(tmp_path / "out").usage or ()
+    responses = {row.model: row.answers for row in usage if (row.stage, row.role) == ("respond", "target")}
+    assert set(responses) == {allowed.target.identity, "another"}
+    assert 0 < responses["another"] < responses[allowed.target.identity]
 
 
 def test_a_hung_request_is_sent_again(serve: Serve) -> None:

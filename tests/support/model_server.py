@@ -56,6 +56,8 @@ class StandIn:
         self.script, self.fault, self.shape = script or [], fault, shape
         self.closed: Callable[[web.Request], Any] | None = None
         """What any request gets instead of being dealt with, if anything: a proxy before a server that is not there."""
+        self.replies_as: Callable[[dict[str, Any]], str] | None = None
+        """What the reply to a body names as the model, if anything."""
         self.slots, self.told, self.latency = slots, told, latency
         self.in_flight = self.most_in_flight = 0
         self.statuses: list[int] = []
@@ -250,10 +252,13 @@ class StandIn:
         )
         if isinstance(text, web.StreamResponse):
             return text
+        name = {"model": self.replies_as(body)} if self.replies_as else {}
         if self.shape is not None:
             asked, cap = str((body["messages"], body["seed"])), self.asked[-1]["max_new_tokens"]
             choice, usage = self.shape.choice(asked, text, cap), self.shape.usage(asked, text, cap)
-            return web.json_response({"object": "chat.completion", "choices": [choice], "usage": usage})
+            return web.json_response(
+                {"object": "chat.completion", **name, "choices": [choice], "usage": usage}
+            )
         usage = {"prompt_tokens": len(str(body["messages"]).split()), "completion_tokens": len(text.split())}
         choice = {
             "index": 0,
@@ -261,7 +266,7 @@ class StandIn:
             "logprobs": None,
             "finish_reason": "stop",
         }
-        return web.json_response({"object": "chat.completion", "choices": [choice], "usage": usage})
+        return web.json_response({"object": "chat.completion", **name, "choices": [choice], "usage": usage})
 
     async def _say(
         self, request: web.Request, body: dict[str, Any], messages: list[dict[str, str]], how: dict[str, Any]
