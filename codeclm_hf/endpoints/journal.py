@@ -331,5 +331,7 @@ class JournaledEndpoint(InProcess):
             JournalError: the answer cannot be read or stored.
         """
         completion, replayed = await self.journal.ask(self.endpoint, request)
+        if replayed and (note := getattr(self.endpoint, "note_earlier_answer", None)):
+            note()
         self.usage.setdefault(request.stage, Usage()).add(completion, replayed=replayed)
         return completion

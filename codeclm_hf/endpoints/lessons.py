@@ -92,7 +92,8 @@ _LISTS_OTHERS = re.compile(
     r"\b(?:expect(?:ed|ing)|allowed|permitted|valid|supported|available|known)\b[^.:]{0,40}(?:one of|:|\bare\b)"
 )
 """Where the words go on with what the server does take."""
-_TEACH_NOTHING = (401, 402, 407, 408, 413, 429)
+_TEACH = (200, 400, 403, 404, 405, 406, 415, 422, 424, 500, 501)
+"""Statuses of those who have looked at what was asked."""
 _FAILED_JSON = re.compile(
     r"json_validate_failed|failed_generation"
     r"|(?:fail\w*|unable|not able) to (?:generate|produce|parse|return|create)[^.]{0,40}json"
@@ -128,19 +129,18 @@ def lesson_of(
         tried: the lessons that did not help.
     """
     refusal = error.refusal
-    if refusal is None or refusal.status in _TEACH_NOTHING:
+    if refusal is None or refusal.status not in _TEACH:
         return None
     words = refusal.words
     others = _LISTS_OTHERS.search(words)
     before_others = words[: others.start()] if others else words
-    complaints = [
-        (
-            min(at for at in (_complaint(before_others, name), _complaint(words, name) + _LATER) if at >= 0),
-            name,
-        )
-        for name in sent
-        if _complaint(words, name) >= 0
-    ]
+    complaints = []
+    for name in sent:
+        sure, at = _complaint(before_others, name), _complaint(words, name)
+        if sure is not None or at is not None:
+            complaints.append((sure if sure is not None else _LATER + (at or 0), name))
+        elif name == SCHEMA and refusal.status != 500 and re.search(_SPELLINGS[SCHEMA], words):
+            complaints.append((2 * _LATER, name))  # servers without grammars have many words for it
     for name in [name for _, name in sorted(complaints)]:
         for lesson in _lessons(name, words, request, lessons):
             if lesson not in tried:
@@ -154,20 +154,17 @@ def failed_json(error: CodecLMError) -> bool:
 
 
 _LATER = 1 << 20
-"""Added to where a parameter is named among those that the server takes, or by a mere word."""
+"""Added to where a parameter is named among those that the server takes."""
 
 
-def _complaint(words: str, name: str) -> int:
-    """Return where a server's words complain of a parameter, the surest first; -1 where they do not."""
+def _complaint(words: str, name: str) -> int | None:
+    """Return where a server's words complain of a parameter, the surest first; None where they do not."""
     spelling = rf"(?<![\w-])(?:{_SPELLINGS[name]})(?![\w-])"
     complains = _REFUSES if name in (LIMIT, SEED) else _COMPLAINS
     if re.search(rf"param=\W?(?:{_SPELLINGS[name]})(?![\w-])", words) and re.search(complains, words):
         return 0
     match = re.search(rf"{spelling}{_NEAR}(?:{complains})|(?:{complains}){_NEAR}{spelling}", words)
-    if match:
-        return match.start() + 1
-    # Servers without grammars have many words for it.
-    return _LATER if name == SCHEMA and re.search(spelling, words) else -1
+    return match.start() + 1 if match else None
 
 
 def _lessons(name: str, words: str, request: GenerationRequest, lessons: Lessons) -> list[Lesson]:

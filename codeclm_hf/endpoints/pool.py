@@ -170,6 +170,10 @@ class Pool(InProcess):
                 raise stops from exc
             raise
 
+    def note_earlier_answer(self) -> None:
+        """Note that the model has answered in an earlier run: what it refuses now is about the rows."""
+        self._refusals.answered()
+
     async def _answer(self, request: GenerationRequest, send_guard: SendGuard, max_tokens: int) -> Completion:
         """Return what a server wrote; ask again while that can help."""
         attempts = Attempts()

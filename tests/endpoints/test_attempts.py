@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.attempts import ALIKE, TRIES, TRIVIAL
 from codeclm_hf.endpoints.chat import Chat
 from codeclm_hf.endpoints.http import Client
+from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.endpoints.pool import Pool, Replica
 from codeclm_hf.endpoints.protocol import Completion, Usage
 from codeclm_hf.errors import (
@@ -171,6 +173,39 @@ def test_refusals_that_differ_or_come_after_an_answer_stop_nothing(server: Stand
         Completion,
         *[RequestRejected] * 40,
     ]
+
+
+def test_what_is_asked_anew_for_failed_rows_alone_stops_nothing(
+    server: StandIn, connect: Connect, tmp_path: Path
+) -> None:
+    """A run that is resumed asks for its refused rows alone: the model has answered before."""
+    server.fault = when("bad", 400, "bad roles")
+    requests = [prompt("good"), *(prompt(f"bad {n}") for n in range(2 * ALIKE))]
+
+    def resume() -> list[type]:
+        journal = Journal(tmp_path / "journal.sqlite")
+        endpoint = JournaledEndpoint(connect(slots=1), journal)
+
+        async def together() -> list[Any]:
+            first = await endpoint.generate(requests[0])
+            rest = (endpoint.generate(request) for request in requests[1:])
+            return [first, *await asyncio.gather(*rest, return_exceptions=True)]
+
+        try:
+            return kinds(transport.run(together()))
+        finally:
+            journal.close()
+
+    assert resume() == resume() == [Completion, *[RequestRejected] * 2 * ALIKE]
+    assert len(server.asked) == 1
+
+
+def test_a_page_in_place_of_every_answer_stops_the_run(server: StandIn, connect: Connect) -> None:
+    """What answers is no LLM server: each request is sent twice, and no more than eight are."""
+    server.fault = lambda _: (200, "<html>Sign in</html>", "text/html", {})
+    results = ask(connect(slots=1), *(prompt(f"row {n}") for n in range(ALIKE)))
+    assert kinds(results) == [GenerationFailed] * (ALIKE - 1) + [EndpointError]
+    assert len(server.statuses) == 2 * ALIKE
 
 
 @pytest.mark.parametrize("status", [401, 403])

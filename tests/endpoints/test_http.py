@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 import traceback
@@ -90,6 +91,18 @@ def test_every_failure_becomes_one_error_of_ours(
         transport.run(connected.generate(REQUEST))
     assert type(raised.value) is error
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("counted", ["7", "", "abc", "-1", "1e3", "9" * 5000, "²"])
+def test_an_odd_header_is_no_error(serve: Serve, counted: str) -> None:
+    """TGI counts the prompt's tokens in a header; where it holds no number, none are counted."""
+    server = serve(lambda *_: "hi")
+    connected = endpoint(server.url)
+    details = {"finish_reason": "eos_token", "generated_tokens": 1, "seed": None, "prefill": [], "tokens": []}
+    answer = json.dumps({"generated_text": "hi", "details": details})
+    server.script = [(200, answer, JSON, {"x-prompt-tokens": counted})]
+    completion = transport.run(connected.generate(REQUEST))
+    assert (completion.text, completion.prompt_tokens) == ("hi", 7 if counted == "7" else 0)
 
 
 def test_what_cannot_pass_is_not_tried_again(serve: Serve) -> None:
