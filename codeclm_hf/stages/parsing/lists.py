@@ -20,6 +20,8 @@ _POINTS_ON = re.compile(r":\s*$|\b(?:following|below)\b", re.I)
 _ENDED = re.compile(r"""[.?!;。？！；…"”’』」)）*]$""")
 _DASHES = ("-", "–", "—", "+", "*")
 """Bullets that mean something else as often within a line."""
+_BEFORE = 40
+"""Characters before a mark that are looked at: the end of a sentence, and white space."""
 _INSIDE = 99
 """The depth of what a code fence encloses, which is never an item or a paragraph of its own."""
 
@@ -114,7 +116,8 @@ def _of_one_line(first: Mark, text: str, names: bool) -> list[str | None]:
 def _begins_item(line: str, mark: Mark, kind: str) -> bool:
     """Return whether a mark within a line may begin an item: `2.5` and `2.x` do not, nor a dash in a sentence."""
     apart = not line[mark.end - 1 : mark.end + 1].strip().isascii() or line[mark.end - 1].isspace()
-    ended = _ENDED.search(line[: mark.start].rstrip()) is not None
+    # A part of what stands before is enough, and all of it for each mark would take quadratic time.
+    ended = _ENDED.search(line[max(0, mark.start - _BEFORE) : mark.start].rstrip()) is not None
     return kind in mark.ordinals and (apart or ended) if kind else ended
 
 
