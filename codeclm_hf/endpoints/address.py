@@ -15,7 +15,7 @@ _BETWEEN_URLS = re.compile(r",\s*(?=[a-z+]+://)", re.I)  # not one inside a pass
 _VERSION = r"/v\d+(?:\.\d+)?(?:(?:alpha|beta|preview)\d*)?"
 _ENDS_IN_VERSION = re.compile(rf"{_VERSION}(?:/openai)?$", re.I)
 _HAS_VERSION = re.compile(rf"{_VERSION}(?:/|$)|/(?:openai|models|openapi)$", re.I)
-_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)$", re.I)
+_DEPLOYMENT = re.compile(r"/deployments/([^/]+)$", re.I)
 _OTHER_ROUTES = re.compile(r"/(?:completions|responses|embeddings|generate|generate_stream|info)$", re.I)
 _MODELS = re.compile(rf"({_VERSION}(?:/openai)?)/models$", re.I)
 

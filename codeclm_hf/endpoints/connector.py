@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib.util
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,6 +33,10 @@ _NEVER = (501, 505)
 """Of 5xx those that do not pass."""
 _DROPS = 3
 """Times in a row that a connection may break off before nobody is taken to be there."""
+
+
+_BREAKS = 3
+"""Times that a path answers 500 before the others are asked whether there is a server."""
 
 
 class ServedModel(NamedTuple):
@@ -167,14 +172,14 @@ class Connector:
 
     async def _ask_tgi(self) -> ServedModel | None:
         """Ask for the model of a TGI; None where the server is none."""
-        look = await self._look("/info", "chat+ before the URL does not ask for it")
+        look = await self._look("/info", self._lists_others, "chat+ before the URL does not ask for it")
         return _tgi_model(look.value) if look.status == 200 else None
 
     async def _list(self) -> _Listing:
         """Ask for the models wherever their list may be."""
         first: CodecLMError | None = None
         for path in self.address.chat_paths:
-            look = await self._look(models_path(path))
+            look = await self._look(models_path(path), functools.partial(self._takes_requests, path))
             models = listed_models(look.value) if look.status == 200 else None
             if models is not None:
                 return _Listing(models, path, None)
@@ -183,6 +188,17 @@ class Connector:
             no_list = EndpointError(f"its {models_path(path)} lists no models")
             first = first or look.failure or no_list
         return _Listing(None, None, first)
+
+    async def _lists_others(self) -> bool:
+        """Return whether the server lists its models, and not as a TGI does."""
+        look = await self.client.look("GET", models_path(self.address.chat_paths[0]))
+        models = listed_models(look.value) if look.status == 200 else None
+        return bool(models) and not _is_tgi(_Listing(models, None, None))
+
+    async def _takes_requests(self, path: str) -> bool:
+        """Return whether a model that the user names can be asked, whatever becomes of the list."""
+        look = await self._check_access(path, {"model": self._named()}) if self._named() else None
+        return look is not None and look.status not in _NO_SUCH_ROUTE and not _may_pass(look.status)
 
     def _named(self) -> str | None:
         return self.model or self.address.deployment
@@ -250,18 +266,23 @@ class Connector:
         hint = f"is this its base URL? To one that lists no models, say which: {self.client.hints.model}"
         return BadInput(f"{needs}: {reason}", hint=hint)
 
-    async def _look(self, path: str, otherwise: str = "") -> Look:
+    async def _look(self, path: str, serves: Callable[[], Awaitable[bool]], otherwise: str = "") -> Look:
         """GET what is at a path; ask again and again while the server may be starting.
 
         Proxies before servers that scale to zero hold a request until there is one: it may take as long as
         we wait in all.
+
+        Args:
+            path: what is asked for.
+            serves: whether the server serves all the same where only this path breaks with 500.
+            otherwise: what the user can do instead of waiting.
 
         Raises:
             BadInput: nothing answers there.
             EndpointDown: it has been starting for too long.
         """
         clock = self.client.server.clock
-        since, drops, answered = clock.now(), 0, False
+        since, drops, breaks, answered = clock.now(), 0, 0, False
         while True:
             left = self.give_up_after - (clock.now() - since)
             try:
@@ -269,6 +290,9 @@ class Connector:
                 if not _may_pass(look.status):
                     return look
                 failure, answered = look.failure, True
+                breaks += look.status == 500
+                if breaks >= _BREAKS and await serves():
+                    return look
             except EndpointDown as exc:
                 failure, passes = exc, exc.status is not None and _may_pass(exc.status)
                 drops += exc.status is None and exc.tries > 0 and not exc.timed_out

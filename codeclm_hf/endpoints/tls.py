@@ -29,6 +29,8 @@ def _context(named: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     for variable, path in named:
+        if variable == "SSL_CERT_DIR":  # which may be several, and OpenSSL reads itself
+            continue
         try:
             if os.path.isdir(path):
                 context.load_verify_locations(capath=path)

@@ -50,6 +50,7 @@ HTML = (200, "<!doctype html><title>A page for every path</title>")
         ("/v2", "/v2"),
         ("/openai/deployments/mine", "/openai/deployments/mine"),
         ("/openai/deployments/mine/chat/completions", "/openai/deployments/mine"),
+        ("/v2/inference/deployments/d123/chat/completions", "/v2/inference/deployments/d123"),
         ("/models/chat/completions", "/models"),
         ("/models", "/models"),
         ("/inference", "/inference"),

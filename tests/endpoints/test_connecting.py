@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import trustme
-from aiohttp import web
+from aiohttp import ClientRequest, web
 
 from codeclm_hf import BadInput, GenerationRequest, Message, endpoint
 from codeclm_hf.endpoints import http, transport
@@ -305,8 +305,10 @@ def test_a_certificate_of_another_host_needs_no_authority(
     assert "SSL_CERT_FILE" not in str(raised.value)
 
 
-def test_only_what_can_be_unpacked_is_asked_for(serve: Serve) -> None:
-    """The encodings that every installation can unpack."""
+def test_only_what_can_be_unpacked_is_asked_for(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The encodings that every installation can unpack, whatever else aiohttp finds."""
+    found = {**ClientRequest.DEFAULT_HEADERS, "Accept-Encoding": "gzip, deflate, br, zstd"}
+    monkeypatch.setattr(ClientRequest, "DEFAULT_HEADERS", found)
     server = serve(lambda *_: "hi", tgi=False)
     transport.run(endpoint(server.url).generate(REQUEST))
     assert server.asked[0]["headers"]["Accept-Encoding"] == "gzip, deflate"
@@ -344,3 +346,17 @@ def test_a_packed_reply_is_unpacked(gateway: Gateways, encoding: str) -> None:
     server.stop()
     server.start()
     assert endpoint("chat+" + server.url).identity == "m"
+
+
+@pytest.mark.parametrize("route", [INFO, LIST])
+def test_a_route_that_always_breaks_does_not_hide_a_server_that_serves(gateway: Gateways, route: str) -> None:
+    """Where `/info` or the list answers 500 for ever, the other routes tell, and connecting goes on."""
+    routes = {LIST: models("m"), POST: CHAT, route: (500, "broken")}
+    connected = endpoint(gateway(routes).url, model="m")
+    assert transport.run(connected.generate(REQUEST)).text == "hi"
+
+
+def test_a_tgi_whose_info_breaks_is_no_plain_server(gateway: Gateways) -> None:
+    """Its list shows what it is: its `/info` is waited for."""
+    with pytest.raises(EndpointDown, match="answered 500"):
+        endpoint(gateway({INFO: (500, ""), LIST: models("m", created=0, owned_by="m"), POST: CHAT}).url)

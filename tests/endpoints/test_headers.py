@@ -162,3 +162,30 @@ def test_a_command_names_its_own_options(
     assert f"{option}-key-env VARIABLE, or a gateway's own header: {option}-header" in refusal_of(
         cli(*(names.get(word, word) for word in command.split()))
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "judge-check --judge URL",
+        "run SEEDS --strong URL --target URL --out OUT",
+        "evaluate SEEDS --candidate URL --reference URL --judge URL --out OUT",
+    ],
+)
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_a_time_out_is_a_number_of_seconds(
+    cli: Cli, seeds_file: Path, tmp_path: Path, command: str, seconds: str
+) -> None:
+    """Each command takes --timeout, and refuses what is no time."""
+    names = {"URL": "http://127.0.0.1:9", "SEEDS": str(seeds_file), "OUT": str(tmp_path / "out")}
+    words = [names.get(word, word) for word in command.split()]
+    assert "needs a time-out of more than 0 seconds" in refusal_of(cli(*words, "--timeout", seconds))
+
+
+def test_a_request_takes_no_longer_than_its_time_out(serve: Serve) -> None:
+    """What is not answered in time is sent again."""
+    server = serve(lambda *_: "hi", tgi=False)
+    connected = endpoint(server.url, timeout=0.2)
+    server.script = ["hang"]
+    assert transport.run(connected.generate(REQUEST)).text == "hi"
+    assert server.statuses == [200]
