@@ -198,7 +198,7 @@ class Connector:
     async def _takes_requests(self, path: str) -> bool:
         """Return whether a model that the user names can be asked, whatever becomes of the list."""
         look = await self._check_access(path, {"model": self._named()}) if self._named() else None
-        return look is not None and look.status not in _NO_SUCH_ROUTE and not _may_pass(look.status)
+        return look is not None and _is_route(look) and not _may_pass(look.status)
 
     def _named(self) -> str | None:
         return self.model or self.address.deployment
@@ -241,9 +241,9 @@ class Connector:
         failure: CodecLMError | None = None
         for path in (model.chat_path,) if model.chat_path else self.address.chat_paths:
             look = await self._check_access(path, {"model": model.name})
-            if look is None or look.status not in _NO_SUCH_ROUTE:
+            if look is None or _is_route(look):
                 return path
-            failure = failure or look.failure
+            failure = failure or look.failure or EndpointError(f"its {path} answers with a page")
         if model.chat_path or model.tgi:
             return model.chat_path or self.address.chat_paths[0]
         raise self._no_server(failure)
@@ -263,7 +263,9 @@ class Connector:
         if isinstance(failure, EndpointDown):
             return BadInput(f"{needs}: {failure}")
         reason = str(failure or "it lists no models").removesuffix(f"; {failure.hint}" if failure else "")
-        hint = f"is this its base URL? To one that lists no models, say which: {self.client.hints.model}"
+        hint = "is this its base URL?"
+        if not self._named():
+            hint += f" One that lists no models needs a name: {self.client.hints.model}"
         return BadInput(f"{needs}: {reason}", hint=hint)
 
     async def _look(self, path: str, serves: Callable[[], Awaitable[bool]], otherwise: str = "") -> Look:
@@ -326,6 +328,12 @@ class Connector:
             self.waiting = True
             words = f"{why}; waiting until it serves, for {self.give_up_after:g} s at most"
             transport.log.warning("%s", words + (f" ({otherwise})" if otherwise else ""))
+
+
+def _is_route(look: Look) -> bool:
+    """Return whether chat completions may be where a request without messages got this."""
+    page = 200 <= look.status < 300 and look.value is None  # of a server that has one for every path
+    return look.status not in _NO_SUCH_ROUTE and not page
 
 
 def _may_pass(status: int) -> bool:

@@ -341,7 +341,8 @@ class Client:
             target = public_url(response.url.origin())
             return f"it redirects to {target}, where the token does not go; give that URL"
         if asks_for_a_password(response):
-            return "it asks for a user and a password: give them in the URL, as //USER:PASSWORD@HOST"
+            scheme = response.url.scheme
+            return f"it asks for a user and a password: give them in the URL, {scheme}://USER:PASSWORD@HOST"
         return self._token_hint()
 
     def _token_hint(self) -> str:

@@ -108,13 +108,18 @@ def nearest(wanted: str | None, names: Iterable[str]) -> str:
     return (", ".join(shown) or "none") + (f" and {more} more" if more > 0 else "")
 
 
+def is_path(name: str) -> bool:
+    """Return whether a name is a local path or an address, and no id on a hub."""
+    return _PATH.match(name) is not None
+
+
 def split_name(name: str) -> tuple[str, str | None]:
     """Return what may be shown of a name, and what tells it apart where it is a local path.
 
     A path is shown as its last part, with a hash of the whole: always, so that an identity does not change
     with the other models of a run. A path in the Hugging Face cache is the model's id with its commit.
     """
-    if not _PATH.match(name):
+    if not is_path(name):
         return name, None
     path = re.sub(r"^file://", "", name, flags=re.I).rstrip("/\\")
     digest = hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()[:8]

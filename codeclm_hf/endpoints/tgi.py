@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
 from codeclm_hf.endpoints.hints import IN_PYTHON
 from codeclm_hf.endpoints.http import Client, Reply
 from codeclm_hf.endpoints.lessons import LOGPROBS, SCHEMA, SEED, Lessons
+from codeclm_hf.endpoints.model_names import is_path
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.errors import BadInput, CodecLMError, GenerationFailed, RequestRejected
 
@@ -121,6 +123,8 @@ def load_tokenizer(name: str, revision: str | None = None, option: str = IN_PYTH
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
     except Exception as exc:  # what reads tokenizers raises bare ones too
         reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+        if is_path(name) and not os.path.exists(name):
+            reason = "there is no such folder here"
         raise NoTokenizer(f"the tokenizer of {name} cannot be had here ({reason})", hint=instead) from exc
     if not tokenizer.chat_template:
         raise BadInput(

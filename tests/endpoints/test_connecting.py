@@ -173,7 +173,11 @@ def test_a_tgi_whose_tokenizer_cannot_be_had_is_asked_through_its_messages_api(
     assert transport.run(connected.generate(REQUEST)).text == "hi"
     assert connected.identity == "machine@abc"
     (said,) = caplog.messages
-    assert "Messages API" in said and "--target-model NAME names another" in said
+    assert (
+        "there is no such folder here" in said
+        and "Messages API" in said
+        and "--target-model NAME names another" in said
+    )
 
 
 @native
@@ -214,7 +218,7 @@ def test_a_redirect_to_https_is_said_at_connecting(gateway: Gateways, status: in
 @pytest.mark.parametrize(
     ("ways", "words"),
     [
-        ('Basic realm="internal"', "user and a password: give them in the URL"),
+        ('Basic realm="internal"', "give them in the URL, http://USER:PASSWORD@HOST"),
         ("basic", "user and a password"),
         ("Bearer", "--strong-key-env"),
         ("Bearer, Basic", "--strong-key-env"),
@@ -360,3 +364,10 @@ def test_a_tgi_whose_info_breaks_is_no_plain_server(gateway: Gateways) -> None:
     """Its list shows what it is: its `/info` is waited for."""
     with pytest.raises(EndpointDown, match="answered 500"):
         endpoint(gateway({INFO: (500, ""), LIST: models("m", created=0, owned_by="m"), POST: CHAT}).url)
+
+
+def test_a_web_site_is_no_llm_server_under_any_name(gateway: Gateways) -> None:
+    """A site that answers 200 with a page to everything is found out, also where the model is named."""
+    site = gateway({}, rest=(200, "<html>Welcome!</html>"))
+    with pytest.raises(BadInput, match=r"needs an LLM server.*answers with a page; is this its base URL\?$"):
+        endpoint(site.url, model="m")
