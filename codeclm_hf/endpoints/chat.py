@@ -73,6 +73,8 @@ class Chat(Dialect):
             asked.append(SCHEMA)
         if request.top_logprobs:
             asked.append(LOGPROBS)
+        if not self.extra and not lessons.left_out:
+            return asked
         return [
             parameter
             for parameter in asked

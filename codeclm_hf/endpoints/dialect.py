@@ -44,7 +44,13 @@ class Dialect:
             EndpointError: the server cannot answer anything now.
             RowError: the server cannot answer this request.
         """
-        attempt = _Attempt(request, self.lessons)
+        lessons = self.lessons
+        try:
+            return await self._generate(request, max_tokens, lessons)
+        except CodecLMError as exc:
+            attempt = _Attempt(request, lessons)
+            if not attempt.refused(exc, self._sent):
+                raise
         while True:
             try:
                 completion = await self._generate(request, max_tokens, attempt.lessons)

@@ -68,22 +68,23 @@ _MEANS = {
     LIMIT: "limit on tokens: none is sent from now on, and answers may be longer and cost more",
 }
 _SPELLINGS = {
-    SEED: r"seed",
+    SEED: r"seeds?",
     TEMPERATURE: r"temperature",
     LOGPROBS: r"(?:sample )?\w*logprobs|top_n_tokens|log[ -]?prob(?:abilitie)?s",
-    SCHEMA: r"response_?format|json_schema|json_object|guided_\w+|guided decoding|\w*grammar|structured[ _-]?outputs?"
-    r"|additional_?properties|strict|json[ _-]?mode|response_?(?:json_?)?schema|json schema",
+    SCHEMA: r"response[_ ]?format|json_schema|json_object|guided_\w+|guided decoding|\w*grammar"
+    r"|structured[ _-]?outputs?|additional_?properties|strict|json[ _-]?mode|response_?(?:json_?)?schema|json schema",
     LIMIT: r"max_tokens|max_completion_tokens|max_new_tokens",
 }
 _REFUSES = (
     r"unsupported|unknown|unrecogni[sz]ed|unexpected|invalid|extra (?:field|input|argument|key)s?|extra_forbidden"
     r"|additional propert(?:y|ies)|not (?:be )?(?:yet |currently )?(?:support|allow|permit|accept|implement|recogni)"
-    r"|n't support|no support for|unavailable|not available|disabled|not enabled|forbidden|deprecated|restricted"
+    r"|n't (?:support|accept|allow|permit|take|recogni)|no support for|remove|omit|(?:not|n't) understand"
+    r"|unavailable|not available|disabled|not enabled|forbidden|deprecated|restricted"
     r"|no such|no attribute|keyerror|unused|ignored|cannot be (?:used|set|specified)|not a valid|not valid"
 )
 """How servers say that they do not take a parameter at all."""
 _COMPLAINS = (
-    rf"{_REFUSES}|must|should|(?:has|have|needs|ought) to|cannot|can't|only|range|greater|less|larger|exceed"
+    rf"{_REFUSES}|must|should|(?:has|have|needs|ought) to|cannot|can't|only|range|greater|less|larger|exceed|fixed"
     r"|more than|at most|maximum|minimum|>|<|≤|≥|failed|is not|required"
 )
 """How they say that they do not take it so."""
@@ -95,11 +96,11 @@ _LISTS_OTHERS = re.compile(
 _TEACH = (200, 400, 403, 404, 405, 406, 415, 422, 424, 500, 501)
 """Statuses of those who have looked at what was asked."""
 _FAILED_JSON = re.compile(
-    r"json_validate_failed|failed_generation"
-    r"|(?:fail\w*|unable|not able) to (?:generate|produce|parse|return|create)[^.]{0,40}json"
-    r"|(?:could not|couldn't|did not|didn't|cannot) (?:generate|produce|parse|return)[^.]{0,40}json"
-    r"|(?:output|generation|generated|completion|model|answer)\b[^.]{0,60}(?:invalid|malformed|incomplete"
-    r"|(?:not|n't) (?:\w+ ){0,2}(?:valid|match|conform|parse))[^.]{0,30}(?:json|schema)"
+    r"json_validate_failed|failed_generation|^(?!.*(?:response_format|json_schema)).*(?:"
+    r"(?:fail\w*|unable|not able) to (?:generate|produce|parse|return|create)[^.]{0,40}(?:json|schema)"
+    r"|(?:could not|couldn't|did not|didn't|cannot) (?:generate|produce|parse|return)[^.]{0,40}(?:json|schema)"
+    r"|(?:output|response|generation|generated|completion|model|answer|content)\b[^.]{0,60}(?:invalid|malformed"
+    r"|incomplete|(?:not|n't) (?:\w+ ){0,2}(?:valid|match|conform|parse))[^.]{0,30}(?:json|schema))"
 )
 _ONLY_DEFAULT = re.compile(
     r"only (?:the )?(?:default|value|a value|temperature|\d)|default \(|fixed (?:at|to)"
@@ -108,7 +109,7 @@ _ONLY_DEFAULT = re.compile(
 _NOT_ZERO = re.compile(r"\b0(?:\.0+)?\b|positive|zero|greater|range|above|larger|minimum")
 _AT_MOST = re.compile(
     r"(?:<=?|≤|less than or equal to|at most|max(?:imum)?(?: \w+){0,2}|up to|(?:more|greater|larger) than"
-    r"|exceeds?|\d ?(?:and|to|-|–|,|\.\.|~) ?)\W{0,4}(\d{1,4})(?![\d.]*\d)"
+    r"|exceeds?|max(?:imum)?\b[^.\d]{0,40}|\d ?(?:and|to|-|–|,|\.\.|~) ?)\W{0,4}(\d{1,4})(?![\d.]*\d)"
 )
 
 

@@ -79,8 +79,8 @@ class ServedNames:
         if not self._allow_fallback:
             raise ModelChanged(
                 words,
-                hint="have its gateway fall back to no other model, or allow it with --allow-fallback, which "
-                "records what answered",
+                hint="have its gateway fall back to no other model, or allow it (--allow-fallback, in Python "
+                "allow_fallback=True), which records what answered",
             )
         if other not in self._others:
             self._others.add(other)

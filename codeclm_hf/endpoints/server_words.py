@@ -13,7 +13,7 @@ from codeclm_hf.errors import Refusal
 
 LONGEST_RETRY_AFTER = 600.0
 """Seconds of a `Retry-After` that are waited for, whatever the server asks."""
-MOST_READ = 4000
+MOST_READ = 2000
 """Characters of a server's words that are looked through."""
 _PLACES = ("error", "message", "detail", "errors", "msg", "error_message", "description", "Message")
 """Where servers put their words; one inside another."""
