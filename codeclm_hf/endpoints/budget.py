@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from codeclm_hf.endpoints.protocol import Completion
+from codeclm_hf.endpoints.protocol import Completion, SendGuard
 from codeclm_hf.errors import BadInput, BudgetSpent
 
 
@@ -71,8 +71,6 @@ class Budget:
     def reserve(self) -> Iterator[None]:
         """Reserve one answer while its request is on the wire; `spend` counts it when it is there.
 
-        An answer may take several requests, of which one at a time is on the wire.
-
         Raises:
             BudgetSpent: with what is on the wire already, a limit is reached.
         """
@@ -82,6 +80,28 @@ class Budget:
             yield
         finally:
             self._in_flight -= 1
+
+    @contextmanager
+    def reserve_once(self) -> Iterator[SendGuard]:
+        """Give what stands around each request of one answer, which are on the wire one at a time.
+
+        From the first that is answered on the answer keeps its place, so that a larger one of the same, which
+        a model that thinks may need, is never refused after a part was paid for.
+        """
+        with ExitStack() as until_there:
+            held = False
+
+            @contextmanager
+            def send() -> Iterator[None]:
+                nonlocal held
+                with ExitStack() as place:
+                    if not held:
+                        place.enter_context(self.reserve())
+                    yield
+                    held = True
+                    until_there.push(place.pop_all())
+
+            yield send
 
     def spend(self, completion: Completion) -> None:
         """Count an answer, with all the requests that it took."""

@@ -54,6 +54,12 @@ def check_extra(extra: Any, name: str = "extra fields") -> Mapping[str, Any]:
     return extra
 
 
+def token_limit(extra: Mapping[str, Any]) -> int | None:
+    """Return the most tokens that a user's fields give every request; None where they set no limit."""
+    limits = [extra.get(name) for name in ("max_tokens", "max_completion_tokens", "max_new_tokens")]
+    return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
+
+
 def _names(value: Any) -> Iterator[str]:
     """Yield the names of all fields, those inside of others too."""
     if isinstance(value, Mapping):

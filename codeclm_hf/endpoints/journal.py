@@ -145,9 +145,10 @@ class Journal:
         extra, names = asked_with(endpoint), identities(endpoint)
         asked = request.as_dict() | ({"extra": dict(extra)} if extra else {})
         found = self._find(names, asked)
-        if found.stored is not None and found.stored.completion.no_answer:
-            cut_off, most = found.stored.completion, most_tokens(endpoint, request)
-            if cut_off.finish_reason == "length" and cut_off.max_tokens and most > cut_off.max_tokens:
+        if found.stored is not None and _lacked_room(found.stored.completion):
+            # Earlier versions gave no room, and noted none.
+            most, given = most_tokens(endpoint, request), found.stored.completion.max_tokens
+            if most > (given or request.max_new_tokens):
                 return self._find(names, {**asked, "max_tokens": most})
         return found
 
@@ -163,7 +164,9 @@ class Journal:
     async def _request(
         self, key: bytes, endpoint: Endpoint, request: GenerationRequest, request_json: str
     ) -> None:
-        completion = await endpoint.generate(request, send_guard=self._send_guard)
+        with self.budget.reserve_once() as reserved:
+            send_guard = functools.partial(self._send_guard, reserved)
+            completion = await endpoint.generate(request, send_guard=send_guard)
         # No await from here on: a cancellation comes too late to lose what was paid for.
         self.budget.spend(completion)
         try:
@@ -189,10 +192,10 @@ class Journal:
             self._commit_task = asyncio.create_task(self._commit_all())
 
     @contextmanager
-    def _send_guard(self) -> Iterator[None]:
+    def _send_guard(self, reserved: SendGuard) -> Iterator[None]:
         """Stand around a request on the wire: closing waits for its answer, but has it not tried again."""
         task = asyncio.current_task()
-        with self.budget.reserve(), row_requests.on_the_wire(self._clock):
+        with reserved(), row_requests.on_the_wire(self._clock):
             self._on_the_wire.add(task)
             try:
                 yield
@@ -293,6 +296,12 @@ class Journal:
                 task.cancel()
             tasks = self._requests if self._commit_task is None else self._requests | {self._commit_task}
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _lacked_room(completion: Completion) -> bool:
+    """Return whether an answer was cut off in its thoughts."""
+    unfinished = bool(completion.no_answer) or (bool(completion.thinking) and not completion.text)
+    return completion.finish_reason == "length" and unfinished
 
 
 def _key(identity: str, request_json: str) -> bytes:

@@ -310,10 +310,10 @@ class JournalFile:
     def _completion(self, text: str) -> Completion:
         try:
             entries = json.loads(text)
-            # Answers that were kept before thoughts were told apart.
-            thoughts = split(entries["text"])
-            if thoughts.thinking:
-                entries |= {"text": thoughts.text, "thinking": thoughts.thinking}
+            if "max_tokens" not in entries:  # it was kept before thoughts were told apart
+                thoughts = split(entries["text"])
+                if thoughts.thinking:
+                    entries |= {"text": thoughts.text, "thinking": thoughts.thinking}
             if entries["top_logprobs"] is not None:
                 entries["top_logprobs"] = [
                     [(token, value) for token, value in tokens] for tokens in entries["top_logprobs"]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from codeclm_hf.endpoints.attempts import TRIVIAL, AlikeRefusals, Attempts
 from codeclm_hf.endpoints.defaults import GIVE_UP_AFTER, THINKING_TOKENS
 from codeclm_hf.endpoints.dialect import Dialect
+from codeclm_hf.endpoints.extra import token_limit
 from codeclm_hf.endpoints.process import InProcess
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, SendGuard
 from codeclm_hf.endpoints.room import ThinkingRoom
@@ -134,7 +135,7 @@ class Pool(InProcess):
     ) -> None:
         self.replicas = list(replicas)
         self.extra = dict(extra or {})
-        self.room = ThinkingRoom(thinking_tokens)
+        self.room = ThinkingRoom(thinking_tokens, limit=token_limit(self.extra))
         self.slots = slots
         self.identity = replicas[0].dialect.identity
         self.earlier_identity = earlier_identity

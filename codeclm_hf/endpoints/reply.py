@@ -11,7 +11,10 @@ from codeclm_hf.endpoints.protocol import Completion, GenerationRequest
 from codeclm_hf.errors import CodecLMError, GenerationFailed
 from codeclm_hf.text import single_line
 
-_CUT_OFF = ("length", "max_tokens", "model_length", "max_output_tokens", "max_length")
+_CUT_OFF = (
+    "length", "max_tokens", "model_length", "max_output_tokens", "max_length", "max_new_tokens",
+    "model_context_window_exceeded", "context_length_exceeded", "token_limit", "token_limit_reached", "truncated",
+)  # fmt: skip
 """What servers call it where the most tokens cut an answer off."""
 _FILTERED = (
     "content_filter", "content-filter", "content_filtered", "safety", "recitation", "prohibited_content",
@@ -27,10 +30,11 @@ NO_ANSWER_REASONS = frozenset((*_FILTERED, *_BROKEN))
 """The finish reasons, in lower case, of what is no answer, whatever text there is."""
 _THOUGHT_FIELDS = (
     "reasoning_content", "reasoning", "thinking", "thoughts", "reasoning_details", "thinking_blocks",
-    "reasoning_text",
+    "reasoning_text", "thinking_content", "thought", "reasoning_summary",
 )  # fmt: skip
 """Where servers with a parser for thoughts put them; one of these has them."""
-_THOUGHT_PARTS = ("thinking", "reasoning", "redacted_thinking", "thought", "reasoning_content")
+_THOUGHT_PARTS = ("thinking", "reasoning", "redacted_thinking", "thought", "reasoning_content",
+                  "reasoning.text", "reasoning.summary", "reasoning_text", "think")  # fmt: skip
 """The types of those parts of a content that are thoughts."""
 _TEXT_KEYS = ("text", "content", "thinking", "reasoning", "summary", "refusal")
 """Where a part of a content, or of thoughts, has its text."""
@@ -85,7 +89,8 @@ def _parts(content: Any) -> tuple[str, str]:
         kind = part.get("type") if isinstance(part, Mapping) else None
         if kind == "refusal":
             continue
-        (thinking if kind in _THOUGHT_PARTS else text).append(_text(part))
+        thought = kind in _THOUGHT_PARTS or (isinstance(part, Mapping) and part.get("thought") is True)
+        (thinking if thought else text).append(_text(part))
     return "".join(text), "\n".join(filter(None, thinking))
 
 

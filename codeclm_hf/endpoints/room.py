@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -16,6 +18,8 @@ MORE_ROOM = 4
 """How many times the room a request gets, once, whose answer did not fit beside the thoughts."""
 LEAST_ROOM = 256
 """Tokens of room for thoughts below which a request that was refused for its length gets none."""
+TRIALS = 2
+"""How many answers that were cut off are asked for again to see whether they are thoughts."""
 _LENGTH_WORDS = re.compile(r"token|context|length|too (?:large|long|many)|exceed|maximum", re.I)
 
 Send = Callable[[int], Awaitable[Completion]]
@@ -30,10 +34,12 @@ class ThinkingRoom:
 
     Args:
         tokens: most tokens of thoughts that a model which thinks gets on top of its answer.
+        limit: most tokens of thoughts and answer that the user gives every request; there is no room then.
     """
 
-    def __init__(self, tokens: int = THINKING_TOKENS) -> None:
+    def __init__(self, tokens: int = THINKING_TOKENS, *, limit: int | None = None) -> None:
         self.tokens = tokens
+        self.limit = limit
         self._thinks = False
         """Whether thoughts have been seen."""
         self._needs_more = False
@@ -41,6 +47,11 @@ class ThinkingRoom:
         self._known = False
         """Whether an answer in free form has shown whether the model thinks."""
         self._trial = asyncio.Lock()
+        self._trials_left = TRIALS
+        self._context: int | None = None
+        """Most tokens of a prompt and its answer that the server took where it had refused more."""
+        self._taken = 0
+        """Most tokens that a request was taken with."""
 
     async def answer(self, request: GenerationRequest, send: Send) -> Completion:
         """Return the answer to a request with its thoughts apart; it costs what all its tries cost.
@@ -57,61 +68,100 @@ class ThinkingRoom:
             except RequestRejected:  # more than the model's context holds
                 break
             completion = _with_earlier(again, completion)
+        if _lacks_room(request, completion):
+            # Where the server took no more, the same room will give nothing else in a later run.
+            completion = replace(completion, max_tokens=self.most_tokens(request))
         return completion
 
     def most_tokens(self, request: GenerationRequest) -> int:
         """Return the most tokens of thoughts and answer that a request may have in the end."""
+        if self.limit is not None:
+            return self.limit
         return max(request.max_new_tokens + MORE_ROOM * self.tokens, MORE_ROOM * request.max_new_tokens)
 
     def _first_tokens(self, request: GenerationRequest) -> int:
-        if self._needs_more:
+        if self._needs_more or self.limit is not None:
             return self.most_tokens(request)
         return request.max_new_tokens + (self.tokens if self._thinks else 0)
 
     def _more_tokens(self, request: GenerationRequest, completion: Completion) -> int | None:
         """Return the most tokens to ask again with; None where the answer is final."""
-        sent, most = completion.max_tokens or 0, self.most_tokens(request)
+        sent, most = completion.max_tokens or 0, self._fitting(request, self.most_tokens(request))
         if not _lacks_room(request, completion) or sent >= most:
             return None
         with_room = request.max_new_tokens + self.tokens
-        return with_room if self._thinks and sent < with_room else most
+        return min(with_room, most) if self._thinks and sent < with_room else most
 
     async def _ask(self, request: GenerationRequest, max_tokens: int, send: Send) -> Completion:
         """Ask once, with less room where the model's context does not hold so much."""
+        max_tokens, refused = self._fitting(request, max_tokens), False
         while True:
             try:
                 completion = await send(max_tokens)
             except RequestRejected as exc:
-                room = max_tokens - request.max_new_tokens
-                if room <= 0 or not _LENGTH_WORDS.search(str(exc)):
+                has_room = max_tokens > request.max_new_tokens and self.limit is None
+                if not has_room or not _LENGTH_WORDS.search(str(exc)):
                     raise
-                max_tokens -= room // 2 if room > LEAST_ROOM else room
+                words = exc.refusal.words if exc.refusal and not refused else ""
+                max_tokens, refused = self._less(request, max_tokens, words), True
             else:
+                if refused:
+                    self._context = min(self._context or sys.maxsize, _size(request) + max_tokens)
+                self._taken = max(self._taken, max_tokens)
                 return self._read(request, replace(completion, max_tokens=max_tokens))
+
+    def _fitting(self, request: GenerationRequest, max_tokens: int) -> int:
+        """Return so many tokens, or what the model's context holds as far as that is known."""
+        if self._context is None or self.limit is not None:
+            return max_tokens
+        return min(max_tokens, max(request.max_new_tokens, self._context - _size(request)))
+
+    def _less(self, request: GenerationRequest, max_tokens: int, words: str) -> int:
+        """Return what to ask with after a refusal: as much as was taken before, or as it names, or half of the room."""
+        named = map(int, re.findall(r"(?<![\w.])\d{2,9}(?![\w.]?\d)", words))
+        fewer = [tokens for tokens in (self._taken, *named) if request.max_new_tokens < tokens < max_tokens]
+        room = max_tokens - request.max_new_tokens
+        return max(fewer, default=max_tokens - (room // 2 if room > LEAST_ROOM else room))
 
     def _in_doubt(self, request: GenerationRequest, completion: Completion) -> bool:
         """Return whether an answer that was cut off may be thoughts that nothing marks as such."""
-        cut_off = completion.finish_reason == "length" and bool(completion.text)
+        cut_off = completion.finish_reason == "length" and bool(completion.text) and self.limit is None
         thinks = completion.thinking or completion.thinking_tokens
         return cut_off and not (self._known or thinks or _is_json(request, completion))
 
     async def _try_room(self, request: GenerationRequest, completion: Completion, send: Send) -> Completion:
         """Find out whether an answer that was cut off is thoughts; of many that may be, one is asked again."""
         async with self._trial:
-            completion = self._read(request, completion)
-            room = min(self.tokens, (MORE_ROOM - 1) * request.max_new_tokens)
-            if not self._in_doubt(request, completion) or not room:
-                return completion
-            again = await self._ask(request, request.max_new_tokens + room, send)
-            self._known = True
-        if again.thinking or again.thinking_tokens:
-            return _with_earlier(again, completion)
-        return _with_earlier(completion, again)
+            tries = [self._read(request, completion)]
+            for most in self._trial_tokens(request):
+                if not self._in_doubt(request, tries[-1]) or most <= (tries[-1].max_tokens or 0):
+                    continue
+                try:
+                    tries.append(await self._ask(request, most, send))
+                except RequestRejected:
+                    break
+            if len(tries) > 1:
+                self._trials_left -= 1
+                self._known |= not self._in_doubt(request, tries[-1]) or not self._trials_left
+        first, last = tries[0], tries[-1]
+        kept = last if last.thinking or last.thinking_tokens else first
+        return functools.reduce(_with_earlier, [other for other in tries if other is not kept], kept)
+
+    def _trial_tokens(self, request: GenerationRequest) -> list[int]:
+        """Return the most tokens to try with, one after the other, what model thinks if any."""
+        usual = (MORE_ROOM - 1) * request.max_new_tokens
+        room = min(self.tokens or usual, max(usual, THINKING_TOKENS))
+        return [
+            self._fitting(request, request.max_new_tokens + tokens)
+            for tokens in sorted({min(usual, room), room})
+        ]
 
     def _read(self, request: GenerationRequest, completion: Completion) -> Completion:
         """Return what a server wrote with its thoughts apart, and learn from it."""
-        thinking, text = split(completion.text)
+        thinking, text = split(completion.text, "" if request.schema else request.messages[-1].content)
         thinks = thinking or completion.thinking or completion.thinking_tokens
+        if not (completion.thinking or completion.thinking_tokens) and _is_full(completion):
+            completion = replace(completion, finish_reason="length")
         cut_off = completion.finish_reason == "length"
         if cut_off and self._thinks and not thinks and not _is_json(request, completion):
             # Its thoughts have no mark before their end where the chat template opens them, and some servers
@@ -164,6 +214,17 @@ def _no_answer(request: GenerationRequest, completion: Completion) -> str | None
     if completion.text.strip():
         return None
     return "thought, and gave no answer" if thinks else "gave an empty answer"
+
+
+def _is_full(completion: Completion) -> bool:
+    """Return whether an answer has all the tokens that it may have; some servers call that `stop`."""
+    all_used = completion.completion_tokens == completion.max_tokens and not completion.estimated
+    return all_used and completion.finish_reason == "stop"
+
+
+def _size(request: GenerationRequest) -> int:
+    """Return about how many tokens a prompt has."""
+    return sum(len(message.content.encode()) for message in request.messages) // 4
 
 
 def _is_json(request: GenerationRequest, completion: Completion) -> bool:

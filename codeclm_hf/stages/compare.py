@@ -154,7 +154,9 @@ def _split_given(comparison: Row) -> dict[str, RowError]:
     for role in ROLES:
         given = comparison[f"{role}_response"]
         try:
-            comparison[f"{role}_response"] = None if given is None else given_answer(str(given))
+            comparison[f"{role}_response"] = (
+                None if given is None else given_answer(str(given), comparison["instruction"])
+            )
         except NoAnswer as exc:
             comparison[f"{role}_response"], faults[role] = None, exc
     return faults

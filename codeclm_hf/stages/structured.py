@@ -107,13 +107,17 @@ def answer_text(completion: Completion) -> str:
     return completion.text
 
 
-def given_answer(text: str) -> str:
+def given_answer(text: str, instruction: str = "") -> str:
     """Return the answer in a response that was not asked for here, without the thoughts before it.
+
+    Args:
+        text: the response.
+        instruction: what it answers; tags that this asks for are no thoughts.
 
     Raises:
         NoAnswer: it holds none: an empty text, or thoughts alone.
     """
-    parts = split(text)
+    parts = split(text, instruction)
     if parts.text.strip():
         return parts.text
     reason = "thought, and gave no answer" if parts.thinking else "gave an empty answer"

@@ -51,6 +51,26 @@ def test_no_more_is_ever_sent_than_may_be_answered(steps: list[str], most: int) 
     assert budget.requests + len(wire) <= most
 
 
+def test_an_answer_keeps_its_place_from_the_first_request_that_was_answered() -> None:
+    """What a model that thinks is asked again with more room is never refused; another answer is, meanwhile."""
+    budget = Budget(max_requests=1)
+    with budget.reserve_once() as send:
+        with pytest.raises(OSError), send():
+            raise OSError("gone")
+        with budget.reserve():  # it gave its place back
+            pass
+        with send():
+            pass
+        with pytest.raises(BudgetSpent), budget.reserve():
+            pass
+        with pytest.raises(OSError), send():
+            raise OSError("gone")
+        with send():
+            pass
+    with budget.reserve():
+        pass
+
+
 def test_tokens_on_the_wire_count_as_the_mean_so_far() -> None:
     """A token budget stops before the answers that are on their way can overrun it by much."""
     budget = Budget(max_tokens=100)

@@ -54,6 +54,10 @@ ANSWER = {"type": "text", "text": "8 7"}
         (message([{"type": "reasoning", "text": "hm"}, ANSWER]), "hm", "8 7"),
         (message([{"type": "reasoning", "summary": [{"text": "hm"}]}, ANSWER]), "hm", "8 7"),
         (message([{"type": "redacted_thinking", "data": "xyz"}, ANSWER]), "", "8 7"),
+        (message([{"type": "reasoning.text", "text": "hm"}, ANSWER]), "hm", "8 7"),
+        (message([{"type": "text", "text": "hm", "thought": True}, ANSWER]), "hm", "8 7"),
+        (message("8 7", thought="hm"), "hm", "8 7"),
+        (message("8 7", thinking=True, thought=False), "", "8 7"),
         ([message("8 7")], "", "8 7"),
         ({"choices": [{"text": "8 7"}], "usage": USAGE}, "", "8 7"),
         ({"choices": [{"message": {"content": "8 7"}}]}, "", "8 7"),
@@ -66,7 +70,10 @@ def test_shapes(reply: Any, thinking: str, text: str) -> None:
     assert completion.no_answer is None
 
 
-@pytest.mark.parametrize("reason", ["length", "LENGTH", "MAX_TOKENS", "model_length", "max_output_tokens"])
+@pytest.mark.parametrize(
+    "reason",
+    ["length", "LENGTH", "MAX_TOKENS", "model_length", "max_output_tokens", "model_context_window_exceeded"],
+)
 def test_cut_off_has_one_name(reason: str) -> None:
     """Every server's word for an answer that was cut off is `length`."""
     reply = message("8")

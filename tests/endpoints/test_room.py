@@ -13,7 +13,7 @@ from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.endpoints.protocol import Completion, GenerationRequest, Message, SendGuard
 from codeclm_hf.endpoints.room import ThinkingRoom
-from codeclm_hf.errors import RequestRejected
+from codeclm_hf.errors import Refusal, RequestRejected
 
 REQUEST = GenerationRequest(messages=(Message("user", "Hello"),), seed=0, max_new_tokens=100)
 JSON = replace(REQUEST, schema={"properties": {}})
@@ -158,6 +158,105 @@ def test_a_context_that_is_too_small_gets_less_room() -> None:
     assert server.sent == [100, 1100, 600]
 
 
+@pytest.mark.parametrize(
+    ("refuses", "words", "first", "later"),
+    [
+        # vLLM's own limit, which prompts do not share.
+        (lambda cap: cap > 1500, "max_tokens={0} cannot be greater than max_model_len=1500. (parameter=max_tokens, "
+         "value={0})", [100, 1100, 4100, 1500], [1100, 1500]),
+        # A limit that words name without the prompt's part.
+        (lambda cap: cap + 12 > 1500, "maximum context length is 1500 tokens. However, you requested {0} tokens",
+         [100, 1100, 4100, 1500, 1100], [1100]),
+        (lambda cap: cap > 1200, "too many tokens", [100, 1100, 4100, 1100], [1100]),
+        (lambda cap: cap > 90, "max_tokens is too large: {0}. At most 90 are supported", [100], [100]),
+    ],
+)  # fmt: skip
+def test_what_a_small_context_takes_is_remembered(
+    refuses: Callable[[int], bool], words: str, first: list[int], later: list[int]
+) -> None:
+    """A refusal for the length costs one answer a few requests, and the next none."""
+
+    def write(cap: int) -> Completion:
+        if refuses(cap):
+            error = RequestRejected(words.format(cap))
+            error.refusal = Refusal(400, words.format(cap))
+            raise error
+        return cut("<think>hm", cap)
+
+    server = Server(write)
+    for _ in range(3):
+        server.sent.clear()
+        try:
+            completion = server.ask()
+        except RequestRejected:
+            assert server.sent == first[:1]
+        else:
+            assert server.sent == first
+            assert completion.no_answer == f"spent all {later[-1]} tokens on thinking"
+            assert completion.max_tokens == 4100  # more is not to be had by asking again
+            first = later
+
+
+def test_prompts_of_other_lengths_get_what_the_context_leaves() -> None:
+    """Longer prompts have less room, and shorter ones do not lose theirs to them."""
+    prompts = [replace(REQUEST, messages=(Message("user", "x" * 4 * n),)) for n in (800, 10, 800, 400, 10)]
+    rooms: list[int] = []
+
+    def ask(request: GenerationRequest) -> None:
+        size = len(request.messages[0].content) // 4
+
+        async def send(cap: int) -> Completion:
+            sent.append(cap)
+            if cap + size > 2000:
+                raise RequestRejected("answered 400: the context is too small")
+            return cut("<think>hm", cap)
+
+        sent: list[int] = []
+        transport.run(room.answer(request, send))
+        rooms.append(len(sent))
+
+    room = ThinkingRoom(1000)
+    for prompt in prompts:
+        ask(prompt)
+    assert rooms[0] > 3 and max(rooms[1:]) <= 2
+
+
+@pytest.mark.parametrize("tokens", [0, 200, 10**9])
+def test_any_amount_of_room(tokens: int) -> None:
+    """Without room, or with any, thoughts that the template opened are not taken for an answer."""
+    server = Server(lambda cap: whole("hm\n</think>\nHi", 300) if cap >= 300 else cut("hm", cap), tokens)
+    assert [server.ask().text, server.ask().text] == ["Hi", "Hi"]
+    assert max(server.sent) <= 100 + max(tokens, 300)
+
+
+def test_a_trial_that_shows_nothing_is_tried_with_more_room() -> None:
+    """Long thoughts that nothing marks before their end are seen for what they are."""
+    server = Server(lambda cap: whole("hm\n</think>\nHi", 900) if cap >= 900 else cut("hm", cap))
+    assert server.ask().text == "Hi"
+    assert server.sent == [100, 400, 1100]
+    server = Server(lambda cap: cut("word", cap))
+    assert [server.ask().text for _ in range(4)] == ["word"] * 4
+    assert server.sent == [100, 400, 1100, 100, 400, 1100, 100, 100]
+
+
+def test_a_full_answer_that_is_said_to_have_stopped_was_cut_off() -> None:
+    """Some servers call it `stop` whatever ended an answer."""
+    server = Server(lambda cap: whole("<think>hm", cap) if cap < 4100 else whole("<think>hm</think>Hi", 2000))
+    assert (server.ask().text, server.sent) == ("Hi", [100, 1100, 4100])
+    server = Server(lambda cap: whole("hm", cap) if cap < 400 else whole("hm\n</think>Hi", 350))
+    assert (server.ask().text, server.sent) == ("Hi", [100, 400])
+    assert Server(lambda cap: whole("Hi", 99)).ask().finish_reason == "stop"
+
+
+def test_a_limit_of_the_user_s_is_the_only_room() -> None:
+    """A request that carries the user's own most tokens is asked once, and the error names those."""
+    server = Server(lambda cap: cut("<think>hm", cap))
+    server.room = ThinkingRoom(1000, limit=700)
+    completion = server.ask()
+    assert (completion.no_answer, server.sent) == ("spent all 700 tokens on thinking", [700])
+    assert server.room.most_tokens(REQUEST) == 700
+
+
 def test_another_refusal_is_the_caller_s() -> None:
     """What is not about the length, or comes without room, is not asked again."""
 
@@ -212,4 +311,34 @@ def test_more_room_is_a_reason_to_ask_again(tmp_path: Path) -> None:
     assert [ask(larger), ask(again)] == [None, None]
     assert [len(model.server.sent) for model in (small, same, larger, again)] == [3, 0, 3, 0]
     assert len(journal) == 2
+    journal.close()
+
+
+class Earlier:
+    """A model as an earlier version asked it: thoughts were no matter, and were kept as they came."""
+
+    identity = "m@1"
+
+    async def generate(self, request: GenerationRequest, *, send_guard: SendGuard) -> Completion:
+        return cut("<think>hm", 100)
+
+
+def test_thoughts_that_an_earlier_version_cut_off_are_asked_for_again(tmp_path: Path) -> None:
+    """It gave no room: what it kept is no reason to fail for ever."""
+    journal = Journal(tmp_path / "journal.sqlite")
+    transport.run(JournaledEndpoint(Earlier(), journal).generate(REQUEST))
+    assert transport.run(JournaledEndpoint(Model(50, 1000), journal).generate(REQUEST)).text == "Hi"
+    assert len(journal) == 2
+    journal.close()
+
+
+def test_an_answer_in_tags_that_were_asked_for_is_replayed_as_it_was(tmp_path: Path) -> None:
+    """What is read from the journal is what was answered."""
+    request = replace(REQUEST, messages=(Message("user", "Use <reasoning> and <answer> tags."),))
+    text = "<reasoning>hm</reasoning><answer>8</answer>"
+    model = Model(0, 1000)
+    model.server.write = lambda _: whole(text)
+    journal = Journal(tmp_path / "journal.sqlite")
+    asked = [transport.run(JournaledEndpoint(model, journal).generate(request)).text for _ in range(2)]
+    assert (asked, len(model.server.sent)) == ([text] * 2, 1)
     journal.close()
