@@ -51,6 +51,7 @@ class Chat(Dialect):
     path: str = PATH
     """Where the server has chat completions, behind its base URL."""
     lessons: Lessons = field(default_factory=Lessons)
+    taken: set[str] = field(default_factory=set)
     allow_fallback: bool = False
     """Whether a gateway may have another model answer."""
 

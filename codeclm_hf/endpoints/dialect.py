@@ -26,6 +26,8 @@ class Dialect:
     """Fields that its user adds to every request."""
     lessons: Lessons
     """What its refusals have taught so far."""
+    taken: set[str]
+    """The parameters that it has answered a request with."""
 
     async def generate(self, request: GenerationRequest, max_tokens: int) -> Completion:
         """Answer one request; where a parameter is refused, ask again without it.
@@ -46,11 +48,14 @@ class Dialect:
         """
         lessons = self.lessons
         try:
-            return await self._generate(request, max_tokens, lessons)
+            completion = await self._generate(request, max_tokens, lessons)
         except CodecLMError as exc:
-            attempt = _Attempt(request, lessons)
+            attempt = _Attempt(request, lessons, self.taken)
             if not attempt.refused(exc, self._sent):
                 raise
+        else:
+            self.taken.update(self._sent(request, lessons))
+            return completion
         while True:
             try:
                 completion = await self._generate(request, max_tokens, attempt.lessons)
@@ -60,6 +65,7 @@ class Dialect:
             else:
                 for lesson in attempt.learnt:
                     self._learn(lesson)
+                self.taken.update(self._sent(request, attempt.lessons))
                 return completion
 
     def _learn(self, lesson: Lesson) -> None:
@@ -81,8 +87,9 @@ class Dialect:
 class _Attempt:
     """One request, and what its refusals have changed about how it is sent."""
 
-    def __init__(self, request: GenerationRequest, lessons: Lessons) -> None:
+    def __init__(self, request: GenerationRequest, lessons: Lessons, taken: Collection[str]) -> None:
         self.request = request
+        self._taken = taken
         self.lessons = lessons
         """How it is sent next."""
         self.learnt: list[Lesson] = []
@@ -117,7 +124,7 @@ class _Attempt:
             # The same again: it was another parameter, or all of them, or none.
             self.learnt, self.lessons = self._learnt_before, self._before
         names = sent(self.request, self.lessons)
-        lesson = lesson_of(exc, self.request, self.lessons, names, self._tried)
+        lesson = lesson_of(exc, self.request, self.lessons, names, self._tried, self._taken)
         if lesson is not None:
             lessons = [lesson]
             self._tried.append(lesson)

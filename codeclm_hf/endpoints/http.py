@@ -285,7 +285,9 @@ class Client:
             raise GenerationFailed(
                 f"{self.public_url} answered 200 with {words!r}, which is no JSON", tries=tries
             ) from None
-        if isinstance(value, dict) and value.get("error"):
+        if isinstance(value, dict) and (
+            value.get("error") or ("choices" not in value and status_inside(value))
+        ):
             raise self._error_in(value, body)
         return value
 

@@ -73,8 +73,12 @@ _SPELLINGS = {
     LOGPROBS: r"(?:sample )?\w*logprobs|top_n_tokens|log[ -]?prob(?:abilitie)?s",
     SCHEMA: r"response[_ ]?format|json_schema|json_object|guided_\w+|guided decoding|\w*grammar"
     r"|structured[ _-]?outputs?|additional_?properties|strict|json[ _-]?mode|response_?(?:json_?)?schema|json schema",
-    LIMIT: r"max_tokens|max_completion_tokens|max_new_tokens",
+    LIMIT: r"max_?tokens|max_?completion_?tokens|max_new_tokens",
 }
+_MENTIONS = {**_SPELLINGS, SCHEMA: rf"{_SPELLINGS[SCHEMA]}|schema|json object|constrained decoding"}
+"""The same where nothing else in the words says what is wrong."""
+_FIRST_WORDS = 300
+"""Characters of the words in which a parameter is what they are about; further on they may quote the request."""
 _REFUSES = (
     r"unsupported|unknown|unrecogni[sz]ed|unexpected|invalid|extra (?:field|input|argument|key)s?|extra_forbidden"
     r"|additional propert(?:y|ies)|not (?:be )?(?:yet |currently )?(?:support|allow|permit|accept|implement|recogni)"
@@ -95,6 +99,8 @@ _LISTS_OTHERS = re.compile(
 """Where the words go on with what the server does take."""
 _TEACH = (200, 400, 403, 404, 405, 406, 415, 422, 424, 500, 501)
 """Statuses of those who have looked at what was asked."""
+_LOOKED_AT = (400, 406, 415, 422, 501)
+"""Those that say nothing else."""
 _FAILED_JSON = re.compile(
     r"json_validate_failed|failed_generation|^(?!.*(?:response_format|json_schema)).*(?:"
     r"(?:fail\w*|unable|not able) to (?:generate|produce|parse|return|create)[^.]{0,40}(?:json|schema)"
@@ -108,8 +114,9 @@ _ONLY_DEFAULT = re.compile(
 )
 _NOT_ZERO = re.compile(r"\b0(?:\.0+)?\b|positive|zero|greater|range|above|larger|minimum")
 _AT_MOST = re.compile(
-    r"(?:<=?|≤|less than or equal to|at most|max(?:imum)?(?: \w+){0,2}|up to|(?:more|greater|larger) than"
-    r"|exceeds?|max(?:imum)?\b[^.\d]{0,40}|\d ?(?:and|to|-|–|,|\.\.|~) ?)\W{0,4}(\d{1,4})(?![\d.]*\d)"
+    r"(?:[<>]=?|≤|less than or equal to|at most|max(?:imum)?(?: \w+){0,2}|up to|(?:more|greater|larger) than"
+    r"|exceeds?(?: (?:the|limit|of))*|max(?:imum)?\b[^.\d]{0,40}"
+    r"|\d ?(?:and|to|-|–|,|\.\.|~) ?)\W{0,4}(\d{1,4})(?![\d.]*\d)"
 )
 
 
@@ -119,8 +126,11 @@ def lesson_of(
     lessons: Lessons,
     sent: Collection[str],
     tried: Collection[Lesson],
+    taken: Collection[str] = (),
 ) -> Lesson | None:
     """Return what a refusal may teach: a parameter that was sent and that its words name; None where nothing.
+
+    Of a parameter that the server has taken before, the words must complain; any other need only be named.
 
     Args:
         error: the refusal.
@@ -128,6 +138,7 @@ def lesson_of(
         lessons: what is known of the server.
         sent: the parameters that were sent, but for those that the user set.
         tried: the lessons that did not help.
+        taken: the parameters that it has answered a request with.
     """
     refusal = error.refusal
     if refusal is None or refusal.status not in _TEACH:
@@ -142,6 +153,8 @@ def lesson_of(
             complaints.append((sure if sure is not None else _LATER + (at or 0), name))
         elif name == SCHEMA and refusal.status != 500 and re.search(_SPELLINGS[SCHEMA], words):
             complaints.append((2 * _LATER, name))  # servers without grammars have many words for it
+        elif name not in taken and refusal.status in _LOOKED_AT and _mentions(words, name):
+            complaints.append((3 * _LATER, name))
     for name in [name for _, name in sorted(complaints)]:
         for lesson in _lessons(name, words, request, lessons):
             if lesson not in tried:
@@ -162,10 +175,20 @@ def _complaint(words: str, name: str) -> int | None:
     """Return where a server's words complain of a parameter, the surest first; None where they do not."""
     spelling = rf"(?<![\w-])(?:{_SPELLINGS[name]})(?![\w-])"
     complains = _REFUSES if name in (LIMIT, SEED) else _COMPLAINS
-    if re.search(rf"param=\W?(?:{_SPELLINGS[name]})(?![\w-])", words) and re.search(complains, words):
+    if re.search(rf"(?:param|parameter|field|name)=\W?(?:{_SPELLINGS[name]})(?![\w-])", words) and re.search(
+        complains, words
+    ):
         return 0
     match = re.search(rf"{spelling}{_NEAR}(?:{complains})|(?:{complains}){_NEAR}{spelling}", words)
     return match.start() + 1 if match else None
+
+
+def _mentions(words: str, name: str) -> bool:
+    """Return whether words without a known complaint are about a parameter: in another language, say."""
+    # A prompt that is too long is another matter, in which the limit is named.
+    return name != LIMIT and bool(
+        re.search(rf"(?<![\w-])(?:{_MENTIONS[name]})(?![\w-])", words[:_FIRST_WORDS])
+    )
 
 
 def _lessons(name: str, words: str, request: GenerationRequest, lessons: Lessons) -> list[Lesson]:

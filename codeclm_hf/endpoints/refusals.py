@@ -65,11 +65,18 @@ _SPENT = (
     r"insufficient[ _-](?:quota|balance|credit|fund)|credit balance is too low|budget[ _]?(?:has been )?exceeded"
     r"|exceeded your monthly included credits|billing[_ ]hard[_ ]limit|billing_not_active|spending limit"
     r"|(?:run out of|out of|have any|doesn't have|no remaining|not enough|used all available) credits"
-    r"|payment required|account is in arrears"
+    r"|payment required|in arrears|arrearage|key limit exceeded"
+    r"|(?:credits?|balance|funds) (?:is |are |have been )?(?:insufficient|exhausted|depleted|used up|too low)"
+)
+_SPENT_CLEARLY = (
+    r"^insufficient (?:credit|balance|fund)|credit balance is too low|budget[ _]?(?:has been )?exceeded"
+    r"|code=arrearage"
 )
 _CONTENT = (
     r"moderat|content[ _-]?(?:policy|filter|management|violation|blocked)|polic(?:y|ies)|flagged|safety|unsafe"
     r"|guardrail|blocked|inappropriate|harmful|prohibited|nsfw|violat|sensitive|responsible.?ai|jailbreak|toxic"
+    r"|disallowed|harass|\bhate\b|sexual|violen|self-harm|copyright|\bprompt\b"
+    r"|(?:content|input|message) (?:was )?reject"
 )
 _NOT_CONTENT = (
     r"api[ _-]?key|\btokens?\b.{0,20}(?:invalid|expired|missing)|(?:invalid|expired|missing).{0,20}\btoken"
@@ -79,7 +86,8 @@ _NOT_CONTENT = (
 _MODEL = (
     r"model_not_(?:found|supported|available)|no such model|unknown model|invalid model|unsupported model"
     r"|deploymentnotfound|deployment for this resource does not exist|no endpoints found for"
-    r"|\bmodel\b(?:(?!\. ).){0,120}?(?:does not exist|doesn't exist|not exist|not found|not be found"
+    r"|server is pinned to|not a valid model|no (?:allowed )?providers (?:are )?available|\bmodel unavailable"
+    r"|\bmodels?\b(?:(?!\. ).){0,120}?(?:does not exist|doesn't exist|not exist|not found|not be found"
     r"|not available|is not served|not loaded|not deployed|not registered|is not supported|decommissioned"
     r"|deprecated|retired)"
     r"|(?:not found|could not find|couldn't find)[^.]{0,30}\bmodel\b|not have access to (?:the )?model"
@@ -96,7 +104,7 @@ RULES = (
     # Who pays. 429 says this as often as 402 does; other statuses only in words that no prompt has.
     Rule((402,), None, Meaning.CREDITS),
     Rule((403, 429), _SPENT, Meaning.CREDITS),
-    Rule((400, 401), r"credit balance is too low|budget[ _]?(?:has been )?exceeded", Meaning.CREDITS),
+    Rule((400, 401), _SPENT_CLEARLY, Meaning.CREDITS),
     # Who asks, and what. A token that has had answers is a good one: then it is about the request.
     Rule((401, 403, 451), rf"^(?!.*(?:{_NOT_CONTENT})).*(?:{_CONTENT})", Meaning.ROW),
     Rule((403,), _MODEL, Meaning.MODEL, Meaning.ROW),
@@ -107,7 +115,7 @@ RULES = (
     Rule((400, 422), _MODEL, Meaning.MODEL, Meaning.ROW),
     # What can never go well, whatever it is called.
     Rule((429, *SERVER_ERRORS), _TOO_LONG, Meaning.ROW),
-    Rule(SERVER_ERRORS, _INVALID, Meaning.ROW),
+    Rule((500, 502), _INVALID, Meaning.ROW),
     # What may go well later.
     Rule(COME_AGAIN, None, Meaning.WAIT),
     Rule((424,), None, Meaning.BROKEN),

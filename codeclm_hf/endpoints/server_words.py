@@ -17,7 +17,16 @@ MOST_READ = 2000
 """Characters of a server's words that are looked through."""
 _PLACES = ("error", "message", "detail", "errors", "msg", "error_message", "description", "Message")
 """Where servers put their words; one inside another."""
-_NAMES = ("type", "code", "param", "error_type", "status")
+_DETAILS = (
+    "details",
+    "fieldViolations",
+    "field_violations",
+    "invalid-params",
+    "invalid_params",
+    "invalidParams",
+)
+"""Where they say more of it, one inside another."""
+_NAMES = ("type", "code", "param", "field", "parameter", "name", "error_type", "status")
 """Where they put what they call the error, and the parameter that it is about."""
 
 
@@ -42,7 +51,12 @@ def status_inside(value: Any) -> int | None:
             code = int(code[:4])
         if isinstance(code, int) and not isinstance(code, bool) and 400 <= code < 600:
             return code
-    return None
+    names = " ".join(str(place.get(name)) for place in places for name in ("code", "type", "status"))
+    return (
+        429
+        if re.search(r"rate_?limit|overloaded|too_?many_?requests|resource_exhausted", names, re.I)
+        else None
+    )
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -103,10 +117,10 @@ def _provider_words(value: Mapping[str, Any]) -> str:
     return f"({words_of(raw.encode('utf-8', 'replace'))})" if isinstance(raw, str) and raw else ""
 
 
-def _names(value: Any, depth: int = 5) -> list[tuple[str, Any]]:
+def _names(value: Any, depth: int = 8) -> list[tuple[str, Any]]:
     if isinstance(value, list):
         return [name for item in value[:4] for name in _names(item, depth - 1)] if depth else []
     if not isinstance(value, Mapping) or not depth:
         return []
     own = [(name, value[name]) for name in _NAMES if isinstance(value.get(name), str | int)]
-    return own + [name for key in _PLACES for name in _names(value.get(key), depth - 1)]
+    return own + [name for key in (*_PLACES, *_DETAILS) for name in _names(value.get(key), depth - 1)]

@@ -36,6 +36,7 @@ class TGI(Dialect):
     tokenizer: Any
     """The `transformers` tokenizer whose chat template turns messages into the prompt."""
     lessons: Lessons = field(default_factory=Lessons)
+    taken: set[str] = field(default_factory=set)
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of TGI's; `chat_template_kwargs` go to the tokenizer's template, which is applied here."""
 
