@@ -7,6 +7,7 @@ import re
 from collections import Counter
 
 from codeclm_hf.endpoints.protocol import GenerationRequest, Message
+from codeclm_hf.endpoints.refusals import Meaning, meaning_of
 from codeclm_hf.endpoints.server import Server
 from codeclm_hf.endpoints.server_words import without_numbers
 from codeclm_hf.errors import (
@@ -112,7 +113,7 @@ class AlikeRefusals:
 
     def refused(self, error: RowError) -> EndpointError | None:
         """Note that a row fails, and return the error that stops the run, if it is time for that."""
-        is_access = error.refusal is not None and error.refusal.status in (401, 403)
+        is_access = error.refusal is not None and meaning_of(error.refusal) is Meaning.ACCESS
         if self._answered and not is_access:
             return None
         kind = _kind(error)
@@ -130,6 +131,10 @@ class AlikeRefusals:
         )
 
 
+_QUOTED = r"'[^']*'|\"[^\"]*\"|`[^`]*`|“[^”]*”"
+_ID = r"\b(?:ids?|trace|request)\b\W{1,3}\S+|\b[a-f]{6,}\b|\b\w*[a-z][A-Z]\w*\b"
+
+
 def _kind(error: RowError) -> str:
-    """Return an error's words without what differs from request to request: numbers and quotations."""
-    return re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|“[^”]*”", "", without_numbers(str(error)))
+    """Return an error's words without what differs from request to request: numbers, ids and quotations."""
+    return re.sub(rf"{_QUOTED}|{_ID}", "", without_numbers(str(error)))

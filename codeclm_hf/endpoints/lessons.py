@@ -113,6 +113,11 @@ _ONLY_DEFAULT = re.compile(
     r"|(?:must|should) (?:be|equal) (?:the default|1(?:\.0)?\b(?! (?:or|and|to)\b))"
 )
 _NOT_ZERO = re.compile(r"\b0(?:\.0+)?\b|positive|zero|greater|range|above|larger|minimum")
+_TOO_MANY = re.compile(
+    r"above maximum|too (?:large|big|high|many)|(?:[<>]=?|≤|less than|at most|more than|between|greater than"
+    r"|larger than|exceeds?|\brange\b|maximum)\D{0,40}\d"
+)
+"""How they say that the limit on tokens is beyond what they can: it is taken, but not that high."""
 _AT_MOST = re.compile(
     r"(?:[<>]=?|≤|less than or equal to|at most|max(?:imum)?(?: \w+){0,2}|up to|(?:more|greater|larger) than"
     r"|exceeds?(?: (?:the|limit|of))*|max(?:imum)?\b[^.\d]{0,40}"
@@ -173,6 +178,8 @@ _LATER = 1 << 20
 
 def _complaint(words: str, name: str) -> int | None:
     """Return where a server's words complain of a parameter, the surest first; None where they do not."""
+    if name == LIMIT and _TOO_MANY.search(words):
+        return None
     spelling = rf"(?<![\w-])(?:{_SPELLINGS[name]})(?![\w-])"
     complains = _REFUSES if name in (LIMIT, SEED) else _COMPLAINS
     if re.search(rf"(?:param|parameter|field|name)=\W?(?:{_SPELLINGS[name]})(?![\w-])", words) and re.search(

@@ -143,14 +143,26 @@ def test_the_trivial_question_is_nobodys_answer(server: StandIn, connect: Connec
     assert (budget.requests, budget._in_flight) == (0, 0)
 
 
-def test_what_all_requests_are_refused_for_stops_the_run(server: StandIn, connect: Connect) -> None:
-    """After the first eight refused alike, whatever numbers and quotations differ, nothing more is asked."""
+@pytest.mark.parametrize(
+    "words",
+    [
+        "request req-{0} to 'row {0}': tools are needed here",
+        "tools are needed here (request id: {1})",
+        "tools are needed here [trace={1}]",
+        "{1}: tools are needed here",
+        "tools are needed here at 2026-12-01T10:00:0{0}Z",
+    ],
+)
+def test_what_all_requests_are_refused_for_stops_the_run(
+    server: StandIn, connect: Connect, words: str
+) -> None:
+    """After the first eight refused alike, whatever numbers, ids and quotations differ, nothing more is asked."""
     pool, came = connect(slots=1), 0
 
     def refuse(body: dict[str, Any]) -> Any:
         nonlocal came
         came += 1
-        return 400, f"request req-{came} to 'row {came}': tools are needed here", TEXT, {}
+        return 400, words.format(came, "".join("abcdef"[(came + n * n) % 6] for n in range(8))), TEXT, {}
 
     server.fault = refuse
     results = ask(pool, *(prompt(f"row {n}") for n in range(ALIKE)))
@@ -225,6 +237,31 @@ def test_a_token_that_is_revoked_stops_the_run_in_the_end(server: StandIn, conne
     results = ask(connect(slots=1), prompt("good"), *(prompt(f"bad {n}") for n in range(ALIKE)))
     assert kinds(results) == [Completion, *[RequestRejected] * (ALIKE - 1), AccessDenied]
     assert "is the token still valid?" in str(results[-1])
+
+
+def test_moderated_rows_next_to_each_other_are_no_revoked_token(server: StandIn, connect: Connect) -> None:
+    """However many in a row: the words are about content."""
+    server.fault = when("bad", 403, "flagged by moderation")
+    results = ask(connect(slots=1), prompt("good"), *(prompt(f"bad {n}") for n in range(3 * ALIKE)))
+    assert kinds(results) == [Completion, *[RequestRejected] * 3 * ALIKE]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Invalid 'max_tokens': integer above maximum value. Expected a value <= 4096, but got 9000 instead.",
+        "Invalid max_tokens value, the valid range of max_tokens is [1, 4096]",
+        "max_tokens: Input should be less than or equal to 4096: invalid",
+        "max_tokens=9000 cannot be greater than max_model_len=4096. (parameter=max_tokens, value=9000)",
+    ],
+)
+def test_a_limit_that_is_too_high_stays_the_limit(server: StandIn, connect: Connect, words: str) -> None:
+    """It is no parameter that the server does not take: without it an answer could cost anything."""
+    pool = connect()
+    server.fault = lambda body: (400, words, TEXT, {}) if body.get("max_tokens", 0) > 4096 else None
+    assert kinds(ask(pool, replace(REQUEST, max_new_tokens=9000))) == [RequestRejected]
+    assert kinds(ask(pool, REQUEST)) == [Completion]
+    assert server.asked[-1]["body"]["max_tokens"] == REQUEST.max_new_tokens
 
 
 def test_requests_that_are_refused_together_are_all_sent_again(
