@@ -409,10 +409,8 @@ def test_a_server_that_scaled_to_zero_is_waited_for(
         for record in caplog.records
         if record.name == "codeclm_hf" and servers[0].url in record.message
     ]
-    assert [line.split("; ")[-1] for line in said if ";" in line] == [
-        "waiting until it serves",
-        "trying again until it serves",
-    ]
+    waits = [line.split("; ")[-1].partition(",")[0] for line in said if ";" in line]
+    assert waits == ["waiting until it serves", "trying again until it serves"]
 
 
 def test_a_server_that_stays_away_stops_the_run(
