@@ -27,6 +27,8 @@ from codeclm_hf.endpoints.model_names import (
 from codeclm_hf.endpoints.refusals import Meaning, meaning_of
 from codeclm_hf.errors import AccessDenied, BadInput, CodecLMError, EndpointDown, EndpointError
 
+_STARTING = (502, 503)
+"""What a proxy answers while the server behind it starts."""
 _NO_SUCH_ROUTE = (404, 405)
 _COME_AGAIN = (408, 425, 429, 499)
 _NEVER = (501, 505)
@@ -308,7 +310,9 @@ class Connector:
             if clock.now() + pause - since > self.give_up_after:
                 words = f"{why}; gave up after {self.give_up_after:g} s"
                 raise EndpointDown(words, hint="run again to go on", final=True)
-            self._say_waiting(why, otherwise)
+            # What 502 and 503 say of a server is plain: it starts.
+            starts = getattr(failure, "status", None) in _STARTING
+            self._say_waiting(why, "" if starts else otherwise)
             await clock.sleep(pause)
 
     async def _look_once(self, path: str, timeout: float, otherwise: str) -> Look:
@@ -326,8 +330,8 @@ class Connector:
     def _say_waiting(self, why: str, otherwise: str) -> None:
         if not self.waiting:
             self.waiting = True
-            words = f"{why}; waiting until it serves, for {self.give_up_after:g} s at most"
-            transport.log.warning("%s", words + (f" ({otherwise})" if otherwise else ""))
+            words = why + (f" ({otherwise})" if otherwise else "")
+            transport.log.warning("%s; waiting until it serves", words)
 
 
 def _is_route(look: Look) -> bool:

@@ -149,7 +149,7 @@ def test_what_info_says(servers: Servers, seeds: Dataset, tmp_path: Path) -> Non
         assert info.features == schema.DEFAULT
         assert "CodecLM" in info.citation and "2404.05875" in info.homepage
         assert info.license == "cc-by-4.0"
-        assert servers[0].model in info.description
+        assert f"{Path(servers[0].model).name}@path:" in info.description
     del seeds.info.license
     assert builder_of(servers, Dataset.from_dict({"instruction": ["x"]}), tmp_path).info.license == ""
 
