@@ -90,6 +90,6 @@ def secrets_of_url(url: URL | None) -> set[str]:
     """Return what must not be shown of a URL: its user and password as they are typed, read and sent."""
     if url is None:
         return set()
-    return {
-        text for text in (_basic_auth(url), url.user, url.password, url.raw_user, url.raw_password) if text
-    }
+    # A short user such as `u` is in every text by chance.
+    users = (user for user in (url.user, url.raw_user) if user and len(user) >= LEAST_SECRET)
+    return {text for text in (_basic_auth(url), url.password, url.raw_password, *users) if text}

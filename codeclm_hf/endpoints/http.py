@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -221,8 +222,9 @@ class Client:
                 hint=certificate_hint(getattr(certificate, "verify_code", 0)),
             ) from None
         except aiohttp.ClientConnectorError as exc:
+            reason = re.sub(r" ssl:(?:\w+|<[^>]*>)", "", str(exc))  # an object of Python's
             raise EndpointDown(
-                f"{self.public_url} does not answer ({self.without_secrets(str(exc))})"
+                f"{self.public_url} does not answer ({self.without_secrets(reason)})"
             ) from None
         except (aiohttp.ClientError, OSError) as exc:
             reason = self.without_secrets(str(exc)) or type(exc).__name__
@@ -277,7 +279,7 @@ class Client:
 
     def _value(self, body: bytes) -> Any:
         try:
-            value = json.loads(body)
+            value = _loads(body)
         except (ValueError, RecursionError):  # which hold the body
             words = self._quote_body(body)
             # JSON that breaks off is a transfer that did; a page is one that comes again.
@@ -349,3 +351,11 @@ class Client:
 
     def _token_hint(self) -> str:
         return f"give a valid token: {self.hints.api_key}, or a gateway's own header: {self.hints.headers}"
+
+
+def _loads(body: bytes) -> Any:
+    """Return the JSON of a reply; where a server cut a character in two, that alone is lost."""
+    try:
+        return json.loads(body)
+    except UnicodeDecodeError:
+        return json.loads(body.decode("utf-8", "replace"))

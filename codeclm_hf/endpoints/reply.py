@@ -155,8 +155,11 @@ def _tokens(usage: Any, request: GenerationRequest, written: str) -> _Tokens:
         _count(place, "reasoning_tokens") for place in (counts, *details) if isinstance(place, Mapping)
     )
     if not prompt and not completion:
-        asked = sum(len(message.content.encode()) for message in request.messages)
-        prompt, completion = -(-asked // _BYTES_A_TOKEN), -(-len(written.encode()) // _BYTES_A_TOKEN)
+        asked = sum(len(message.content.encode("utf-8", "replace")) for message in request.messages)
+        prompt, completion = (
+            -(-asked // _BYTES_A_TOKEN),
+            -(-len(written.encode("utf-8", "replace")) // _BYTES_A_TOKEN),
+        )
         return _Tokens(prompt, completion, thinking, True)
     # Some services count thoughts in the total alone.
     uncounted = max(0, _count(counts, "total_tokens") - prompt - completion) if completion else 0

@@ -224,7 +224,7 @@ def _is_full(completion: Completion) -> bool:
 
 def _size(request: GenerationRequest) -> int:
     """Return about how many tokens a prompt has."""
-    return sum(len(message.content.encode()) for message in request.messages) // 4
+    return sum(len(message.content.encode("utf-8", "replace")) for message in request.messages) // 4
 
 
 def _is_json(request: GenerationRequest, completion: Completion) -> bool:

@@ -91,7 +91,9 @@ def _parsed(body: bytes) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         # Cut, because this takes quadratic time on tags that never end.
-        return re.sub(r"<(style|script).*?</\1>|<[^<>]+>", " ", text[:10_000], flags=re.S | re.I)
+        words = re.sub(r"<(style|script).*?</\1>|<[^<>]+>", " ", text[:10_000], flags=re.S | re.I)
+        # The title of a page is mostly its heading, too.
+        return re.sub(r"^(.{4,100}?) \1(?= |$)", r"\1", " ".join(words.split())) if words != text else words
 
 
 def _own_words(value: Any) -> str:

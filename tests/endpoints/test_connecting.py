@@ -359,6 +359,43 @@ def test_a_packed_reply_is_unpacked(gateway: Gateways, encoding: str) -> None:
     assert endpoint("chat+" + server.url).identity == "m"
 
 
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"choices": [{"message": {"content": "hi \xf0\x9f"}}]}', "hi \ufffd"),
+        (b'{"choices": [{"message": {"content": "caf\xe9"}}]}', "caf\ufffd"),
+        (b'\xef\xbb\xbf{"choices": [{"message": {"content": "hi"}}]}', "hi"),
+    ],
+)
+def test_a_character_that_a_server_cut_in_two_costs_that_alone(
+    gateway: Gateways, body: bytes, text: str
+) -> None:
+    """Some send the bytes of half a character where an answer ends."""
+    server = gateway({LIST: models("m"), POST: CHAT})
+    connected = endpoint("chat+" + server.url)
+
+    async def reply(request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            return web.json_response(models("m")[1])
+        return web.Response(body=body, content_type="application/json")
+
+    server._handle = reply  # type: ignore[method-assign]
+    server.stop()
+    server.start()
+    assert transport.run(connected.generate(REQUEST)).text == text
+
+
+@pytest.mark.parametrize("url", ["http://u:pw@127.0.0.1:9", "https://u:pw@127.0.0.1:9"])
+def test_what_does_not_answer_is_named_plainly(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without Python's objects, and a user of one letter does not tear the words."""
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with pytest.raises(BadInput, match=r"Cannot connect to host 127\.0\.0\.1:9 \["):
+        endpoint(url)
+
+
 @pytest.mark.parametrize("route", [INFO, LIST])
 def test_a_route_that_always_breaks_does_not_hide_a_server_that_serves(gateway: Gateways, route: str) -> None:
     """Where `/info` or the list answers 500 for ever, the other routes tell, and connecting goes on."""

@@ -61,6 +61,7 @@ ANSWER = {"type": "text", "text": "8 7"}
         ([message("8 7")], "", "8 7"),
         ({"choices": [{"text": "8 7"}], "usage": USAGE}, "", "8 7"),
         ({"choices": [{"message": {"content": "8 7"}}]}, "", "8 7"),
+        ({"choices": [{"message": {"content": "8\ud800 7"}}]}, "", "8? 7"),
     ],
 )
 def test_shapes(reply: Any, thinking: str, text: str) -> None:

@@ -228,6 +228,7 @@ STOPS = [
     *(Case("a gateway, moved", status, "", {"Location": "https://user:pa55@new.example/v1/chat/completions?key=k"}, shows="redirects to https://new.example/v1/chat/completions;") for status in (301, 302, 303)),
     Case("a gateway, moved nowhere", 301, page("Moved"), shows="redirects, and does not say where"),
     Case("a gateway, moved to what is no URL", 302, "", {"Location": "http://[::"}, shows="redirects, and does not say where"),
+    Case("nginx, no such route, whose title is its heading", 404, page("404 Not Found", "<center>nginx</center>"), shows="answered 404: 404 Not Found nginx; it takes no such requests"),
     Case("FastAPI, no such route", 404, {"detail": "Not Found"}, shows="takes no such requests"),
     Case("a static site", 405, page("405 Not Allowed"), shows="takes no such requests"),
     Case("a service that was ended", 410, "Gone", shows="takes no such requests"),
