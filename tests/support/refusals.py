@@ -155,6 +155,11 @@ UNKNOWN_SHAPES = [
 ROWS = [
     Case("OpenAI, too long", 400, openai("This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.", param="messages", code="context_length_exceeded")),
     Case("vLLM, too long", 400, {"object": "error", "message": "'max_tokens' is too large: 4096. This model's maximum context length is 2048 tokens and your request has 900 input tokens.", "type": "BadRequestError", "code": 400}),
+    Case("OpenAI, too many", 400, openai("max_tokens is too large: 18432. This model supports at most 16384 completion tokens, whereas you provided 18432.", param="max_tokens", code="invalid_value")),
+    Case("Groq, too many", 400, openai("`max_tokens` must be less than or equal to `8192`, the maximum value for `max_tokens` is less than the `context_window` for this model", param="max_tokens")),
+    Case("DeepSeek, too many", 400, openai("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", code="invalid_request_error")),
+    Case("Anthropic's OpenAI API, too many", 400, openai("max_tokens: 18432 > 8192, which is the maximum allowed number of output tokens")),
+    Case("vLLM behind LiteLLM, too many", 400, openai("litellm.BadRequestError: max_tokens=18432 cannot be greater than max_model_len=4096. Please request fewer output tokens. (parameter=max_tokens, value=18432)", param="max_tokens")),
     Case("TGI, too long", 422, {"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 4000 `inputs` tokens and 500 `max_new_tokens`", "error_type": "validation"}),
     Case("llama.cpp, too long", 400, {"error": {"code": 400, "message": "request (9000 tokens) exceeds the available context size (4096 tokens), try increasing it", "type": "exceed_context_size_error"}}),
     Case("older llama.cpp, too long", 500, {"error": {"code": 500, "message": "the request exceeds the available context size. try increasing the context size", "type": "server_error"}}),
