@@ -184,11 +184,16 @@ FAULTS: list[Any] = [
 ]
 
 
+NO_ANSWERS = {FAULTS.index(fault) for fault in FAULTS if fault[0] == 200 and "error" not in fault[1]}
+"""Those of them after which a request is sent once more, and no more: one of them, for one request."""
+
+
 class Faulty:
     """A quarter of all requests meets a fault of some kind; no request more than three."""
 
     def __init__(self) -> None:
         self.met: Counter[str] = Counter()
+        self.no_answers: set[str] = set()
         self.kinds: set[int] = set()
 
     def __call__(self, body: dict[str, Any]) -> Any:
@@ -196,9 +201,13 @@ class Faulty:
         drawn = number("fault", key, self.met[key])
         if drawn % 4 or self.met[key] == 3:
             return None
+        kind = drawn // 4 % len(FAULTS)
+        if kind in NO_ANSWERS and key in self.no_answers:
+            return None
         self.met[key] += 1
-        self.kinds.add(drawn // 4 % len(FAULTS))
-        return FAULTS[drawn // 4 % len(FAULTS)]
+        self.kinds.add(kind)
+        self.no_answers |= {key} if kind in NO_ANSWERS else set()
+        return FAULTS[kind]
 
 
 def run(servers: tuple[Any, Any], seeds: Dataset, out: Path, **options: Any) -> dict[str, bytes]:
