@@ -48,6 +48,8 @@ class Served:
     key: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     """What the environment says beside."""
+    extra: str = ""
+    """JSON that every request is to have too."""
 
     def options(self, *roles: str) -> list[str]:
         """The options by which a command is told."""
@@ -56,6 +58,7 @@ class Served:
             told += [f"--{role}", self.url]
             told += [f"--{role}-model", self.model] if self.model else []
             told += [f"--{role}-key-env", KEY] if self.key else []
+            told += [f"--{role}-extra", self.extra] if self.extra else []
         return told
 
 
