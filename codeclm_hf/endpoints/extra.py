@@ -16,9 +16,14 @@ _OURS = {
 _BREAKS_READING = {"echo": True, "return_full_text": True, "details": False}
 """Values with which a server answers more, or less, than its answer."""
 _CREDENTIAL = re.compile(
-    r"api[_-]?key|auth(orization)?([_-]?token)?|access[_-]?token|bearer|password|secret", re.I
+    r"(?:[\w-]*[_-])?(?:api[_-]?(?:key|token|secret)|auth(?:orization)?(?:[_-]?token)?|bearer|password|secret"
+    r"|credentials?|(?:access|hf|session|bearer|refresh)[_-]?token|(?:access|secret|private|subscription)[_-]?key)",
+    re.I,
 )
 """Names of fields that hold what no journal and no card may."""
+
+_TOKEN = re.compile(r"\b(?:sk|hf|gsk|xai|nvapi|ghp|glpat|pplx|fw|r8)[-_][\w-]{16,}|\bBearer \S{8}")
+"""A value that is a service's token, whatever its field is called."""
 
 
 def check_extra(extra: Any, name: str = "extra fields") -> Mapping[str, Any]:
@@ -42,7 +47,7 @@ def check_extra(extra: Any, name: str = "extra fields") -> Mapping[str, Any]:
     for field, value in _BREAKS_READING.items():
         if extra.get(field) is value:
             raise BadInput(f"needs {name} without {field}, which changes what an answer holds; leave it out")
-    if credentials := sorted({field for field in _names(extra) if _CREDENTIAL.fullmatch(field)}):
+    if credentials := sorted(set(_credentials(extra))):
         raise BadInput(
             f"needs {name} without credentials, for they are written into the journal and the card; came "
             f"{', '.join(credentials)}; give a token by the environment, or a header"
@@ -60,15 +65,18 @@ def token_limit(extra: Mapping[str, Any]) -> int | None:
     return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
 
 
-def _names(value: Any) -> Iterator[str]:
-    """Yield the names of all fields, those inside of others too."""
+def _credentials(value: Any, name: str = "") -> Iterator[str]:
+    """Yield the names of all fields that hold a credential, those inside of others too."""
     if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield str(name)
-            yield from _names(inner)
+        for field, inner in value.items():
+            if _CREDENTIAL.fullmatch(str(field)):
+                yield str(field)
+            yield from _credentials(inner, str(field))
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from _names(inner)
+            yield from _credentials(inner, name)
+    elif isinstance(value, str) and _TOKEN.search(value):
+        yield name
 
 
 def _kind(value: Any) -> str:

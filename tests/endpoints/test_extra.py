@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from codeclm_hf import BadInput, Encode, endpoint
+from codeclm_hf.endpoints.extra import check_extra, token_limit
 from codeclm_hf.endpoints.journal import Journal
 from support.counted_endpoint import REQUEST, Counter, ask
 
@@ -46,3 +47,54 @@ def test_what_would_break_a_request_is_refused_before_connecting(extra: Any) -> 
     """In Python as on the command line."""
     with pytest.raises(BadInput, match="needs extra fields"):
         endpoint("http://127.0.0.1:9", extra=extra)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"api_key": "x"},
+        {"x-api-key": "x"},
+        {"provider": {"order": ["a"], "apiToken": "x"}},
+        {"extra_headers": {"X-API-Key": "x"}},
+        {"hf_token": "x"},
+        {"aws_secret_access_key": "x"},
+        {"user": "hf_abcdefghijklmnopqrstuvwxyz"},
+        {"metadata": [{"for": "sk-proj-abcdefghijklmnop"}]},
+        {"h": "Bearer abcdefgh"},
+    ],
+)
+def test_credentials_are_no_fields(extra: dict[str, Any]) -> None:
+    """They would be read in the journal and on the card, whatever they are called and wherever they stand."""
+    with pytest.raises(BadInput, match="without credentials"):
+        check_extra(extra)
+
+
+def test_fields_with_tokens_of_texts_are_no_credentials() -> None:
+    """Their names are much like those."""
+    names = (
+        "max_tokens",
+        "min_tokens",
+        "stop_token_ids",
+        "skip_special_tokens",
+        "eos_token",
+        "top_k",
+        "thinking_key",
+    )
+    assert check_extra(dict.fromkeys(names, 1)) == dict.fromkeys(names, 1)
+    assert check_extra({"stop": ["</s>", "sk-"], "user": "hf_user"})
+
+
+@pytest.mark.parametrize(
+    ("extra", "limit"),
+    [
+        ({}, None),
+        ({"top_p": 0.9}, None),
+        ({"max_tokens": 90}, 90),
+        ({"max_completion_tokens": 80}, 80),
+        ({"max_new_tokens": 70}, 70),
+        ({"max_tokens": None}, None),
+    ],
+)
+def test_a_limit_of_the_user_s(extra: dict[str, Any], limit: int | None) -> None:
+    """It takes the place of every other, under any name."""
+    assert token_limit(extra) == limit
