@@ -201,9 +201,9 @@ class Faulty:
         drawn = number("fault", key, self.met[key])
         if drawn % 4 or self.met[key] == 3:
             return None
-        kind = drawn // 4 % len(FAULTS)
+        kind = self.met.total() % len(FAULTS)
         if kind in NO_ANSWERS and key in self.no_answers:
-            return None
+            kind = FAULTS.index("drop")
         self.met[key] += 1
         self.kinds.add(kind)
         self.no_answers |= {key} if kind in NO_ANSWERS else set()
