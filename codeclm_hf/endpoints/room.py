@@ -251,7 +251,8 @@ def _of_the_text(completion: Completion, text: str) -> list[list[tuple[str, floa
     if at < 0:
         return None
     start = length = 0
-    while length < at:
+    while length + len(tokens[start][0][0]) <= at:
         length += len(tokens[start][0][0])
         start += 1
-    return tokens[start:] if length == at else None
+    # Many tokens begin with a space, which is no part of the text.
+    return None if tokens[start][0][0][: at - length].strip() else tokens[start:]

@@ -274,6 +274,12 @@ def test_another_refusal_is_the_caller_s() -> None:
     [
         (["<think>", "hm", "</think>", "8", " ", "7"], "<think>hm</think>8 7", ["8", " ", "7"]),
         (["hm", "\n</think>", "\n", "8", " 7"], "hm\n</think>\n8 7", ["8", " 7"]),
+        (["<think>", "hm", "</think>", " 8", " 7"], "<think>hm</think> 8 7", [" 8", " 7"]),
+        (
+            ["hm", "</think>", "\n\n8", " 7", "<|im_end|>"],
+            "hm</think>\n\n8 7<|im_end|>",
+            ["\n\n8", " 7", "<|im_end|>"],
+        ),
         (["<think>", "hm", "</think>8", " 7"], "<think>hm</think>8 7", None),
         (["8", " 7"], "8 7", ["8", " 7"]),
     ],
