@@ -224,3 +224,15 @@ def test_a_judge_without_an_answer_is_unreadable(serve: Serve) -> None:
     report = check_judge(endpoint(filtered.url), of_each=1)
     words = "unreadable judgement: the judge gave an answer that its server kept back (content_filter)"
     assert (report.readable, report.fit, report.error) == (0, False, words)
+
+
+def test_tags_that_the_instruction_asks_for_are_judged(judge: StandIn) -> None:
+    """A response from a file in such tags is an answer, whole; the same tags unasked are thoughts."""
+    text = "<reasoning>good</reasoning>"
+    rows = [
+        {"instruction": instruction, "candidate_response": text, "reference_response": "fair"}
+        for instruction in ("Answer in <reasoning> tags.", "Answer.")
+    ]
+    table = Compare(judge=endpoint(judge.url)).map(Dataset.from_list(rows))
+    assert table["candidate_response"] == [text, None]
+    assert sides_without_answer(table[1]["error"]) == ("candidate",)
