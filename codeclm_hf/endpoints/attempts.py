@@ -127,7 +127,7 @@ class AlikeRefusals:
             )
         words = f"the first {ALIKE} requests were all refused alike, so that no row would be had: {error}"
         return EndpointError(
-            words, hint="nothing was answered or paid for; change what is refused, and run again"
+            words, hint="it gave no answer to pay for; change what is refused, and run again"
         )
 
 

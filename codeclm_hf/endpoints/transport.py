@@ -64,9 +64,21 @@ class _Background:
     def _close(self) -> None:
         if self._pid != os.getpid():
             return
-        if self._session is not None:
-            asyncio.run_coroutine_threadsafe(self._session.close(), self.loop).result(timeout=5)
+        asyncio.run_coroutine_threadsafe(self._end(), self.loop).result(timeout=5)
         self.loop.call_soon_threadsafe(self.loop.stop)
+
+    async def _end(self) -> None:
+        # Whoever still waits, as a server's pause does, would be missed by asyncio, and the user told of it.
+        waiting = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in waiting:
+            task.cancel()
+        if waiting:
+            ended, _ = await asyncio.wait(waiting, timeout=1)
+            for task in ended:
+                if not task.cancelled():
+                    task.exception()  # nobody is left to be told
+        if self._session is not None:
+            await self._session.close()
 
 
 async def _report_connection(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:

@@ -169,6 +169,7 @@ def test_what_all_requests_are_refused_for_stops_the_run(
     assert kinds(results) == [RequestRejected] * (ALIKE - 1) + [EndpointError]
     assert f"the first {ALIKE} requests were all refused alike" in str(results[-1])
     assert "tools are needed here" in str(results[-1])
+    assert "it gave no answer to pay for" in str(results[-1])
     assert server.asked == []
 
 
