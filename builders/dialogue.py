@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from codeclm_hf.endpoints.reply import THOUGHT_PARTS
+
 from .formats import describe
 
 _USER = {"user", "human", "prompter"}
@@ -14,7 +16,6 @@ _TOOL = {"tool", "function", "function_call", "function_response", "tool_call", 
          "observation", "ipython"}  # fmt: skip
 _TOOL_FIELDS = ("tool_calls", "function_call", "tool_call_id")
 _TEXT_PARTS = {"text", "input_text", "output_text", None}
-_THOUGHT_PARTS = {"thinking", "reasoning", "redacted_thinking", "thought", "reasoning_content"}
 _TOOL_PARTS = {"tool_use", "tool_result", "function_call", "function_call_output"}
 MEDIA_COLUMNS = ("image", "images", "video", "videos", "audio", "audios")
 """Where data sets keep what a dialogue shows."""
@@ -102,7 +103,7 @@ def _content(content: Any) -> str | Fault:
         text = part.get("text") if isinstance(part, dict) else part
         if isinstance(kind, str) and kind in _TOOL_PARTS:
             return Fault(TOOLS)
-        if isinstance(kind, str) and kind in _THOUGHT_PARTS:
+        if isinstance(kind, str) and kind in THOUGHT_PARTS:
             continue  # what a model thought is no part of what it said
         if not (isinstance(kind, str | None) and kind in _TEXT_PARTS and isinstance(text, str)):
             return Fault(MEDIA)

@@ -71,7 +71,7 @@ class EndpointError(CodecLMError):
 
 
 class EndpointDown(EndpointError):
-    """No connection, a time-out, a connection that broke off, 408, 409, 425, 429, 499 or any 5xx."""
+    """No connection, no answer in time, or a status that may pass: 408, 429, any 5xx and their like."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class EndpointDown(EndpointError):
         self.tries = tries
         """How many of the request's own tries this uses up, if the server answers other requests meanwhile.
 
-        None where the server never took the request.
+        0 where the server never took the request.
         """
         self.retryable = not final
 
@@ -103,7 +103,7 @@ class ModelChanged(EndpointError):
 
 
 class AccessDenied(EndpointError):
-    """The server answered 401 or 403, and never anything else with this token."""
+    """The server refuses our token: before it answered anything with it, or again and again since."""
 
     exit_code = 2
 

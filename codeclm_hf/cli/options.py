@@ -104,7 +104,9 @@ MaxNewTokens = Annotated[int, typer.Option(help="A response has at most this man
 ThinkingTokens = Annotated[
     int,
     typer.Option(
-        metavar="N", help="A model that is seen to think gets at most N tokens for it, on top of an answer's."
+        metavar="N",
+        help="A model that is seen to think gets N tokens for it on top of an answer's, and four times as many "
+        "where that was too few.",
     ),
 ]
 Concurrency = Annotated[
@@ -121,7 +123,7 @@ GiveUpAfter = Annotated[
 ]
 Timeout = Annotated[
     float,
-    typer.Option(metavar="SECONDS", help="A request may take this long, before it is sent again."),
+    typer.Option(metavar="SECONDS", help="A request that takes longer is given up and sent again."),
 ]
 AllowFallback = Annotated[
     bool,

@@ -105,7 +105,10 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
             raise BadInput(
                 f"needs options that run knows; {path} has {name!r}{did_you_mean(name, sorted(names))}"
             )
-    context.default_map = {name: _as_typed(name, value) for name, value in options.items()}
+    try:
+        context.default_map = {name: _as_typed(name, value) for name, value in options.items()}
+    except TypeError as exc:
+        raise BadInput(f"needs fields that JSON can hold in {path}; {exc}; put a date in quotes") from exc
     return path
 
 

@@ -123,7 +123,7 @@ class AlikeRefusals:
         self._counts.clear()
         if self._answered:
             return AccessDenied(
-                f"{error}, and so it answered the {ALIKE} requests before", hint="is the token still valid?"
+                f"{error}, {ALIKE} times since its last answer", hint="is the token still valid?"
             )
         words = f"the first {ALIKE} requests were all refused alike, so that no row would be had: {error}"
         return EndpointError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codeclm_hf.endpoints.address import CHAT
-from codeclm_hf.endpoints.dialect import Dialect
+from codeclm_hf.endpoints.dialect import MOST_TGI_LOGPROBS, Dialect
 from codeclm_hf.endpoints.http import Client
 from codeclm_hf.endpoints.lessons import (
     LIMIT,
@@ -25,8 +25,6 @@ from codeclm_hf.endpoints.served import ServedNames
 
 PATH = f"/v1{CHAT}"
 """Where most servers have them."""
-MOST_OF_TGI = 5
-"""Most alternatives to a token that TGI gives."""
 _FIELDS = {
     SEED: {"seed"},
     TEMPERATURE: {"temperature"},
@@ -94,7 +92,7 @@ class Chat(Dialect):
             return {lessons.limit: max_tokens}
         if parameter == SCHEMA:
             return {"response_format": self._response_format(request.schema or {})}
-        most = MOST_OF_TGI if self.tgi else lessons.most_logprobs
+        most = MOST_TGI_LOGPROBS if self.tgi else lessons.most_logprobs
         return {"logprobs": True, "top_logprobs": min(request.top_logprobs, most)}
 
     def _response_format(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from codeclm_hf.endpoints.address import read_address, split_addresses
 from codeclm_hf.endpoints.connector import Connector, ServedModel
 from codeclm_hf.endpoints.defaults import DEFAULT_TIMEOUT, GIVE_UP_AFTER, THINKING_TOKENS
 from codeclm_hf.endpoints.extra import check_extra
-from codeclm_hf.endpoints.headers import AUTHORIZATION
+from codeclm_hf.endpoints.headers import names_who_asks
 from codeclm_hf.endpoints.hints import Hints, hints_for
 from codeclm_hf.endpoints.http import Client
 from codeclm_hf.endpoints.local import local_endpoint
@@ -66,7 +66,8 @@ def endpoint(
             go on later.
         extra: fields that are added to every request's body, such as `reasoning_effort` or
             `chat_template_kwargs`; they shape the answers, and so are part of the journal's key.
-        thinking_tokens: most tokens of thoughts that a model which is seen to think gets on top of an answer.
+        thinking_tokens: tokens for its thoughts that a model which is seen to think gets on top of an answer, and
+            four times as many where that was too few.
         allow_fallback: whether a gateway may have another model answer, whose answers are then recorded as that
             model's; without it the run stops there.
         role: whose options of the command line messages name, such as `judge`; without one they name the
@@ -120,10 +121,9 @@ def _connector(target: str, options: _Options) -> Connector:
         BadInput: it is no URL of a server; what is shown of it holds no password.
     """
     address = read_address(target)
-    authorized = any(name.lower() == AUTHORIZATION for name in options.headers)
     client = Client(
         str(address.base),
-        api_key=options.api_key or (None if authorized else _hub_token(address.base)),
+        api_key=options.api_key or (None if names_who_asks(options.headers) else _hub_token(address.base)),
         timeout=options.timeout,
         headers={**_headers(address.base, options.give_up_after), **options.headers},
         query=address.query,

@@ -35,8 +35,6 @@ _NEVER = (501, 505)
 """Of 5xx those that do not pass."""
 _DROPS = 3
 """Times in a row that a connection may break off before nobody is taken to be there."""
-
-
 _BREAKS = 3
 """Times that a path answers 500 before the others are asked whether there is a server."""
 

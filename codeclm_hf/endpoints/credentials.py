@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 from yarl import URL
 
-from codeclm_hf.endpoints.headers import AUTHORIZATION, LEAST_SECRET, check_headers, secrets_of
+from codeclm_hf.endpoints.headers import LEAST_SECRET, check_headers, names_who_asks, secrets_of
 from codeclm_hf.errors import BadInput
 
 
@@ -33,7 +33,7 @@ class Credentials:
     def __init__(self, url: URL, api_key: str | None, headers: Mapping[str, str] | None, query: str) -> None:
         key, user = _token(api_key), _basic_auth(url)
         self.headers = check_headers(headers)
-        authorized = any(name.lower() == AUTHORIZATION for name in self.headers)
+        authorized = names_who_asks(self.headers)
         if bool(key) + bool(user) + authorized > 1:
             raise BadInput(
                 f"needs one of a token, a user in the URL and a header Authorization for {public_url(url)}; "

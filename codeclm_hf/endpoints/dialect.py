@@ -14,6 +14,8 @@ from codeclm_hf.errors import CodecLMError
 
 MIN_LOGPROB = -100.0
 """Stands for minus infinity and all below: JSON has no infinities, and e⁻¹⁰⁰ is as good as 0."""
+MOST_TGI_LOGPROBS = 5
+"""Most alternatives to a token that TGI gives, in either of its protocols."""
 
 
 class Dialect:
@@ -46,26 +48,17 @@ class Dialect:
             EndpointError: the server cannot answer anything now.
             RowError: the server cannot answer this request.
         """
-        lessons = self.lessons
-        try:
-            completion = await self._generate(request, max_tokens, lessons)
-        except CodecLMError as exc:
-            attempt = _Attempt(request, lessons, self.taken)
-            if not attempt.refused(exc, self._sent):
-                raise
-        else:
-            self.taken.update(self._sent(request, lessons))
-            return completion
+        negotiation = _Negotiation(request, self.lessons, self.taken)
         while True:
             try:
-                completion = await self._generate(request, max_tokens, attempt.lessons)
+                completion = await self._generate(request, max_tokens, negotiation.lessons)
             except CodecLMError as exc:
-                if not attempt.refused(exc, self._sent):
+                if not negotiation.refused(exc, self._sent):
                     raise
             else:
-                for lesson in attempt.learnt:
+                for lesson in negotiation.learnt:
                     self._learn(lesson)
-                self.taken.update(self._sent(request, attempt.lessons))
+                self.taken.update(self._sent(request, negotiation.lessons))
                 return completion
 
     def _learn(self, lesson: Lesson) -> None:
@@ -84,7 +77,7 @@ class Dialect:
         raise NotImplementedError
 
 
-class _Attempt:
+class _Negotiation:
     """One request, and what its refusals have changed about how it is sent."""
 
     def __init__(self, request: GenerationRequest, lessons: Lessons, taken: Collection[str]) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 
 from codeclm_hf.errors import BadInput
 
-AUTHORIZATION = "authorization"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
 _OURS = {
@@ -40,6 +39,11 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
             raise BadInput(f"needs each header once; came {name} twice")
         checked[name] = value.strip()
     return checked
+
+
+def names_who_asks(headers: Mapping[str, str]) -> bool:
+    """Return whether a header `Authorization` is among them, in whatever case."""
+    return any(name.lower() == "authorization" for name in headers)
 
 
 def read_headers(lines: Iterable[str], option: str) -> dict[str, str]:

@@ -81,7 +81,8 @@ _FIRST_WORDS = 300
 """Characters of the words in which a parameter is what they are about; further on they may quote the request."""
 _REFUSES = (
     r"unsupported|unknown|unrecogni[sz]ed|unexpected|invalid|extra (?:field|input|argument|key)s?|extra_forbidden"
-    r"|additional propert(?:y|ies)|not (?:be )?(?:yet |currently )?(?:support|allow|permit|accept|implement|recogni)"
+    r"|additional (?:property|properties)"
+    r"|not (?:be )?(?:yet |currently )?(?:support|allow|permit|accept|implement|recogni)"
     r"|n't (?:support|accept|allow|permit|take|recogni)|no support for|remove|omit|(?:not|n't) understand"
     r"|unavailable|not available|disabled|not enabled|forbidden|deprecated|restricted"
     r"|no such|no attribute|keyerror|unused|ignored|cannot be (?:used|set|specified)|not a valid|not valid"
@@ -151,16 +152,18 @@ def lesson_of(
     words = refusal.words
     others = _LISTS_OTHERS.search(words)
     before_others = words[: others.start()] if others else words
-    complaints = []
+    complaints: list[tuple[int, int, str]] = []  # how unlikely it is, where in the words, the parameter
     for name in sent:
         sure, at = _complaint(before_others, name), _complaint(words, name)
-        if sure is not None or at is not None:
-            complaints.append((sure if sure is not None else _LATER + (at or 0), name))
+        if sure is not None:
+            complaints.append((0, sure, name))
+        elif at is not None:  # among those that the server takes
+            complaints.append((1, at, name))
         elif name == SCHEMA and refusal.status != 500 and re.search(_SPELLINGS[SCHEMA], words):
-            complaints.append((2 * _LATER, name))  # servers without grammars have many words for it
+            complaints.append((2, 0, name))  # servers without grammars have many words for it
         elif name not in taken and refusal.status in _LOOKED_AT and _mentions(words, name):
-            complaints.append((3 * _LATER, name))
-    for name in [name for _, name in sorted(complaints)]:
+            complaints.append((3, 0, name))
+    for _, _, name in sorted(complaints):
         for lesson in _lessons(name, words, request, lessons):
             if lesson not in tried:
                 return lesson
@@ -170,10 +173,6 @@ def lesson_of(
 def failed_json(error: CodecLMError) -> bool:
     """Return whether a refusal says that the model wrote no JSON this time."""
     return error.refusal is not None and _FAILED_JSON.search(error.refusal.words) is not None
-
-
-_LATER = 1 << 20
-"""Added to where a parameter is named among those that the server takes."""
 
 
 def _complaint(words: str, name: str) -> int | None:

@@ -22,7 +22,7 @@ class Meaning(Enum):
     """What becomes of the request, and of the run."""
 
     WAIT = auto()
-    """It is sent again under the rules of the circuit; see `pool.Attempts` for when its row fails."""
+    """It is sent again under the rules of the circuit; see `attempts.Attempts` for when its row fails."""
     BROKEN = auto()
     """The server broke on this request: it is sent again, some times."""
     ROW = auto()

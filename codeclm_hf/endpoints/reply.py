@@ -33,8 +33,8 @@ _THOUGHT_FIELDS = (
     "reasoning_text", "thinking_content", "thought", "reasoning_summary",
 )  # fmt: skip
 """Where servers with a parser for thoughts put them; one of these has them."""
-_THOUGHT_PARTS = ("thinking", "reasoning", "redacted_thinking", "thought", "reasoning_content",
-                  "reasoning.text", "reasoning.summary", "reasoning_text", "think")  # fmt: skip
+THOUGHT_PARTS = ("thinking", "reasoning", "redacted_thinking", "thought", "reasoning_content",
+                 "reasoning.text", "reasoning.summary", "reasoning_text", "think")  # fmt: skip
 """The types of those parts of a content that are thoughts."""
 _TEXT_KEYS = ("text", "content", "thinking", "reasoning", "summary", "refusal")
 """Where a part of a content, or of thoughts, has its text."""
@@ -89,7 +89,7 @@ def _parts(content: Any) -> tuple[str, str]:
         kind = part.get("type") if isinstance(part, Mapping) else None
         if kind == "refusal":
             continue
-        thought = kind in _THOUGHT_PARTS or (isinstance(part, Mapping) and part.get("thought") is True)
+        thought = kind in THOUGHT_PARTS or (isinstance(part, Mapping) and part.get("thought") is True)
         (thinking if thought else text).append(_text(part))
     return "".join(text), "\n".join(filter(None, thinking))
 
@@ -116,7 +116,7 @@ def _no_answer(message: Mapping[str, Any], content: str, reason: str, client: Cl
     parts = message.get("content")
     refusals = (
         [part for part in parts if isinstance(part, Mapping) and part.get("type") == "refusal"]
-        if (isinstance(parts, list))
+        if isinstance(parts, list)
         else []
     )
     if refusal := _text(message.get("refusal")) or _text(refusals):

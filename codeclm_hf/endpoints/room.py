@@ -126,8 +126,7 @@ class ThinkingRoom:
     def _in_doubt(self, request: GenerationRequest, completion: Completion) -> bool:
         """Return whether an answer that was cut off may be thoughts that nothing marks as such."""
         cut_off = completion.finish_reason == "length" and bool(completion.text) and self.limit is None
-        thinks = completion.thinking or completion.thinking_tokens
-        return cut_off and not (self._known or thinks or _is_json(request, completion))
+        return cut_off and not (self._known or _shows_thoughts(completion) or _is_json(request, completion))
 
     async def _try_room(self, request: GenerationRequest, completion: Completion, send: Send) -> Completion:
         """Find out whether an answer that was cut off is thoughts; of many that may be, one is asked again."""
@@ -144,11 +143,11 @@ class ThinkingRoom:
                 self._trials_left -= 1
                 self._known |= not self._in_doubt(request, tries[-1]) or not self._trials_left
         first, last = tries[0], tries[-1]
-        kept = last if last.thinking or last.thinking_tokens else first
+        kept = last if _shows_thoughts(last) else first
         return functools.reduce(_with_earlier, [other for other in tries if other is not kept], kept)
 
     def _trial_tokens(self, request: GenerationRequest) -> list[int]:
-        """Return the most tokens to try with, one after the other, what model thinks if any."""
+        """Return the most tokens to try with, one after the other, to see whether the model thinks."""
         usual = (MORE_ROOM - 1) * request.max_new_tokens
         room = min(self.tokens or usual, max(usual, THINKING_TOKENS))
         return [
@@ -159,8 +158,8 @@ class ThinkingRoom:
     def _read(self, request: GenerationRequest, completion: Completion) -> Completion:
         """Return what a server wrote with its thoughts apart, and learn from it."""
         thinking, text = split(completion.text, "" if request.schema else request.messages[-1].content)
-        thinks = thinking or completion.thinking or completion.thinking_tokens
-        if not (completion.thinking or completion.thinking_tokens) and _is_full(completion):
+        thinks = thinking or _shows_thoughts(completion)
+        if not _shows_thoughts(completion) and _is_full(completion):
             completion = replace(completion, finish_reason="length")
         cut_off = completion.finish_reason == "length"
         if cut_off and self._thinks and not thinks and not _is_json(request, completion):
@@ -183,7 +182,7 @@ class ThinkingRoom:
     def _learn(self, request: GenerationRequest, completion: Completion) -> None:
         larger = (completion.max_tokens or 0) > request.max_new_tokens + self.tokens
         self._needs_more |= larger and not _lacks_room(request, completion)
-        if completion.thinking or completion.thinking_tokens:
+        if _shows_thoughts(completion):
             self._thinks = self._known = True
         elif completion.finish_reason != "length" and not _is_json(request, completion):
             self._known = True
@@ -195,18 +194,22 @@ def most_tokens(endpoint: object, request: GenerationRequest) -> int:
     return request.max_new_tokens if room is None else room.most_tokens(request)
 
 
+def _shows_thoughts(completion: Completion) -> bool:
+    """Return whether thoughts came with an answer, or were counted at least."""
+    return bool(completion.thinking or completion.thinking_tokens)
+
+
 def _lacks_room(request: GenerationRequest, completion: Completion) -> bool:
     """Return whether thoughts took the room that the answer would have needed."""
     if completion.finish_reason != "length":
         return False
-    thinks = completion.thinking or completion.thinking_tokens
     answer_tokens = completion.completion_tokens - completion.thinking_tokens
-    return not completion.text or (bool(thinks) and answer_tokens < request.max_new_tokens)
+    return not completion.text or (_shows_thoughts(completion) and answer_tokens < request.max_new_tokens)
 
 
 def _no_answer(request: GenerationRequest, completion: Completion) -> str | None:
     """Return why an answer with its thoughts apart is none; None where it is one."""
-    thinks = completion.thinking or completion.thinking_tokens
+    thinks = _shows_thoughts(completion)
     if _lacks_room(request, completion):
         if completion.text:
             return f"was cut off in its answer after {completion.thinking_tokens} tokens of thinking"

@@ -11,7 +11,7 @@ from jinja2.exceptions import TemplateError
 from pydantic import ValidationError
 from text_generation.types import Grammar, GrammarType, Parameters, Request, Response
 
-from codeclm_hf.endpoints.dialect import MIN_LOGPROB, Dialect, clean
+from codeclm_hf.endpoints.dialect import MIN_LOGPROB, MOST_TGI_LOGPROBS, Dialect, clean
 from codeclm_hf.endpoints.hints import IN_PYTHON
 from codeclm_hf.endpoints.http import Client, Reply
 from codeclm_hf.endpoints.lessons import LOGPROBS, SCHEMA, SEED, Lessons
@@ -21,8 +21,6 @@ from codeclm_hf.errors import BadInput, CodecLMError, GenerationFailed, RequestR
 
 PATH = "/generate"
 _TEMPLATE_KWARGS = "chat_template_kwargs"
-MOST_TOP_TOKENS = 5
-"""TGI's own limit on `top_n_tokens`."""
 _FIELDS = {SEED: "seed", SCHEMA: "grammar", LOGPROBS: "top_n_tokens"}
 """What TGI calls those parameters that a fork of it may not take."""
 
@@ -51,7 +49,7 @@ class TGI(Dialect):
     async def _generate(self, request: GenerationRequest, max_tokens: int, lessons: Lessons) -> Completion:
         sent = self._sent(request, lessons)
         structured = SCHEMA in sent
-        most = min(MOST_TOP_TOKENS, lessons.most_logprobs)
+        most = min(MOST_TGI_LOGPROBS, lessons.most_logprobs)
         parameters = Parameters(
             do_sample=request.temperature > 0,
             temperature=request.temperature or None,

@@ -64,6 +64,6 @@ def _read(folder: Path) -> _Evaluation:
     sides = asdict(results.models)
     sides["judge"] += f", by the prompt {results.settings.prompt}"
     for role in sides:  # the same model that is asked in another way is another side
-        if added := results.settings.asked_with(role):
+        if added := results.settings.additions(role):
             sides[role] += f", with {added}"
     return _Evaluation(folder, Models(**sides), outcomes)

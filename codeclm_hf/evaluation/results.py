@@ -55,7 +55,7 @@ class Settings:
         prompts = {"candidate": self.candidate_system, "reference": self.reference_system}
         return {role: prompt for role, prompt in prompts.items() if prompt is not None}
 
-    def asked_with(self, role: str) -> str:
+    def additions(self, role: str) -> str:
         """Return what was added to a role's requests, in words; empty where nothing was."""
         fields = f"the fields {ids.canonical(dict(self.extra[role]))}" if self.extra.get(role) else ""
         prompt = self.system_prompts.get(role)

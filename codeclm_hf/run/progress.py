@@ -101,7 +101,7 @@ class ProgressReporter:
         if self._on_progress is None:
             return stage.map(dataset)
         report, totals = self._on_progress, stage.totals(dataset)
-        done = {name: _Done() for name in totals}
+        done = {stage_name: _Done() for stage_name in totals}
 
         def report_on(stage_name: str) -> None:
             report(self._progress(stage, stage_name, done[stage_name], totals, name=name, to_ask=to_ask))

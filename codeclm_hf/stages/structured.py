@@ -156,7 +156,7 @@ async def ask(
         UnreadableAnswer: no answer could be read; quotes the last.
         NoAnswer: the last answer was none.
     """
-    unreadable: RowError
+    last_error: RowError
     for attempt in range(tries):
         completion = await endpoint.generate(
             GenerationRequest(
@@ -177,14 +177,14 @@ async def ask(
                 raise talk.unreadable("a whole answer", completion.text)
             return read(completion)
         except NoAnswer as exc:
-            unreadable = exc
+            last_error = exc
         except UnreadableAnswer as exc:
-            unreadable = exc
+            last_error = exc
             if cut_off:
-                unreadable = UnreadableAnswer(
+                last_error = UnreadableAnswer(
                     f"{exc} and was cut off after {completion.completion_tokens} tokens"
                 )
-    raise unreadable
+    raise last_error
 
 
 def array_of(item: Mapping[str, Any], n: int) -> dict[str, Any]:

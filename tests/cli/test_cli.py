@@ -153,6 +153,10 @@ def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None
         ),
         (["seeds.jsonl", "--config", "wrong.yaml"], "'treshold'; did you mean threshold?"),
         (["seeds.jsonl", "--config", "broken.yaml"], "needs a YAML file of options"),
+        (
+            ["seeds.jsonl", "--config", "date.yaml"],
+            "needs fields that JSON can hold .*; put a date in quotes",
+        ),
         (["seeds.jsonl", "--out", "taken"], "holds something else; name another --out"),
         ([], "needs SEEDS, or --metadata FILE"),
         (["seeds.jsonl", "--max-requests", "0"], "needs max-requests of at least 1; came 0"),
@@ -179,6 +183,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     (tmp_path / "wrong.yaml").write_text("treshold: 2\n")
     (tmp_path / "typed.yaml").write_text("threshold: abc\n")
     (tmp_path / "broken.yaml").write_text("a: [\n")
+    (tmp_path / "date.yaml").write_text("strong-extra: {since: 2026-12-01}\n")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").write_text("mine")
     before = sorted(path.name for path in tmp_path.rglob("*"))
