@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -22,9 +22,11 @@ from codeclm_hf.evaluation.results import RESULTS, parse_results
 from codeclm_hf.files import read_parquet, write_parquet
 from codeclm_hf.hub.snapshot import Snapshot, polars_frame
 from codeclm_hf.safety import scan
+from codeclm_hf.safety.personal_data import redact_text
 
 T = TypeVar("T")
-_SYSTEM_PROMPTS = ("strong_system", "target_system")
+_REDACTED_SETTINGS = ("strong_system", "target_system", "extra")
+"""What of a run's settings is text of its user's."""
 SECRETS_SHOWN = 3
 """Secrets that a message names, without their values."""
 
@@ -62,7 +64,7 @@ def check_release(
     is_redacted = redact and any(report.personal.values())
     if is_redacted:
         content = _redact(content, scratch)
-        manifest = replace(manifest, config=_redact_system_prompts(manifest.config))
+        manifest = replace(manifest, config=_redact_config(manifest.config))
     result = ScanResult(personal=report.personal, redacted=is_redacted, secrets=report.secrets_found)
     return ReleaseCheck(
         replace(content, manifest=replace(manifest, scan=result)),
@@ -123,11 +125,18 @@ def _redact(content: Snapshot, scratch: Path) -> Snapshot:
     return replace(content, files=files, known_digests=None, same_rows_as=None, evaluations=evaluations)
 
 
-def _redact_system_prompts(config: RunConfig) -> RunConfig:
-    """Return a run's settings with placeholders in its system prompts, as in the chats that have them."""
-    prompts = {name: getattr(config, name) for name in _SYSTEM_PROMPTS}
-    texts = pl.DataFrame(prompts, schema=dict.fromkeys(prompts, pl.String))
-    return replace(config, **scan.redact(texts).row(0, named=True))
+def _redact_config(config: RunConfig) -> RunConfig:
+    """Return a run's settings with placeholders in its system prompts and in the fields of its requests."""
+    return replace(config, **{name: _redact_texts(getattr(config, name)) for name in _REDACTED_SETTINGS})
+
+
+def _redact_texts(value: Any) -> Any:
+    """Return a JSON value with placeholders in its texts."""
+    if isinstance(value, str):
+        return redact_text(value).text
+    if isinstance(value, Mapping):
+        return {name: _redact_texts(inner) for name, inner in value.items()}
+    return [_redact_texts(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _redact_evaluation(evaluation: EvaluationBundle, folder: Path) -> EvaluationBundle:

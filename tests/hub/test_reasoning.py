@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ SMALL = {"num_instructions": 4, "num_metadata": 2}
 
 
 def run(seeds: Dataset, out: Path, **settings: Any) -> None:
-    CodecLM(strong=Thinker("strong"), target=Thinker("target"), **settings).run(seeds, out=out, **SMALL)
+    strong = Thinker("strong")
+    strong.extra = {"metadata": [{"user": "ada@lovelace.org"}], "top_k": 5}  # type: ignore[attr-defined]
+    CodecLM(strong=strong, target=Thinker("target"), **settings).run(seeds, out=out, **SMALL)
 
 
 @pytest.mark.usefixtures("token")
 def test_thoughts_on_the_hub(hub: Hub, seeds: Dataset, tmp_path: Path) -> None:
-    """They are published, and a colleague's run that strips them adds to them; `redact` looks into prompts."""
+    """They are published, a colleague's run that strips them adds to them; `redact` looks into prompts and fields."""
     run(seeds, tmp_path / "kept", thinking="keep", target_system="Write to ada@lovelace.org.")
     publish(tmp_path / "kept", REPO, redact=True)
     published = {name: load_dataset(REPO, name, split="train") for name in schema.REASONING}
@@ -38,6 +41,7 @@ def test_thoughts_on_the_hub(hub: Hub, seeds: Dataset, tmp_path: Path) -> None:
         tmp_path / "pulled" / "README.md"
     ).read_text()
     assert "Write to [EMAIL]." in text and "lovelace" not in text
+    assert '{"metadata":[{"user":"[EMAIL]"}],"top_k":5}' in html.unescape(text.replace("\\", ""))
     run(seeds, tmp_path / "pulled", seed=1)
     changes = publish(tmp_path / "pulled", REPO).changes["default"]
     there, rows = published["default"]["id"][:], load_dataset(REPO, split="train")
