@@ -180,11 +180,17 @@ def run(served: Served, folder: Path, *more: str, size: Sequence[str] = TWO_OF_A
     return codeclm(served, *map(str, asked), "--out", folder / "set")
 
 
+def _ended(done: Outcome) -> str:
+    """An exit code with what was said, less where to look; 1 is that the model's answers were of no use."""
+    said = done.said.partition("; ")[0] if done.code == 1 else done.said
+    return f"exit {done.code}: {said}"
+
+
 def run_cell(served: Served, folder: Path, *more: str) -> str:
     """How many rows of the run's trace have no error."""
     done = run(served, folder, *more)
     if done.code:
-        return f"exit {done.code}: {done.said}"
+        return _ended(done)
     trace = [pq.read_table(path) for path in (folder / "set" / "data" / "trace").glob("*.parquet")]
     rows = sum(table.num_rows for table in trace)
     failed = sum(len(table["error"].drop_null()) for table in trace)
@@ -195,7 +201,7 @@ def evaluate_cell(served: Served, folder: Path) -> str:
     roles = served.options("candidate", "reference", "judge")
     answers = ["--max-new-tokens", "32", "--concurrency", "4", "--anyway"]
     done = codeclm(served, "evaluate", _written(folder), *roles, *answers, "--out", folder / "results")
-    return "yes" if done.code == 0 else f"exit {done.code}: {done.said}"
+    return "yes" if done.code == 0 else _ended(done)
 
 
 def judge_check_cell(served: Served) -> str:

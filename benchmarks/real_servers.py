@@ -34,6 +34,8 @@ from installed_servers import CannotRun, Home
 PREFIX = "/gateway"
 DEAD = "http://127.0.0.1:9"
 """Where nobody listens."""
+NO_USE = ("exit 1: every row failed", "exit 1: nothing could be judged")
+"""How commands end where a model this small is held to no schema."""
 HALF = 150
 """Characters of either end of a long error that are shown."""
 CELLS = ("run", "evaluate", "judge-check", "JSON schema", "seed", "log-probabilities", "usage")
@@ -74,7 +76,7 @@ class Report:
             logprobs,
             capabilities.usage(served),
         )
-        self.wrong += sum(cell.startswith("exit") for cell in cells)
+        self.wrong += sum(cell.startswith("exit") and not cell.startswith(NO_USE) for cell in cells)
         self.can.append((name, *cells))
         print(
             f"{name}: {', '.join(f'{cell} {value}' for cell, value in zip(CELLS, cells, strict=True))}",
