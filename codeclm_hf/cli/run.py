@@ -284,10 +284,13 @@ def run(
         role: read_extra(typed, f"--{role}-extra")
         for role, typed in (("strong", strong_extra), ("target", target_extra), ("judge", judge_extra))
     }
-    if extra["judge"] and not judge:
-        raise BadInput(
-            "needs --judge beside --judge-extra; without one the strong model judges as it is asked"
-        )
+    if not judge:
+        of_the_judge = {"model": judge_model, "key-env": judge_key_env, "header": judge_header}
+        for name, typed in {**of_the_judge, "extra": judge_extra}.items():
+            if typed:
+                raise BadInput(
+                    f"needs --judge beside --judge-{name}; without one the strong model judges as it is asked"
+                )
     sizes: Sizes = {
         "num_instructions": num_instructions,
         "num_metadata": num_metadata,
