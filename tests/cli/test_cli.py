@@ -137,7 +137,7 @@ def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None
             "--strong-extra beside .*; came stream; leave",
         ),
         (["seeds.jsonl", "--judge-extra", '{"top_p": 1}'], "needs --judge beside --judge-extra"),
-        (["seeds.jsonl", "--judge-model", "m"], "needs --judge beside --judge-model"),
+        (["seeds.jsonl", "--judge-model=m"], "needs --judge beside --judge-model"),
         (["seeds.jsonl", "--judge-key-env", "KEY"], "needs --judge beside --judge-key-env"),
         (["seeds.jsonl", "--judge-header", "api-key: x"], "needs --judge beside --judge-header"),
         (
