@@ -401,7 +401,7 @@ def asked_otherwise(**more: Any) -> Evaluation:
          ["The candidate answered with this system prompt:\n\n```text\nBe *terse*.\n```", "Be kind."]),
         ({"extra": ["candidate", "judge"]},
          {"extra": {"candidate": {"reasoning_effort": "low"}, "judge": {"reasoning_effort": "low"}}},
-         ["Asking the candidate, the fields", "Asking the judge, the fields", r"\{"]),
+         ["Added to every request to the candidate: ", "Added to every request to the judge: ", r"\{"]),
     ],
 )  # fmt: skip
 def test_results_and_report_tell_what_was_added_to_the_requests(
@@ -417,7 +417,7 @@ def test_results_and_report_tell_what_was_added_to_the_requests(
     } == settings
     report = (tmp_path / "README.md").read_text()
     assert [word for word in words if word not in report] == []
-    assert ("system prompt" in report, "added to every" in report) == (
+    assert ("system prompt" in report, "Added to every request" in report) == (
         "candidate_system" in more,
         "extra" in more,
     )
