@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jinja2.exceptions import TemplateError
 
 from codeclm_hf import BadInput, CodecLMError, GenerationRequest, Message
 from codeclm_hf.endpoints.http import Client
-from codeclm_hf.endpoints.tgi import TGI
 from codeclm_hf.errors import RequestRejected
+
+if TYPE_CHECKING:
+    from codeclm_hf.endpoints.tgi import TGI
 
 
 def dialect(apply_chat_template: Any) -> TGI:
+    from codeclm_hf.endpoints.tgi import TGI  # needs the extra `tgi`, without which some tests are collected
+
     tokenizer = SimpleNamespace(apply_chat_template=apply_chat_template, bos_token=None)
     return TGI(client=Client("http://127.0.0.1:9"), identity="org/gemma@1", tokenizer=tokenizer)
 
