@@ -57,11 +57,11 @@ class Attempts:
         self._count = 0
         self._backoff = 0.0
 
-    def sent(self, server: Server) -> None:
+    def record_send(self, server: Server) -> None:
         """Note that the request goes to a server."""
         self._answers.setdefault(server, server.answers)
 
-    def failed(self, server: Server, error: CodecLMError) -> None:
+    def record_failure(self, server: Server, error: CodecLMError) -> None:
         """Note that it came back with an error that may pass."""
         answers, self._answers[server] = self._answers[server], server.answers
         self._backoff = 0.0

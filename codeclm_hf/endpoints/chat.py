@@ -61,12 +61,12 @@ class Chat(Dialect):
             "model": self.model,
             "messages": [{"role": role, "content": content} for role, content in request.messages],
         }
-        for parameter in self._sent(request, lessons):
+        for parameter in self._parameters(request, lessons):
             body |= self._fields(parameter, request, max_tokens, lessons)
         reply = await self.client.post(self.path, {**body, **self.extra})
         return self._names.check(chat_completion(reply.value, request, self.client), reply.headers)
 
-    def _sent(self, request: GenerationRequest, lessons: Lessons) -> list[str]:
+    def _parameters(self, request: GenerationRequest, lessons: Lessons) -> list[str]:
         asked = [LIMIT, TEMPERATURE, SEED]
         if request.schema is not None:
             asked.append(SCHEMA)

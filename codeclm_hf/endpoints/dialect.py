@@ -53,12 +53,12 @@ class Dialect:
             try:
                 completion = await self._generate(request, max_tokens, negotiation.lessons)
             except CodecLMError as exc:
-                if not negotiation.refused(exc, self._sent):
+                if not negotiation.refused(exc, self._parameters):
                     raise
             else:
                 for lesson in negotiation.learnt:
                     self._learn(lesson)
-                self.taken.update(self._sent(request, negotiation.lessons))
+                self.taken.update(self._parameters(request, negotiation.lessons))
                 return completion
 
     def _learn(self, lesson: Lesson) -> None:
@@ -68,7 +68,7 @@ class Dialect:
         self.lessons = lessons
         transport.log.warning("%s %s", self.client.public_url, lesson.says())
 
-    def _sent(self, request: GenerationRequest, lessons: Lessons) -> list[str]:
+    def _parameters(self, request: GenerationRequest, lessons: Lessons) -> list[str]:
         """Return which of the parameters that a lesson may be about a request is sent with."""
         raise NotImplementedError
 

@@ -219,7 +219,7 @@ class Pool(InProcess):
             _NotKept: it was answered, and the answer is not to be kept: `send_guard` sees it end in an error.
         """
         replica, lease = await self._turn()
-        attempts.sent(replica.server)
+        attempts.record_send(replica.server)
         try:
             with send_guard():
                 completion = await replica.dialect.generate(request, max_tokens)
@@ -229,7 +229,7 @@ class Pool(InProcess):
                     raise _NotKept("an answer that nobody wants")
         except EndpointDown as exc:
             replica.server.record_failure(lease, exc)
-            attempts.failed(replica.server, exc)
+            attempts.record_failure(replica.server, exc)
             if self._gives_up():
                 words = f"{exc}; gave up after {self._give_up_after:g} s without an answer"
                 raise EndpointDown(words, hint="run again to go on", final=True) from exc
@@ -237,7 +237,7 @@ class Pool(InProcess):
         except RowError as exc:
             replica.server.record_answer(lease)
             if exc.retryable:
-                attempts.failed(replica.server, exc)
+                attempts.record_failure(replica.server, exc)
             raise
         except _NotKept:
             replica.server.record_answer(lease)

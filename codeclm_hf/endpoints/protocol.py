@@ -90,6 +90,11 @@ def asked_with(endpoint: object) -> Mapping[str, Any]:
     return getattr(endpoint, "extra", None) or {}
 
 
+def extra_by_role(endpoints: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the fields that endpoints add to every request, by role; roles without any are left out."""
+    return {role: dict(extra) for role, endpoint in endpoints.items() if (extra := asked_with(endpoint))}
+
+
 def identities(endpoint: Endpoint) -> list[str]:
     """Return an endpoint's identity, and what earlier versions called the same model where that differs."""
     earlier = getattr(endpoint, "earlier_identity", None)

@@ -38,7 +38,7 @@ class TGI(Dialect):
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of TGI's; `chat_template_kwargs` go to the tokenizer's template, which is applied here."""
 
-    def _sent(self, request: GenerationRequest, lessons: Lessons) -> list[str]:
+    def _parameters(self, request: GenerationRequest, lessons: Lessons) -> list[str]:
         asked = [SEED]
         if request.schema is not None:
             asked.append(SCHEMA)
@@ -47,7 +47,7 @@ class TGI(Dialect):
         return [name for name in asked if name not in lessons.left_out and _FIELDS[name] not in self.extra]
 
     async def _generate(self, request: GenerationRequest, max_tokens: int, lessons: Lessons) -> Completion:
-        sent = self._sent(request, lessons)
+        sent = self._parameters(request, lessons)
         structured = SCHEMA in sent
         most = min(MOST_TGI_LOGPROBS, lessons.most_logprobs)
         parameters = Parameters(

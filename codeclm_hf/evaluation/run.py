@@ -21,7 +21,7 @@ from codeclm_hf import package, prompts, settings
 from codeclm_hf.endpoints import transport
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
-from codeclm_hf.endpoints.protocol import Endpoint, asked_with
+from codeclm_hf.endpoints.protocol import Endpoint, extra_by_role
 from codeclm_hf.errors import BadInput, CodecLMError
 from codeclm_hf.evaluation import report
 from codeclm_hf.evaluation.charts import pictures
@@ -236,11 +236,7 @@ class Evaluation:
                 prompt=self.compare.prompt.hash,
                 candidate_system=self.candidate_system,
                 reference_system=self.reference_system,
-                extra={
-                    role: dict(extra)
-                    for role, endpoint in self._endpoints().items()
-                    if (extra := asked_with(endpoint))
-                },
+                extra=extra_by_role(self._endpoints()),
             ),
             benchmark=benchmark.source,
             judge=judge,

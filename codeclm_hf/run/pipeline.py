@@ -16,7 +16,7 @@ from codeclm_hf.card.shapes import RunConfig
 from codeclm_hf.card.statistics import contents
 from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import Journal
-from codeclm_hf.endpoints.protocol import Endpoint, asked_with
+from codeclm_hf.endpoints.protocol import Endpoint, extra_by_role
 from codeclm_hf.prompts import Prompt
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import Requests, plan_requests
@@ -135,7 +135,7 @@ class CodecLM:
     def _extra(self) -> dict[str, dict[str, Any]]:
         """The fields that are added to every request, by role; roles without any are left out."""
         roles = {"strong": self.strong, "target": self.target, "judge": self.judge or self.strong}
-        return {role: dict(fields) for role, model in roles.items() if (fields := asked_with(model))}
+        return extra_by_role(roles)
 
     def _settings(self) -> dict[str, Any]:
         roles = ("strong", "target", "judge", "prompts")
