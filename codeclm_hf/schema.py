@@ -57,6 +57,11 @@ TRACE = Features(
         "gap": _SCORE,
         "verdict": _TEXT,  # accept_strong | accept_target | retry | exhausted | failed
         "error": _TEXT,
+        "flags": List(_TEXT),  # what is wrong with either response: cut_off | empty | degenerate | …
+        "strong_flags": List(_TEXT),  # the same of the strong response alone
+        "target_flags": List(_TEXT),  # and of the target's
+        "rejected": List({"reason": _TEXT, "text": _TEXT}),  # drafts of the next version that were asked for again
+        "removed": _TEXT,  # why an accepted row is not in `default`: near_duplicate of ID | surplus | …
     }
 )
 """One row a judged instruction and iteration (§4.3)."""
@@ -76,6 +81,7 @@ DEFAULT = Features(
         "skills": List(_TEXT),
         "metadata_id": _TEXT,
         "seed_ids": List(_TEXT),
+        "flags": List(_TEXT),  # of the response
     }
 )
 """What people train on: the accepted instructions with the winner's response."""

@@ -36,6 +36,8 @@ class RunConfig:
     """Basic instructions, in all."""
     num_metadata: int | None = field(default=None, metadata=ABSENT)
     """Most metadata after mixing and matching."""
+    num_examples: int | None = field(default=None, metadata=ABSENT)
+    """Rows to accept, where so many were asked for."""
     metadata_fraction: float | None = field(default=None, metadata=ABSENT)
     """Share of the metadata that is used (fig. 4)."""
     num_rubrics: int | None = field(default=None, metadata=ABSENT)
@@ -64,6 +66,12 @@ class RunConfig:
     """The fields that were added to every request, by role."""
     use_cases: tuple[str, ...] | None = field(default=None, metadata=ABSENT)
     """What every seed was encoded as one of; empty where the model was free."""
+    skills: tuple[str, ...] | None = field(default=None, metadata=ABSENT)
+    """The skills that seeds were encoded with, where they were to be of a list."""
+    check_metadata: bool = field(default=False, metadata=ABSENT)
+    """Whether the strong model was asked which mixed metadata are plausible."""
+    decontaminate: tuple[str, ...] = field(default=(), metadata=ABSENT)
+    """The names of the evaluation sets that nothing may be shared with."""
     seed: int | None = field(default=None, metadata=ABSENT)
     """Everything random follows from it."""
     more: Mapping[str, Any] = field(default_factory=dict)
@@ -128,6 +136,40 @@ class Counts:
     def judged(self) -> int:
         """Rows of `trace` with a verdict."""
         return sum(iteration.judged for iteration in self.iterations)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Instructions that were asked for and of which the same became, and what they cost from then on."""
+
+    reason: str
+    """`accepted`, or why they are not in the data set, such as `near_duplicate`, `exhausted` or `cut_off`."""
+    instructions: int
+    """How many."""
+    requests: int = 0
+    """Responses, judgements and improvements that they cost."""
+    prompt_tokens: int = 0
+    """Tokens that were sent for these."""
+    completion_tokens: int = 0
+    """Tokens of these, thoughts included."""
+    cost: float | None = field(default=None, metadata=ABSENT)
+    """Their price; None where the models have none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Funnel:
+    """What became of every instruction that a run asked for."""
+
+    asked: int
+    """Instructions that were asked for, each request for one counted."""
+    rounds: int = 1
+    """How often instructions were asked for from all metadata."""
+    outcomes: tuple[Outcome, ...] = ()
+    """What became of them: they add up to `asked`, those that are accepted first."""
+    improvements: Mapping[str, int] = field(default_factory=dict)
+    """Improved instructions that were asked for again, by reason."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What other versions of codeclm-hf say."""
 
 
 @dataclass(frozen=True, kw_only=True)

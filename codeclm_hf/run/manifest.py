@@ -16,6 +16,7 @@ from codeclm_hf.card.shapes import (
     Counts,
     Distributions,
     EvaluationSummary,
+    Funnel,
     Languages,
     RowChanges,
     RunConfig,
@@ -142,6 +143,8 @@ class Manifest:
     """Answers and tokens by stage and model; None while the run is not finished."""
     cost: Cost | None = field(default=None, metadata=ABSENT)
     """What they cost; None where the budget had no prices."""
+    funnel: Funnel | None = field(default=None, metadata=ABSENT)
+    """What became of every instruction that was asked for; None while the run is not finished."""
     status: str
     """`running` or `complete`."""
     scan: ScanResult | None = field(default=None, metadata=ABSENT)
