@@ -2,10 +2,59 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections import Counter
 from typing import NamedTuple
+
+from rensa import RMinHash, RMinHashLSH
+
+from codeclm_hf.text import UNSPACED_SCRIPTS, visible_text
 
 THRESHOLD = 0.8
 """Similarity from which on two instructions are near-duplicates."""
+UNCHANGED = 0.95
+"""Similarity to its parent from which on an improved instruction is no improvement: most keep their parent's
+words and add a sentence, so that this lies above `THRESHOLD`."""
+FIGURE_WEIGHT = 4
+"""Shingles of a number or an operator and the one before it: another number makes another exercise."""
+BANDS = 80
+"""Bands of the index: a pair is compared where its texts agree in at least one."""
+BAND_ROWS = 8
+"""Hashes of a band; with `BANDS` of them, a pair at `THRESHOLD` is missed once in two million times."""
+SEED = 1
+"""Of the index's hashes."""
+
+_RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "0123456789+-=()ni", strict=True))
+_POWER = re.compile(f"[{''.join(_RAISED)}]+")
+_FRACTION = re.compile("[¼-¾⅐-⅞↉]")
+_SAME = str.maketrans(
+    {
+        **dict.fromkeys("“”„‟«»「」『』〝〞〟《》〈〉", '"'),
+        **dict.fromkeys("‘’‚‛‹›", "'"),
+        **dict.fromkeys("‐‑‒–−", "-"),
+        **dict.fromkeys("—―", " "),
+        **dict.fromkeys("。।۔", "."),
+        **dict.fromkeys("、،", ","),
+        **dict.fromkeys("؛", ";"),
+        **dict.fromkeys("؟", "?"),
+        **dict.fromkeys("⁄", "/"),
+        **dict.fromkeys(map(chr, range(0xFE00, 0xFE10)), ""),  # variants of characters, as of emoji
+    }
+)
+_ENDING = re.compile(
+    r"(?<=[^\s!-$&-(*-/:-@\[\\^-`{|~])"  # after a word, a percentage or a closing bracket
+    r"(?!(?<=\d)!|(?<=\b[^\W\d])!)"  # 5! and n! are factorials
+    r"[.,:?!]+(?=\s|$)"
+)
+_UNSPACED = re.compile(rf" ?([{UNSPACED_SCRIPTS}]) ?")
+_OPERATOR = r"(?:(?<![^\W\d])-|-(?![^\W\d])|[+*/<>=%&|^~!])+|[×÷±√∞∑∏∫∂∇≈≠≡≤≥∈∉⊂⊆∪∩∧∨¬←→↔⇒⇔]"
+_FIGURE = re.compile(rf"\d+(?:[.,]\d+)*|{_OPERATOR}")
+_TOKEN = re.compile(
+    rf"{_FIGURE.pattern}|[{UNSPACED_SCRIPTS}]"
+    rf"|[^\s\d!-/:-@\[-`{{-~¡-¿×÷\u2000-\u206f\u2190-\u2bff\U0001f000-\U0001faff{UNSPACED_SCRIPTS}]+"
+    r"|[^\s.,:;?\"'`\u2000-\u206f-]"
+)
 
 
 class Duplicate(NamedTuple):
@@ -21,30 +70,92 @@ class Duplicate(NamedTuple):
 
 def normalise(text: str) -> str:
     """Return a text without what does not tell it from another: case, spacing, punctuation."""
-    return " ".join(text.casefold().split())
+    while (folded := _fold(text)) != text:
+        text = folded
+    return text
+
+
+def _fold(text: str) -> str:
+    text = _POWER.sub(lambda found: "^" + "".join(_RAISED[digit] for digit in found[0]), text)
+    text = _FRACTION.sub(r" \g<0>", text)
+    text = unicodedata.normalize("NFKC", visible_text(text)).casefold().translate(_SAME)
+    return _UNSPACED.sub(r"\1", _ENDING.sub("", " ".join(text.split())))
 
 
 def similarity(one: str, other: str) -> float:
     """Return how alike two texts are, from 0 to 1: the Jaccard index of their shingles."""
-    first, second = set(normalise(one).split()), set(normalise(other).split())
-    return len(first & second) / len(first | second) if first | second else 1.0
+    return _jaccard(_shingles(normalise(one)), _shingles(normalise(other)))
+
+
+def _shingles(normal: str) -> set[str]:
+    """Return what a normalised text is compared by: words, runs of three characters, and figures.
+
+    A space stands around each word, and around each character of a script without spaces: its runs are then
+    the characters and the pairs of neighbours.
+    """
+    tokens = _TOKEN.findall(normal)
+    if not tokens:
+        return {normal}
+    line = f" {' '.join(tokens)} "
+    shingles = {line[at : at + 3] for at in range(len(line) - 2)}
+    shingles.update([f" {token} " for token in tokens])
+    figures = _FIGURE.findall(line)
+    if figures:
+        pairs = Counter(zip(["", *figures], figures, strict=False))
+        shingles.update(
+            f"{before}\n{figure}\n{count}\n{weight}"
+            for (before, figure), most in pairs.items()
+            for count in range(most)
+            for weight in range(FIGURE_WEIGHT)
+        )
+    return shingles
+
+
+def _jaccard(one: set[str], other: set[str]) -> float:
+    common = len(one & other)
+    return common / (len(one) + len(other) - common)
 
 
 class NearDuplicates:
     """The texts so far, to find those among them that a further text repeats."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, str] = {}
+        self._index = RMinHashLSH(THRESHOLD, BANDS * BAND_ROWS, BANDS)
+        self._keys: list[str] = []
+        self._normal: list[str] = []
+        self._sizes: list[int] = []
+        self._first: dict[str, int] = {}
 
     def find(self, text: str) -> Duplicate | None:
         """Return the earlier text that a text repeats; of several the most similar, the first added of those."""
-        alike = [(similarity(text, other), -at, key) for at, (key, other) in enumerate(self._texts.items())]
-        share, _, key = max(alike, default=(0.0, 0, ""))
-        if share < THRESHOLD:
-            return None
-        equal = normalise(self._texts[key]) == normalise(text)
-        return Duplicate("duplicate" if equal else "near_duplicate", key, share)
+        normal = normalise(text)
+        equal = self._first.get(normal)
+        if equal is not None:
+            return Duplicate("duplicate", self._keys[equal], 1.0)
+        shingles = _shingles(normal)
+        best, most = 0.0, -1
+        for at in sorted(self._index.query(_minhash(shingles))):
+            size = self._sizes[at]
+            if min(size, len(shingles)) < max(best, THRESHOLD) * max(size, len(shingles)):
+                continue  # sets of such different sizes cannot be that similar
+            share = _jaccard(shingles, _shingles(self._normal[at]))
+            if share > best:
+                best, most = share, at
+        return Duplicate("near_duplicate", self._keys[most], best) if best >= THRESHOLD else None
 
     def add(self, key: str, text: str) -> None:
         """Add a text under a key of its own."""
-        self._texts[key] = text
+        normal = normalise(text)
+        shingles = _shingles(normal)
+        at = len(self._keys)
+        self._first.setdefault(normal, at)
+        self._index.insert(at, _minhash(shingles))
+        self._keys.append(key)
+        self._normal.append(normal)
+        self._sizes.append(len(shingles))
+
+
+def _minhash(shingles: set[str]) -> RMinHash:
+    minhash = RMinHash(BANDS * BAND_ROWS, SEED)
+    minhash.update(shingles)
+    return minhash
