@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from codeclm_hf.run.progress import OnProgress
 from codeclm_hf.run.recipe import Recipe
 from codeclm_hf.schema import TABLES
 from codeclm_hf.settings import METADATA_FRACTION, NUM_INSTRUCTIONS, NUM_METADATA, Sizes, check_settings
+from codeclm_hf.stages.contamination import Benchmark
 from codeclm_hf.text import did_you_mean
 
 from .metadata import load_metadata
@@ -91,8 +92,11 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         metadata: rows with a `use_case` and `skills`, or a file of them, instead of seeds or beside them.
         column: the seeds' column that holds the instruction.
         num_instructions: basic instructions to make, in all.
+        num_examples: rows to accept in all, in place of a number of instructions.
         num_metadata: metadata to have after mixing and matching, at most one an instruction.
         metadata_fraction: share of them to use, with the number of instructions held constant (fig. 4).
+        decontaminate: evaluation sets with which no instruction and no response may share words.
+        allow_match: ids of texts that are kept although they share some.
         cache_dir: where prepared data sets are; by default where `datasets` keeps its own.
         budget: how much may be asked for in all, the answers in that journal included.
         on_progress: called, on another thread, when a row is done.
@@ -116,8 +120,11 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         metadata: Sequence[Mapping[str, Any]] | datasets.Dataset | str | os.PathLike[str] | None = None,
         column: str = "instruction",
         num_instructions: int = NUM_INSTRUCTIONS,
+        num_examples: int | None = None,
         num_metadata: int = NUM_METADATA,
         metadata_fraction: float = METADATA_FRACTION,
+        decontaminate: Sequence[Benchmark] = (),
+        allow_match: Collection[str] = (),
         cache_dir: str | os.PathLike[str] | None = None,
         budget: Budget | None = None,
         on_progress: OnProgress | None = None,
@@ -125,6 +132,7 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
     ) -> None:
         sizes: Sizes = {
             "num_instructions": num_instructions,
+            "num_examples": num_examples,
             "num_metadata": num_metadata,
             "metadata_fraction": metadata_fraction,
         }
@@ -146,14 +154,21 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
             judge=None if judge is None else _as_endpoint(judge),
             **settings,
         )
-        recipe = codec.recipe(table, metadata=metadata, column=column, **sizes)
+        recipe = codec.recipe(
+            table,
+            metadata=metadata,
+            column=column,
+            decontaminate=decontaminate,
+            allow_match=allow_match,
+            **sizes,
+        )
         self._budget = budget
         self._on_progress = on_progress
         self._license = table.info.license if table is not None else ""
         super().__init__(cache_dir=None if cache_dir is None else os.fspath(cache_dir), recipe=recipe)
 
     def _info(self) -> datasets.DatasetInfo:
-        tailor = self.config.recipe.chain.tailor
+        tailor = self.config.recipe.tailor
         return datasets.DatasetInfo(
             description=(
                 "Instructions and responses made by CodecLM with "
@@ -175,12 +190,13 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
         path.parent.mkdir(parents=True, exist_ok=True)
         journal = Journal(path, self._budget)
         try:
-            tables, _ = self.config.recipe.make(journal, self._on_progress)
+            made = self.config.recipe.make(journal, self._on_progress)
         finally:
             journal.close()
         self.info.download_checksums = {path.name: {}}
         return [
-            datasets.SplitGenerator(name=name, gen_kwargs={"table": table}) for name, table in tables.items()
+            datasets.SplitGenerator(name=name, gen_kwargs={"table": table})
+            for name, table in made.tables.items()
         ]
 
     def _journal_path(self, *, anew: bool) -> Path:

@@ -4,8 +4,9 @@
 seeds ── Encode ──▶ metadata ── augment ──▶ more metadata       what the task is
 metadata ── Rubrics ──▶ rubrics and actions                     what makes it hard
 metadata ── Decode ──▶ basic instructions
+metadata ── Draft ──▶ both at once                              a wave of drafts, and again for rejected ones
+drafts ── Screen ──▶ instructions                               new ones alone, and none of a benchmark
 instructions ── Tailor ──▶ trace                                respond, judge, filter, improve
-metadata ── Chain ──▶ the three at once                         no row waits at a stage's end
 trace ── tables ──▶ default, preference, trace, metadata        what people train on and look at
 run directory ── publish ──▶ a version on the Hub               one commit, one tag; pull brings it back
 benchmark ── Evaluation ──▶ capacity recovery, with intervals   whether it helped
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
     from codeclm_hf.run.pipeline import CodecLM
     from codeclm_hf.run.progress import Progress
     from codeclm_hf.stages.augment import augment, subsample
-    from codeclm_hf.stages.chain import Chain
+    from codeclm_hf.stages.contamination import Benchmark
     from codeclm_hf.stages.contrast import tables
     from codeclm_hf.stages.decode import Decode
+    from codeclm_hf.stages.draft import Draft
     from codeclm_hf.stages.encode import Encode
     from codeclm_hf.stages.rubrics import Rubrics
     from codeclm_hf.stages.tailor import Tailor
@@ -52,13 +54,14 @@ __version__ = package.VERSION
 
 __all__ = [
     "BadInput",
+    "Benchmark",
     "Budget",
     "BudgetSpent",
-    "Chain",
     "CodecLM",
     "CodecLMError",
     "Completion",
     "Decode",
+    "Draft",
     "Encode",
     "Endpoint",
     "EndpointError",
@@ -86,13 +89,14 @@ __all__ = [
 
 _MODULES = {
     "BadInput": "errors",
+    "Benchmark": "stages.contamination",
     "Budget": "endpoints.budget",
     "BudgetSpent": "errors",
-    "Chain": "stages.chain",
     "CodecLM": "run.pipeline",
     "CodecLMError": "errors",
     "Completion": "endpoints.protocol",
     "Decode": "stages.decode",
+    "Draft": "stages.draft",
     "Encode": "stages.encode",
     "Endpoint": "endpoints.protocol",
     "EndpointError": "errors",

@@ -60,7 +60,9 @@ TRACE = Features(
         "flags": List(_TEXT),  # what is wrong with either response: cut_off | empty | degenerate | …
         "strong_flags": List(_TEXT),  # the same of the strong response alone
         "target_flags": List(_TEXT),  # and of the target's
-        "rejected": List({"reason": _TEXT, "text": _TEXT}),  # drafts of the next version that were asked for again
+        "rejected": List(
+            {"reason": _TEXT, "text": _TEXT}
+        ),  # drafts of the next version that were asked for again
         "removed": _TEXT,  # why an accepted row is not in `default`: near_duplicate of ID | surplus | …
     }
 )

@@ -60,6 +60,7 @@ RANGES = MappingProxyType(
         "num_rubrics": (1, 20),
         "max_new_tokens": (1, 1_000_000),
         "num_instructions": (1, 100_000_000),
+        "num_examples": (1, 100_000_000),
         "num_metadata": (1, 100_000_000),
     }
 )
@@ -88,6 +89,7 @@ class Sizes(TypedDict, total=False):
     """How much a run makes, by the names of `CodecLM.run`'s arguments; one left out has its default."""
 
     num_instructions: int
+    num_examples: int | None
     num_metadata: int
     metadata_fraction: float
 
@@ -102,7 +104,7 @@ def check_settings(**settings: Any) -> None:
         BadInput: a setting is out of range, or `prompts` is no folder.
     """
     for name, (least, most) in RANGES.items():
-        if name in settings and not least <= settings[name] <= most:
+        if settings.get(name) is not None and not least <= settings[name] <= most:
             raise BadInput(f"needs {name.replace('_', '-')} from {least} to {most}; came {settings[name]}")
     if not 0 < settings.get("metadata_fraction", METADATA_FRACTION) <= 1:
         raise BadInput(f"needs a metadata-fraction above 0 and up to 1; came {settings['metadata_fraction']}")

@@ -168,6 +168,8 @@ class Funnel:
     """What became of them: they add up to `asked`, those that are accepted first."""
     improvements: Mapping[str, int] = field(default_factory=dict)
     """Improved instructions that were asked for again, by reason."""
+    shortfall: str | None = field(default=None, metadata=ABSENT)
+    """Why fewer were accepted than were wanted, in words; None where nothing is missing."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """What other versions of codeclm-hf say."""
 

@@ -174,6 +174,13 @@ def run(
     num_instructions: Annotated[
         int, typer.Option(help="How many basic instructions to make, in all.")
     ] = NUM_INSTRUCTIONS,
+    num_examples: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Make instructions until exactly N rows are accepted, in place of a number of instructions.",
+        ),
+    ] = None,
     num_rubrics: Annotated[
         int, typer.Option(help="How many rubrics, and an action for each, a metadata gets.")
     ] = NUM_RUBRICS,
@@ -293,6 +300,7 @@ def run(
                 )
     sizes: Sizes = {
         "num_instructions": num_instructions,
+        "num_examples": num_examples,
         "num_metadata": num_metadata,
         "metadata_fraction": metadata_fraction,
     }
@@ -405,9 +413,16 @@ def _run_codec(
     display.print_summary(_out, manifest)
     if codec.thinking == "keep":
         display.print_thoughts(_out, tables["trace"])
+    accepted = manifest.counts.rows["default"]
+    if manifest.funnel and manifest.funnel.shortfall:
+        wanted = manifest.config.num_examples
+        words = f"accepted {accepted} of {wanted} examples: {manifest.funnel.shortfall}"
+        if not accepted:
+            raise CodecLMError(f"{words}; codeclm-hf inspect {out} shows what became of every instruction")
+        _out.print(f"{words}; a larger set needs other seeds or metadata", soft_wrap=True)
     if not manifest.counts.judged:
         raise CodecLMError(f"every row failed; codeclm-hf inspect {out} shows why")
-    if not manifest.counts.rows["default"]:
+    if not accepted:
         _out.print(
             f"nothing was accepted: no gap lies beyond {codec.threshold:g}; the trace has every judgement",
             soft_wrap=True,

@@ -245,6 +245,13 @@ def _table_files(name: str, paths: Sequence[Path]) -> TableFiles:
     )
 
 
+def pulled_instructions(directory: Path) -> list[tuple[str, str]]:
+    """Return (id, instruction) of the rows of `default` that were pulled into a run's folder."""
+    files = sorted(str(file) for file in (directory / PULLED / "default").glob("*.parquet"))
+    rows = [row for file in files for row in pq.read_table(file, columns=["id", "instruction"]).to_pylist()]
+    return [(row["id"], row["instruction"]) for row in rows if row["instruction"]]
+
+
 def add_pulled_rows(directory: Path, tables: Mapping[str, Dataset]) -> dict[str, Dataset]:
     """Return a run's tables with the rows that were pulled into its folder.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
@@ -12,7 +12,8 @@ from datasets import Dataset
 from codeclm_hf import ids, schema
 from codeclm_hf.card.shapes import SeedSources
 from codeclm_hf.errors import BadInput
-from codeclm_hf.settings import check_settings
+from codeclm_hf.settings import NUM_INSTRUCTIONS, check_settings
+from codeclm_hf.stages.contamination import Contamination
 from codeclm_hf.stages.encode import instruction_fault, metadata_row
 from codeclm_hf.stages.stage import Row
 
@@ -20,6 +21,8 @@ T = TypeVar("T")
 _AT_ONCE = 1000
 MOST_SOURCES = 20
 """Names of files or data sets that a manifest lists."""
+MOST_KNOWN = 100_000
+"""Seeds that new instructions are compared with."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,17 +41,27 @@ class RunInputs:
     """The seeds' column that holds the instruction."""
     num_instructions: int
     """Basic instructions to make, in all."""
+    num_examples: int | None = None
+    """Rows to accept; None where a number of instructions is to be made."""
     num_metadata: int
     """Metadata to have after mixing and matching."""
     metadata_fraction: float
     """Share of them to use (fig. 4)."""
+    contamination: Contamination = field(default_factory=Contamination)
+    """What evaluation sets hold."""
 
     def __post_init__(self) -> None:
         check_settings(
+            num_examples=self.num_examples,
             num_instructions=self.num_instructions,
             num_metadata=self.num_metadata,
             metadata_fraction=self.metadata_fraction,
         )
+        if self.num_examples is not None and self.num_instructions != NUM_INSTRUCTIONS:
+            raise BadInput(
+                f"needs num-examples or num-instructions; came {self.num_examples} and {self.num_instructions}; "
+                "leave one out"
+            )
         if self.seeds is None and self.metadata is None:
             raise BadInput("needs seed instructions, or metadata written by hand; came neither")
         if self.seeds is not None and not isinstance(self.seeds, Dataset):
@@ -57,8 +70,8 @@ class RunInputs:
 
     @property
     def most_metadata(self) -> int:
-        """Metadata after mixing and matching: at most one an instruction."""
-        return min(self.num_metadata, self.num_instructions)
+        """Metadata after mixing and matching: at most one an instruction, or one an example."""
+        return min(self.num_metadata, self.num_examples or self.num_instructions)
 
     def written_metadata(self, seed: int) -> Dataset:
         """Return a sample of the metadata written by hand, as the table `schema.METADATA`.
@@ -89,6 +102,12 @@ class RunInputs:
         if self.seeds is None:
             return schema.table([], schema.SEEDS)
         return sample_seeds(self.seeds, self.column, size, seed)
+
+    def known_instructions(self, seed: int) -> tuple[tuple[str, str], ...]:
+        """Return (id, text) of the usable seeds, a sample of `MOST_KNOWN` where there are more."""
+        usable = self.sampled_seeds(MOST_KNOWN, seed)
+        rows = zip(usable["id"], usable["instruction"], strict=True)
+        return tuple((id, text) for id, text in rows if text is not None)
 
 
 def sample_seeds(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
@@ -132,17 +151,6 @@ def seed_sources(seeds: Dataset | None, metadata: Sequence[Any] | Dataset | None
         sources=tuple(sorted(sources)[:MOST_SOURCES]),
         given=len(metadata) if metadata is not None else 0,
         license=license or None,
-    )
-
-
-def share_instructions(metadata: Dataset, total: int) -> Dataset:
-    """Return the metadata with a column `num_instructions`: the same number to within one, `total` in all."""
-    usable = sum(use_case is not None for use_case in metadata["use_case"])
-    share, extra = divmod(total, usable) if usable else (0, 0)
-    numbers = iter([share + 1] * extra + [share] * (usable - extra))
-    return metadata.add_column(
-        "num_instructions",
-        [next(numbers) if use_case is not None else 0 for use_case in metadata["use_case"]],
     )
 
 

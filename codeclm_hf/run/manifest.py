@@ -236,7 +236,12 @@ class Manifest:
         return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
 
     def finished(
-        self, contents: Contents, *, usage: Iterable[StageUsage], cost: Cost | None = None
+        self,
+        contents: Contents,
+        *,
+        usage: Iterable[StageUsage],
+        cost: Cost | None = None,
+        funnel: Funnel | None = None,
     ) -> Manifest:
         """Return the manifest of the same run once it has its tables."""
         return replace(
@@ -246,6 +251,7 @@ class Manifest:
             languages=contents.languages,
             usage=tuple(usage),
             cost=cost,
+            funnel=funnel,
             status=COMPLETE,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from codeclm_hf.run.inputs import RunInputs, seed_sources
 from codeclm_hf.run.manifest import RUNNING, Cost, Manifest
 from codeclm_hf.run.progress import OnProgress
 from codeclm_hf.run.recipe import Recipe
-from codeclm_hf.stages.chain import Chain
+from codeclm_hf.stages.contamination import Benchmark, Contamination
 from codeclm_hf.stages.decode import Decode
+from codeclm_hf.stages.draft import Draft
 from codeclm_hf.stages.encode import Encode
 from codeclm_hf.stages.rubrics import Rubrics
 from codeclm_hf.stages.tailor import Tailor
@@ -118,12 +119,10 @@ class CodecLM:
         )
 
     @property
-    def chain(self) -> Chain:
-        """Metadata → rubrics, basic instructions and their trace, without a barrier between the stages."""
+    def draft(self) -> Draft:
+        """Metadata → rubrics, and a wave of basic instructions beside them."""
         improves = self.tailor.iterations > 1
-        return Chain(
-            rubrics=self.rubrics if improves else None, decode=self.decode, tailor=self.tailor, seed=self.seed
-        )
+        return Draft(rubrics=self.rubrics if improves else None, decode=self.decode, seed=self.seed)
 
     @property
     def models(self) -> dict[str, str]:
@@ -159,8 +158,11 @@ class CodecLM:
         metadata: Sequence[Mapping[str, Any]] | Dataset | None = None,
         column: str = "instruction",
         num_instructions: int = settings.NUM_INSTRUCTIONS,
+        num_examples: int | None = None,
         num_metadata: int = settings.NUM_METADATA,
         metadata_fraction: float = settings.METADATA_FRACTION,
+        decontaminate: Sequence[Benchmark] = (),
+        allow_match: Collection[str] = (),
         budget: Budget | None = None,
         on_progress: OnProgress | None = None,
     ) -> DatasetDict:
@@ -171,9 +173,13 @@ class CodecLM:
             out: the run directory.
             metadata: rows with a `use_case` and `skills` written by hand, instead of seeds or beside them.
             column: the seeds' column that holds the instruction.
-            num_instructions: basic instructions to make, in all; exactly so many are judged.
+            num_instructions: basic instructions to make, in all.
+            num_examples: rows to accept in all, in place of a number of instructions: more instructions are made
+                until exactly so many are accepted, or nothing new can be made.
             num_metadata: metadata to have after mixing and matching, at most one an instruction.
             metadata_fraction: share of them to use, with the number of instructions held constant (fig. 4).
+            decontaminate: evaluation sets with which no instruction and no response may share words.
+            allow_match: ids of texts that are kept although they share some.
             budget: how much may be asked for in all, what the run directory's journal holds included.
             on_progress: called, on another thread, when a row is done.
 
@@ -190,19 +196,21 @@ class CodecLM:
             metadata=metadata,
             column=column,
             num_instructions=num_instructions,
+            num_examples=num_examples,
             num_metadata=num_metadata,
             metadata_fraction=metadata_fraction,
+            contamination=Contamination(benchmarks=decontaminate, allowed=allow_match),
         )
         recipe, manifest = self._recipe(inputs), self._manifest(inputs)
         directory = run_directory.claim(out, manifest)
         budget = budget or Budget()
         journal = Journal(directory / run_directory.JOURNAL, budget)
         try:
-            new_tables, usage = recipe.make(journal, on_progress)
+            made = recipe.make(journal, on_progress, pulled=run_directory.pulled_instructions(directory))
             journal.complete()
         finally:
             journal.close()
-        tables = run_directory.add_pulled_rows(directory, new_tables)
+        tables = run_directory.add_pulled_rows(directory, made.tables)
         frames = {
             name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in tables.items()
         }
@@ -210,7 +218,7 @@ class CodecLM:
         cost = None
         if budget.cost is not None:
             cost = Cost(price_in=budget.price_in, price_out=budget.price_out, all=budget.cost)
-        manifest = manifest.finished(summary, usage=usage, cost=cost)
+        manifest = manifest.finished(summary, usage=made.usage, cost=cost, funnel=made.funnel)
         run_directory.write(directory, tables, manifest, pictures(summary.distributions))
         return DatasetDict(tables)
 
@@ -221,6 +229,7 @@ class CodecLM:
         metadata: Sequence[Mapping[str, Any]] | Dataset | None = None,
         column: str = "instruction",
         num_instructions: int = settings.NUM_INSTRUCTIONS,
+        num_examples: int | None = None,
         num_metadata: int = settings.NUM_METADATA,
         metadata_fraction: float = settings.METADATA_FRACTION,
     ) -> list[Requests]:
@@ -230,6 +239,7 @@ class CodecLM:
             metadata=metadata,
             column=column,
             num_instructions=num_instructions,
+            num_examples=num_examples,
             num_metadata=num_metadata,
             metadata_fraction=metadata_fraction,
         )
@@ -247,8 +257,11 @@ class CodecLM:
         metadata: Sequence[Mapping[str, Any]] | Dataset | None = None,
         column: str = "instruction",
         num_instructions: int = settings.NUM_INSTRUCTIONS,
+        num_examples: int | None = None,
         num_metadata: int = settings.NUM_METADATA,
         metadata_fraction: float = settings.METADATA_FRACTION,
+        decontaminate: Sequence[Benchmark] = (),
+        allow_match: Collection[str] = (),
     ) -> Recipe:
         """Return what `run` with the same arguments makes its tables of; nothing is asked or written.
 
@@ -260,8 +273,10 @@ class CodecLM:
             metadata=metadata,
             column=column,
             num_instructions=num_instructions,
+            num_examples=num_examples,
             num_metadata=num_metadata,
             metadata_fraction=metadata_fraction,
+            contamination=Contamination(benchmarks=decontaminate, allowed=allow_match),
         )
         return self._recipe(inputs)
 
@@ -269,12 +284,16 @@ class CodecLM:
         written = inputs.written_metadata(self.seed)
         return Recipe(
             encode=self.encode,
-            chain=self.chain,
+            draft=self.draft,
+            tailor=self.tailor,
             seeds=inputs.sampled_seeds(inputs.most_metadata - len(written), self.seed),
             given=written,
+            known=inputs.known_instructions(self.seed),
             num_instructions=inputs.num_instructions,
+            num_examples=inputs.num_examples,
             num_metadata=inputs.most_metadata,
             metadata_fraction=float(inputs.metadata_fraction),
+            contamination=inputs.contamination,
         )
 
     def _manifest(self, inputs: RunInputs) -> Manifest:
@@ -283,9 +302,11 @@ class CodecLM:
             codeclm_hf=package.VERSION,
             models=self.models,
             config=RunConfig(
-                num_instructions=inputs.num_instructions,
+                num_instructions=inputs.num_instructions if inputs.num_examples is None else None,
+                num_examples=inputs.num_examples,
                 num_metadata=inputs.num_metadata,
                 metadata_fraction=inputs.metadata_fraction,
+                decontaminate=tuple(benchmark.name for benchmark in inputs.contamination.benchmarks),
                 extra=self._extra,
                 **self._settings(),
             ),

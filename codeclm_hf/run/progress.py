@@ -13,7 +13,6 @@ from codeclm_hf.endpoints.journal import JournaledEndpoint
 from codeclm_hf.endpoints.row_requests import RowRequests
 from codeclm_hf.run.manifest import StageUsage
 from codeclm_hf.stages import contrast
-from codeclm_hf.stages.chain import Chain
 from codeclm_hf.stages.stage import Row, Stage
 from codeclm_hf.stages.tailor import Tailor
 
@@ -127,7 +126,6 @@ class ProgressReporter:
     ) -> Progress:
         usages = [usage for endpoint in self._endpoints.values() for usage in endpoint.usage.values()]
         total = totals[stage_name]
-        is_early = 20 * done.rows < total
         return Progress(
             stage=name or stage_name,
             done=done.rows,
@@ -139,9 +137,7 @@ class ProgressReporter:
             requests=sum(usage.requests for usage in usages),
             tokens=self._budget.tokens - self._tokens_before,
             cost=self._budget.cost,
-            projected=self._projected(stage.tailor, totals)
-            if isinstance(stage, Chain) and not is_early
-            else None,
+            projected=None,
         )
 
     def _projected(self, tailor: Tailor, totals: Mapping[str, int]) -> float | None:

@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any, NamedTuple
 
 from datasets import Dataset, Features, concatenate_datasets
 
 from codeclm_hf import schema
+from codeclm_hf.card.shapes import Funnel
 from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
-from codeclm_hf.run import inputs
+from codeclm_hf.run import rounds
+from codeclm_hf.run.instructions import Drafting
 from codeclm_hf.run.manifest import StageUsage
 from codeclm_hf.run.probe import check_log_probabilities
 from codeclm_hf.run.progress import OnProgress, ProgressReporter
+from codeclm_hf.run.selection import Selection
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.augment import augment, subsample
-from codeclm_hf.stages.chain import Chain, split_trace
+from codeclm_hf.stages.contamination import Contaminated, Contamination
+from codeclm_hf.stages.draft import Draft
 from codeclm_hf.stages.encode import Encode
+from codeclm_hf.stages.screen import CONTAMINATED, Screen
+from codeclm_hf.stages.stage import Row
+from codeclm_hf.stages.tailor import Tailor
+
+MOST_DRY_ROUNDS = 3
+"""Rounds in a row in which a metadata gives nothing new, after which it is asked no more."""
+
+
+class Made(NamedTuple):
+    """What a recipe came to."""
+
+    tables: dict[str, Dataset]
+    """`default`, `preference`, `trace` and `metadata`."""
+    usage: list[StageUsage]
+    """Answers and tokens that they are made of."""
+    funnel: Funnel
+    """What became of every instruction that was asked for."""
+    contaminated: tuple[Contaminated, ...]
+    """The texts that share words with an evaluation set, each once, in the order of the run."""
+
+
+class _Rounds(NamedTuple):
+    """What all rounds of a run came to."""
+
+    metadata: Dataset
+    """With rubrics where they were needed."""
+    traces: list[Dataset]
+    """Round by round."""
+    shortfall: str | None
+    """Why there are fewer examples than were wanted, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,64 +62,141 @@ class Recipe:
 
     encode: Encode
     """Seeds → metadata."""
-    chain: Chain
-    """Metadata → trace."""
+    draft: Draft
+    """Metadata → basic instructions."""
+    tailor: Tailor
+    """Basic instructions → trace."""
     seeds: Dataset
     """Those to encode, and those that cannot be used."""
+    known: Sequence[tuple[str, str]] = ()
+    """(id, text) of all seeds: what no instruction may repeat."""
     given: Dataset
     """Metadata written by hand."""
     num_instructions: int
-    """Basic instructions, in all."""
+    """Basic instructions, in all, where no number of examples is wanted."""
+    num_examples: int | None = None
+    """Rows to accept."""
     num_metadata: int
     """Metadata after mixing and matching."""
     metadata_fraction: float
     """Share of them that is used."""
+    contamination: Contamination = field(default_factory=Contamination)
+    """What evaluation sets hold."""
 
     @property
     def features(self) -> dict[str, Features]:
         """The features of the tables, by name."""
-        kept = schema.REASONING if self.chain.tailor.thinking == "keep" else {}
+        kept = schema.REASONING if self.tailor.thinking == "keep" else {}
         return {name: schema.features(name, kept.get(name, ())) for name in schema.TABLES}
 
     def spec(self) -> dict[str, Any]:
         """Return all that shapes the rows, as plain data: inputs, models, settings, prompts."""
         return {
             "seeds": self.seeds.to_list(),
+            "known": [list(seed) for seed in self.known],
             "given": self.given.to_list(),
-            "sizes": [self.num_instructions, self.num_metadata, self.metadata_fraction],
+            "sizes": [self.num_instructions, self.num_examples, self.num_metadata, self.metadata_fraction],
             "encode": self.encode.spec() if None in self.seeds["error"] else None,
-            "chain": self.chain.spec(),
+            "draft": self.draft.spec(),
+            "tailor": self.tailor.spec(),
+            "contamination": self.contamination.spec(),
         }
 
     def make(
-        self, journal: Journal, on_progress: OnProgress | None = None
-    ) -> tuple[dict[str, Dataset], list[StageUsage]]:
+        self,
+        journal: Journal,
+        on_progress: OnProgress | None = None,
+        *,
+        pulled: Sequence[tuple[str, str]] = (),
+    ) -> Made:
         """Make the tables of the answers that a journal holds, and of new ones that it then holds.
 
-        Returns:
-            The tables `default`, `preference`, `trace` and `metadata`, and what they are made of.
+        Args:
+            journal: keeps the answers.
+            on_progress: called, on another thread, when a row is done.
+            pulled: (id, instruction) of the rows that others made, which none of the run's may repeat.
 
         Raises:
             BadInput: the judge's server does not give what the scoring reads; nothing else was asked.
             EndpointError: an endpoint cannot serve now.
             BudgetSpent: the journal's budget is used up.
         """
-        tailor, rubrics, seed = self.chain.tailor, self.chain.rubrics, self.chain.seed
+        tailor, rubrics, seed = self.tailor, self.draft.rubrics, self.tailor.seed
         roles = {"strong": tailor.strong, "target": tailor.target, "judge": tailor.judge}
         endpoints = {role: JournaledEndpoint(endpoint, journal) for role, endpoint in roles.items()}
         check_log_probabilities(tailor, journal)
         progress, strong = ProgressReporter(endpoints, journal.budget, on_progress), endpoints["strong"]
-        chain = replace(
-            self.chain,
+        draft = replace(
+            self.draft,
             rubrics=replace(rubrics, strong=strong) if rubrics is not None else None,
-            decode=replace(self.chain.decode, strong=strong),
-            tailor=replace(tailor, strong=strong, target=endpoints["target"], judge=endpoints["judge"]),
+            decode=replace(self.draft.decode, strong=strong),
         )
+        tailor = replace(tailor, strong=strong, target=endpoints["target"], judge=endpoints["judge"])
         encoded = progress.map(
             replace(self.encode, strong=strong), self.seeds, to_ask=self.seeds["error"].count(None)
         )
         metadata = augment(concatenate_datasets([self.given, encoded]), self.num_metadata, seed=seed)
         metadata = subsample(metadata, self.metadata_fraction, seed=seed)
-        metadata = inputs.share_instructions(metadata, self.num_instructions)
-        trace, metadata = split_trace(progress.map(chain, metadata))
-        return contrast.tables(trace, metadata, target_system=tailor.target_system), progress.usage()
+
+        drafting = Drafting(draft=draft, screen=Screen(self.known, self.contamination), map=progress.map)
+        selection = Selection([*self.known, *pulled], self.num_examples)
+        made = self._all_rounds(metadata, drafting, selection, lambda table: progress.map(tailor, table))
+        trace = concatenate_datasets(made.traces)
+        return Made(
+            tables=contrast.tables(trace, made.metadata, target_system=tailor.target_system),
+            usage=progress.usage(),
+            funnel=Funnel(asked=drafting.asked, rounds=len(made.traces), shortfall=made.shortfall),
+            contaminated=self._contaminated(drafting, trace),
+        )
+
+    def _all_rounds(
+        self,
+        metadata: Dataset,
+        drafting: Drafting,
+        selection: Selection,
+        tailor: Callable[[Dataset], Dataset],
+    ) -> _Rounds:
+        """Draft, tailor and select instructions, once or until there are as many examples as are wanted."""
+        usable = [row["metadata_id"] for row in metadata if row["use_case"] is not None]
+        asked, dry, tally, traces = dict.fromkeys(usable, 0), Counter[str](), rounds.Tally(), list[Dataset]()
+        while True:
+            wanted, before = self.num_examples, selection.size
+            size = self.num_instructions if wanted is None else tally.next_size(wanted)
+            shares = rounds.shares(asked, size)
+            drafted = drafting.next_round(metadata, shares)
+            metadata = drafted.metadata
+            traces.append(selection.mark(tailor(drafted.instructions)))
+            for id, share in shares.items():
+                asked[id] += share
+                if share:
+                    dry[id] = 0 if drafted.new[id] else dry[id] + 1
+            asked = {id: number for id, number in asked.items() if dry[id] < MOST_DRY_ROUNDS}
+            tally = tally.after(
+                asked=sum(shares.values()), tried=sum(drafted.new.values()), accepted=selection.size - before
+            )
+            if wanted is None or selection.size == wanted:
+                return _Rounds(metadata, traces, None)
+            if not asked:
+                return _Rounds(metadata, traces, rounds.NOTHING_NEW)
+            if tally.gives_up:
+                return _Rounds(metadata, traces, rounds.NOTHING_ACCEPTED.format(tally.tried_since))
+
+    def _contaminated(self, drafting: Drafting, trace: Dataset) -> tuple[Contaminated, ...]:
+        """Return the texts that share words with an evaluation set, each once."""
+        if not self.contamination.benchmarks:
+            return ()
+        texts = chain((("instruction", text) for text in drafting.contaminated), _texts(trace))
+        findings = (self.contamination.find(text, kind) for kind, text in texts)
+        return tuple({(found.kind, found.id): found for found in findings if found is not None}.values())
+
+
+def _texts(trace: Dataset) -> Iterator[tuple[str, str]]:
+    """Yield (kind, text) of all that a trace holds, rejected drafts of instructions included."""
+    row: Row
+    for row in trace.select_columns(["instruction", "strong_response", "target_response", "rejected"]):
+        for kind in ("instruction", "strong_response", "target_response"):
+            if row[kind]:
+                yield kind, row[kind]
+        for draft in row["rejected"] or []:
+            if draft["reason"] == CONTAMINATED:
+                yield "instruction", draft["text"]

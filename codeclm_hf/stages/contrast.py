@@ -43,9 +43,9 @@ def tables(trace: Dataset, metadata: Dataset, *, target_system: str | None = Non
         target_system: the system prompt that the target is served with: every chat begins with it.
 
     Returns:
-        By name: `default`, the accepted instructions with the winner's response, and with its reasoning where
-        the trace keeps it; `preference`, the same rows as pairs of answers where both exist; `trace` and
-        `metadata`, as they were given.
+        By name: `default`, the accepted instructions that were not removed, with the winner's response, and
+        with its reasoning where the trace keeps it; `preference`, the same rows as pairs of answers where
+        both exist; `trace` and `metadata`, as they were given.
     """
     strong_won = pl.col("verdict") == "accept_strong"
     kept: dict[str, pl.Expr] = {}
@@ -54,10 +54,11 @@ def tables(trace: Dataset, metadata: Dataset, *, target_system: str | None = Non
     default_features = schema.features("default", kept)
     won = (
         _lazy(trace)
-        .filter(pl.col("verdict").is_in(ACCEPTED))
+        .filter(pl.col("verdict").is_in(ACCEPTED), pl.col("removed").is_null())
         .with_columns(
             winner=pl.when(strong_won).then(pl.lit("strong")).otherwise(pl.lit("target")),
             response=pl.when(strong_won).then("strong_response").otherwise("target_response"),
+            flags=pl.when(strong_won).then("strong_flags").otherwise("target_flags").fill_null([]),
             other=pl.when(strong_won).then("target_response").otherwise("strong_response"),
             **kept,
         )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-from datasets import Dataset, Features
+from datasets import Features
 
 from codeclm_hf import ids, schema, settings
 from codeclm_hf.endpoints.protocol import Endpoint
@@ -27,6 +27,17 @@ MOST_AT_ONCE = 10
 """Instructions one request asks for: a longer list outgrows what a structured answer may hold."""
 TOKENS_AN_INSTRUCTION = 256
 """Room for one instruction."""
+REPETITION = "the model repeats itself"
+"""Why an instruction is missing where the model did write enough."""
+
+
+class Wave(NamedTuple):
+    """What a model wrote when it was asked for instructions once."""
+
+    instructions: list[str]
+    """At most as many as were asked for; some may be the same."""
+    error: str | None
+    """Why a list could not be had, of the last such list; None where all could."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,27 +69,28 @@ class Decode(Stage):
         if not row["use_case"]:
             return []
         instructions: list[str] = []
-        error = "the model repeats itself"
+        error = REPETITION
         # A short list leaves some missing: they are asked for in further waves, each with seeds of its own.
-        for wave in range(1 + RETRIES):
-            missing = wanted - len(instructions)
-            sizes = [min(MOST_AT_ONCE, missing - start) for start in range(0, missing, MOST_AT_ONCE)]
-            for answer in await gather(*(self._ask(row, n, (wave, part)) for part, n in enumerate(sizes))):
-                if isinstance(answer, str):
-                    error = answer
-                else:
-                    instructions += answer
-            instructions = list(dict.fromkeys(instructions))[:wanted]
-        rows = [_instruction(row, instruction=instruction) for instruction in instructions]
-        return rows + [
-            _instruction(row, error=f"decode: instruction {n + 1} of {wanted}: {error}", n=n)
-            for n in range(len(instructions), wanted)
-        ]
+        for number in range(1 + RETRIES):
+            wave = await self.ask_wave(row, wanted - len(instructions), number)
+            error = wave.error or error
+            instructions = list(dict.fromkeys([*instructions, *wave.instructions]))[:wanted]
+        rows = [instruction_row(row, instruction) for instruction in instructions]
+        return rows + [missing_row(row, n, wanted, error) for n in range(len(instructions), wanted)]
 
-    def wanted(self, dataset: Dataset) -> int:
-        """Return how many instructions a table of metadata is to give."""
-        columns = [name for name in ("use_case", "num_instructions") if name in dataset.column_names]
-        return sum(self._wanted(row) for row in dataset.select_columns(columns) if row["use_case"])
+    async def ask_wave(self, row: Row, wanted: int, number: int) -> Wave:
+        """Return what the model writes when it is asked for so many instructions of a metadata row, once.
+
+        Args:
+            row: of the table `schema.METADATA`.
+            wanted: how many; they are asked for `MOST_AT_ONCE` at a time.
+            number: which wave of this metadata it is, from 0; each has seeds of its own.
+        """
+        sizes = [min(MOST_AT_ONCE, wanted - start) for start in range(0, wanted, MOST_AT_ONCE)]
+        lists = await gather(*(self._ask(row, n, (number, part)) for part, n in enumerate(sizes)))
+        instructions = [text for texts in lists if not isinstance(texts, str) for text in texts]
+        errors = [text for text in lists if isinstance(text, str)]
+        return Wave(instructions[:wanted], errors[-1] if errors else None)
 
     def _wanted(self, row: Row) -> int:
         wanted = row.get("num_instructions")
@@ -103,16 +115,20 @@ class Decode(Stage):
             return str(exc)
 
 
-def _instruction(row: Row, *, instruction: str | None = None, error: str | None = None, n: int = 0) -> Row:
-    """Return a row of the table of instructions; `n` tells those that are missing apart."""
-    metadata_id = row["metadata_id"]
-    return {
-        "id": instruction_id(metadata_id, instruction) if instruction else ids.row_id("lost", metadata_id, n),
-        "metadata_id": metadata_id,
-        "instruction": instruction,
-        "actions": row.get("actions") or [],
-        "error": error,
-    }
+def instruction_row(row: Row, instruction: str) -> Row:
+    """Return a row of the table of instructions, of a metadata row."""
+    id = instruction_id(row["metadata_id"], instruction)
+    return _row_of(row, id=id, instruction=instruction, error=None)
+
+
+def missing_row(row: Row, n: int, wanted: int, error: str) -> Row:
+    """Return the row of an instruction that could not be had, the n-th from 0 of those that were wanted."""
+    error = f"decode: instruction {n + 1} of {wanted}: {error}"
+    return _row_of(row, id=ids.row_id("lost", row["metadata_id"], n), instruction=None, error=error)
+
+
+def _row_of(row: Row, **columns: str | None) -> Row:
+    return {"metadata_id": row["metadata_id"], "actions": row.get("actions") or [], **columns}
 
 
 def instruction_id(metadata_id: str, instruction: str, parent_id: str | None = None) -> str:

@@ -35,7 +35,7 @@ HEADING = rf"""(?: (?:the\ |your\ |my\ )? (?: (?:{_CHANGED}\ ){{0,2}} (?:instruc
 """What stands over a rewritten instruction (a verbose pattern, for texts in any case)."""
 INTRO = re.compile(rf"""(?ix)
         [\s*_\#>]{{0,6}} (?:{_TALK}\s+)? (?:
-          (?: here\ it\ is | json
+          (?: here\ (?:it\ is|they\ are) | json
             | (?:here|below)(?:\ is|\ are|['’]s)\ (?!an?\ instruction\b)(?:[\w-]+\ ){{0,6}}
               (?:instructions?|prompts?|version|rewrite|json|answer)(?:\ (?:in|as)\ json|\ for\ you)? )
             [*_]{{0,2}}:[*_]{{0,2}}\s*
