@@ -175,6 +175,62 @@ class Funnel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BenchmarkMatches:
+    """An evaluation set, and how many texts shared words with it."""
+
+    name: str
+    """The file or data set, as it was named."""
+    rows: int
+    """Its rows."""
+    texts: int
+    """Texts that shared words with one of them, allowed ones included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedWords:
+    """A text that was found in an evaluation set, with the longest run of words that both have."""
+
+    id: str
+    """What `--allow-match` takes."""
+    kind: str
+    """`instruction`, `strong_response` or `target_response`."""
+    benchmark: str
+    """The evaluation set's name."""
+    row: int
+    """Its row, from 1."""
+    words: str
+    """The words, as the text has them."""
+    start: int
+    """Where they begin in the text, in characters."""
+    end: int
+    """Where they end."""
+    benchmark_start: int
+    """Where they begin in the row."""
+    benchmark_end: int
+    """Where they end there."""
+    allowed: bool = False
+    """Whether the text was kept, as `--allow-match` asks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContaminationSummary:
+    """What was found when texts were compared with evaluation sets; `contamination.jsonl` has all of it."""
+
+    removed: Mapping[str, int] = field(default_factory=dict)
+    """Texts that were removed, by kind; kinds without any are left out."""
+    allowed: int = 0
+    """Texts that were kept, as `--allow-match` asks."""
+    benchmarks: tuple[BenchmarkMatches, ...] = ()
+    """The evaluation sets, in the order in which they were given."""
+    found: tuple[SharedWords, ...] = ()
+    """The first of the texts, those that were removed before those that were allowed."""
+    unmatched: tuple[str, ...] = field(default=(), metadata=ABSENT)
+    """Ids that were to be allowed, and that nothing was found with."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What other versions of codeclm-hf say."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class NameShare:
     """A use case or a skill, and how often it is there."""
 

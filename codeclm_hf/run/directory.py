@@ -7,6 +7,7 @@
     OUT/figures/             the card's pictures
     OUT/codeclm.json         the manifest: what made it, and counts
     OUT/journal.sqlite       every paid answer; never published
+    OUT/contamination.jsonl  the texts that evaluation sets hold; never published
     OUT/.pulled/<config>/    the rows of the version that was pulled here; they stay in every run
     OUT/.base-*.parquet      what the folder and the Hub last agreed on
     OUT/.lock                held while the others are put in place

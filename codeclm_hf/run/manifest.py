@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from codeclm_hf.card.shapes import (
+    ContaminationSummary,
     Contents,
     Counts,
     Distributions,
@@ -145,6 +146,8 @@ class Manifest:
     """What they cost; None where the budget had no prices."""
     funnel: Funnel | None = field(default=None, metadata=ABSENT)
     """What became of every instruction that was asked for; None while the run is not finished."""
+    contamination: ContaminationSummary | None = field(default=None, metadata=ABSENT)
+    """What was found in evaluation sets; None where there were none to compare with."""
     status: str
     """`running` or `complete`."""
     scan: ScanResult | None = field(default=None, metadata=ABSENT)
