@@ -45,7 +45,7 @@ STACK = ("builders", "exports", "hub", "run",
          "card/test_card.py", "card/test_card_text.py", "card/test_check.py", "card/test_figures.py",
          "card/test_gallery.py", "cli/test_cli.py", "cli/test_hub.py", "e2e/test_notebook.py", "e2e/test_manual.py",
          "endpoints/test_connect.py", "endpoints/test_local.py", "evaluation/test_capacity_recovery.py",
-         "evaluation/test_compare.py", "evaluation/test_run.py", "stages/test_augment.py", "stages/test_chain.py",
+         "evaluation/test_compare.py", "evaluation/test_run.py", "stages/test_augment.py", "stages/test_draft.py",
          "stages/test_compare.py", "stages/test_processes.py", "stages/test_stage.py", "stages/test_tailor.py",
          "support/test_hub_http.py", "support/test_hub_server.py")  # fmt: skip
 """Where tests are marked `stack`: they touch what datasets, huggingface_hub, transformers, evaluate or text-generation

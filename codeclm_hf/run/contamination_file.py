@@ -14,6 +14,7 @@ from pathlib import Path
 
 from codeclm_hf.card.shapes import BenchmarkMatches, ContaminationSummary, SharedWords
 from codeclm_hf.files import replace_file
+from codeclm_hf.run.directory import write_error
 from codeclm_hf.stages.contamination import Benchmark, Contaminated, Match
 from codeclm_hf.text import shorten
 
@@ -31,13 +32,16 @@ def write(directory: Path, findings: Iterable[Contaminated]) -> None:
     Where nothing was found, there is no file.
 
     Raises:
-        OSError: it cannot be written; what was there stays.
+        CodecLMError: it cannot be written; what was there stays.
     """
     lines = [json.dumps(asdict(finding), ensure_ascii=True) + "\n" for finding in in_order(findings)]
-    if lines:
-        replace_file(directory / FILE, "".join(lines))
-    else:
-        (directory / FILE).unlink(missing_ok=True)
+    try:
+        if lines:
+            replace_file(directory / FILE, "".join(lines))
+        else:
+            (directory / FILE).unlink(missing_ok=True)
+    except OSError as exc:
+        raise write_error(FILE, directory, exc) from exc
 
 
 def in_order(findings: Iterable[Contaminated]) -> list[Contaminated]:

@@ -76,7 +76,7 @@ class Drafting:
                 rows[id] = {name: row[name] for name in schema.METADATA}
                 errors[id] = row["shortage"] or errors[id]
                 self.asked += missing[id]
-                self.rejected[MISSING] += missing[id] - len(row["drafts"])
+                self.rejected += Counter({MISSING: missing[id] - len(row["drafts"])})
                 for text in row["drafts"]:
                     errors[id] = self._screen(rows[id], text, texts[id]) or errors[id]
         self._rounds += 1

@@ -245,6 +245,7 @@ class Manifest:
         usage: Iterable[StageUsage],
         cost: Cost | None = None,
         funnel: Funnel | None = None,
+        contamination: ContaminationSummary | None = None,
     ) -> Manifest:
         """Return the manifest of the same run once it has its tables."""
         return replace(
@@ -255,6 +256,7 @@ class Manifest:
             usage=tuple(usage),
             cost=cost,
             funnel=funnel,
+            contamination=contamination,
             status=COMPLETE,
         )
 

@@ -18,6 +18,7 @@ from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import Journal
 from codeclm_hf.endpoints.protocol import Endpoint, extra_by_role
 from codeclm_hf.prompts import Prompt
+from codeclm_hf.run import contamination_file
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import Requests, plan_requests
 from codeclm_hf.run.inputs import RunInputs, seed_sources
@@ -218,7 +219,16 @@ class CodecLM:
         cost = None
         if budget.cost is not None:
             cost = Cost(price_in=budget.price_in, price_out=budget.price_out, all=budget.cost)
-        manifest = manifest.finished(summary, usage=made.usage, cost=cost, funnel=made.funnel)
+        manifest = manifest.finished(
+            summary,
+            usage=made.usage,
+            cost=cost,
+            funnel=made.funnel,
+            contamination=contamination_file.summary(made.contaminated, decontaminate, allow_match)
+            if decontaminate
+            else None,
+        )
+        contamination_file.write(directory, made.contaminated)
         run_directory.write(directory, tables, manifest, pictures(summary.distributions))
         return DatasetDict(tables)
 

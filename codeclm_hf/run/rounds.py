@@ -10,12 +10,9 @@ LEAST_RATE = 0.05
 MOST_GROWTH = 2
 """A round asks for at most so many times the instructions of all rounds before it."""
 PATIENCE = 10
-"""A run gives up when it has tried so many times the instructions that a row took so far, and accepted none.
-
-If rows are as rare as before, that happens by chance in 1 of 20,000 runs.
-"""
+"""A run gives up when it has tried so many times the instructions that a row took before, and accepted none."""
 LEAST_TRIED = 100
-"""Instructions that are tried at least before a run that has accepted nothing gives up."""
+"""Instructions that are tried at least before a run gives up."""
 NOTHING_NEW = "the strong model writes nothing new"
 NOTHING_ACCEPTED = "none of the last {} instructions was accepted"
 
@@ -50,7 +47,8 @@ class Tally:
         """Whether a run that still wants rows has tried enough without getting one."""
         if not self.accepted:
             return self.tried_since >= max(LEAST_TRIED, self.asked // 2)
-        return self.tried_since >= PATIENCE * self.tried / self.accepted
+        a_row = (self.tried - self.tried_since) / self.accepted
+        return self.tried_since >= max(LEAST_TRIED, PATIENCE * a_row)
 
     def next_size(self, wanted: int) -> int:
         """Return how many instructions the next round is to make, at least 1.

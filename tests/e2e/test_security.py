@@ -504,7 +504,7 @@ def test_a_run_keeps_no_secret(
     assert "codeclm" in caplog.text
     assert found(caplog.text) == []
     assert found(repr(codec) + repr(models) + repr(tables)) == []
-    assert found(pickle.dumps((codec, codec.chain, models))) == []
+    assert found(pickle.dumps((codec, codec.draft, models))) == []
     assert traces(tmp_path / "out") == {}
 
 
