@@ -135,6 +135,12 @@ They are null where a model told no thoughts. The table `preference` has none.
 TRACE_WITH_REASONING = Features({**TRACE, **REASONING["trace"]})
 """The trace of a run that keeps them."""
 
+LATER = {
+    "default": ("flags",),
+    "trace": ("flags", "strong_flags", "target_flags", "rejected", "removed"),
+}
+"""Columns that tables made before version 0.2 lack. They are always written, and null where a table lacks them."""
+
 KEYS = {"default": "id", "preference": "id", "trace": "id", "metadata": "metadata_id"}
 """The column that names a row, by config."""
 
@@ -148,6 +154,11 @@ def features(config: str, columns: Collection[str] = ()) -> Features:
     """
     more = {name: kind for name, kind in REASONING.get(config, {}).items() if name in columns}
     return Features({**TABLES[config], **more})
+
+
+def optional_columns(config: str) -> frozenset[str]:
+    """Return the columns that a config's table may lack: those of `REASONING` and of `LATER`."""
+    return frozenset(REASONING.get(config, {})) | frozenset(LATER.get(config, ()))
 
 
 def table(rows: Sequence[Mapping[str, Any]], features: Features) -> Dataset:

@@ -84,9 +84,9 @@ def _parse_line(text: str, where: str) -> ConflictLine:
 def _resolution(take: object, conflict: Conflict, where: str) -> Resolution | None:
     """Read what a person wrote into a line's `take`."""
     if isinstance(take, dict):
-        columns = set(schema.TABLES.get(conflict.config, ()))
+        optional = schema.optional_columns(conflict.config)
         if (
-            take.keys() - schema.REASONING.get(conflict.config, {}).keys() != columns
+            take.keys() - optional != schema.TABLES.get(conflict.config, {}).keys() - optional
             or take[schema.KEYS[conflict.config]] != conflict.id
         ):
             raise BadInput(

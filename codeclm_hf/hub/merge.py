@@ -15,10 +15,10 @@ from typing import Literal
 import polars as pl
 import pyarrow as pa
 
-from codeclm_hf import schema
+from codeclm_hf import ids, schema
 from codeclm_hf.card.shapes import RowChanges
 from codeclm_hf.errors import BadInput
-from codeclm_hf.hub.snapshot import NO_ROWS, Row, Snapshot
+from codeclm_hf.hub.snapshot import NO_ROWS, Row, Snapshot, with_columns
 from codeclm_hf.text import single_line
 
 Side = Literal["current", "incoming"]
@@ -29,10 +29,14 @@ Resolutions = Mapping[str, Mapping[str, Resolution]]
 
 _ORIGINS = ("given", "seed", "augmented")
 """The values of `origin`; of two that differ, the one that stands first here is kept."""
-_THOUGHTS = frozenset(name for columns in schema.REASONING.values() for name in columns)
-"""Columns that a row has only where a run kept its models' thoughts."""
-_GROWING = ("seed_ids", "rubrics", "actions")
-"""Lists that only ever grow: where two rows differ in these alone, the lists are united."""
+_OPTIONAL = frozenset().union(*map(schema.optional_columns, schema.TABLES))
+"""Columns that the rows of one side may lack."""
+_GROWING = {
+    "default": ("seed_ids", "flags"),
+    "trace": ("flags", "strong_flags", "target_flags", "rejected"),
+    "metadata": ("seed_ids", "rubrics", "actions"),
+}
+"""Lists that only ever grow, by config: where two rows differ in these alone, the lists are united."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +113,7 @@ def merge_table(
 
     A row that one side changed is taken from there, and so is its absence. A row that both sides made or
     changed in the same way is one row. Any other row is in conflict, unless the two differ only in what
-    ever grows (`seed_ids`, and the rubrics and actions of one use case): then these are united.
+    ever grows (`seed_ids`, the rubrics and actions of one use case, flags): then these are united.
 
     Args:
         config: which table.
@@ -195,7 +199,7 @@ def _resolve(
     incoming_rows = inputs.incoming.rows(config, disputed)
     for row_id in disputed:
         current, incoming = current_rows.get(row_id), incoming_rows.get(row_id)
-        united = unite(current, incoming) if current is not None and incoming is not None else None
+        united = unite(config, current, incoming) if current is not None and incoming is not None else None
         if united is not None:
             if united != current:
                 outcome.new_rows[row_id] = united
@@ -214,30 +218,36 @@ def _resolve(
     return outcome
 
 
-def unite(current: Row, incoming: Row) -> Row | None:
-    """Return one row of two that differ only in lists that grow and in `origin`; None where more differs.
+def unite(config: str, current: Row, incoming: Row) -> Row | None:
+    """Return one row of two that differ only in what can be united; None where more differs.
 
-    Thoughts that one of them alone has are kept.
+    That are the lists that grow, `origin`, and `removed`: a row that either side has not removed stands.
+    Of the columns of which one row knows nothing, what the other says is kept.
     """
-    current, incoming = _with_thoughts(current, incoming), _with_thoughts(incoming, current)
+    removed = current.get("removed"), incoming.get("removed")
+    current, incoming = _with_optional(current, incoming), _with_optional(incoming, current)
     if set(current) != set(incoming):
         return None
     row = dict(current)
-    grown = {name for name in current.keys() & set(_GROWING) if current[name] != incoming[name]}
+    growing = current.keys() & set(_GROWING.get(config, ()))
+    grown = {name for name in growing if current[name] != incoming[name]}
     for name in grown:
         lists = [current[name] or [], incoming[name] or []]
-        if not all(isinstance(value, str) for values in lists for value in values):
+        if not all(isinstance(value, str | dict) for values in lists for value in values):
             return None
-        row[name] = list(dict.fromkeys(chain(*sorted(lists))))
+        row[name] = list({ids.canonical(value): value for value in chain(*sorted(lists, key=str))}.values())
     if {current.get("origin"), incoming.get("origin")} <= set(_ORIGINS):
         grown.add("origin")
         row["origin"] = min(current["origin"], incoming["origin"], key=_ORIGINS.index)
+    if "removed" in row:
+        grown.add("removed")
+        row["removed"] = None if None in removed else min(map(str, removed))
     return row if all(row[name] == incoming[name] for name in incoming.keys() - grown) else None
 
 
-def _with_thoughts(row: Row, other: Row) -> Row:
-    """Return a row with the thoughts that the other alone has."""
-    names = sorted(_THOUGHTS & (row.keys() | other.keys()))
+def _with_optional(row: Row, other: Row) -> Row:
+    """Return a row with what the other alone knows of the columns that a row may lack."""
+    names = sorted(_OPTIONAL & (row.keys() | other.keys()))
     return row | {name: other.get(name) if row.get(name) is None else row[name] for name in names}
 
 
@@ -285,15 +295,4 @@ def _rows_of(
         mask = is_taken.slice(start, batch.num_rows)
         start += batch.num_rows
         if mask.any():
-            yield _with_columns(batch.filter(pa.array(mask.to_list())), columns)
-
-
-def _with_columns(batch: pa.RecordBatch, columns: pa.Schema) -> pa.RecordBatch:
-    """Return a batch with these columns, in this order; a column that its side does not have is null."""
-    arrays = [
-        batch.column(field.name).cast(field.type)
-        if field.name in batch.schema.names
-        else pa.nulls(len(batch), field.type)
-        for field in columns
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=columns)
+            yield with_columns(batch.filter(pa.array(mask.to_list())), columns)

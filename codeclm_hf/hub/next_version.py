@@ -185,10 +185,10 @@ def write_tables(inputs: MergeInputs, merge: VersionMerge, scratch: Path) -> Map
     folder = Path(tempfile.mkdtemp(dir=scratch))
     tables = {}
     for config, table in merge.tables.items():
-        if table.is_incoming_table:
+        columns = _merged_columns(config, inputs)
+        if table.is_incoming_table and columns.names == inputs.incoming.schema(config).names:
             tables[config] = inputs.incoming.files.get(config, [])
             continue
-        columns = _merged_columns(config, inputs)
         shards = write_parquet(folder / config, merged_rows(config, table, inputs, columns), columns)
         tables[config] = [folder / config / shard for shard in shards]
     return {config: files for config, files in tables.items() if files}
@@ -198,7 +198,10 @@ def _merged_columns(config: str, inputs: MergeInputs) -> pa.Schema:
     """Return the columns of a merged table: the incoming ones, and what the current table has besides."""
     if config not in inputs.incoming.files:
         return inputs.current.schema(config)
-    incoming, current = inputs.incoming.schema(config), inputs.current.schema(config)
+    incoming = inputs.incoming.schema(config)
+    if config not in inputs.current.files:
+        return incoming
+    current = inputs.current.schema(config)
     more = [column for column in current if column.name not in incoming.names]
     return Features.from_arrow_schema(pa.schema([*incoming, *more])).arrow_schema if more else incoming
 

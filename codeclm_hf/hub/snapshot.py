@@ -30,6 +30,7 @@ DIGESTS = {"id": pl.String, "digest": pl.String}
 """The columns that tell rows apart: what a row is called, and a hash of all that it holds."""
 NO_ROWS = pl.DataFrame(schema=DIGESTS)
 """The digests of a table without rows."""
+_LATER = frozenset(name for names in schema.LATER.values() for name in names)
 
 Row = dict[str, Any]
 """A row of a table, by column."""
@@ -81,19 +82,29 @@ class Snapshot:
         return read_parquet(self.files.get(config, []))
 
     def frame(self, config: str, columns: Sequence[str]) -> pl.LazyFrame:
-        """Return some columns of a table as a lazy frame, which is read in batches."""
+        """Return some columns of a table as a lazy frame, which is read in batches.
+
+        One that the table may lack, and does, is null.
+        """
+        there = self.schema(config)
+        more = schema.optional_columns(config) & set(columns) - set(there.names)
+        kinds = pa.schema([*there, *map(schema.features(config, more).arrow_schema.field, sorted(more))])
 
         # read with pyarrow: polars' own lazy scan of Parquet has crashed where several threads publish
         def batches(
             wanted: list[str] | None, predicate: pl.Expr | None, rows: int | None, _size: int | None
         ) -> Iterator[pl.DataFrame]:
-            for batch in read_parquet(self.files.get(config, []), wanted or columns):
-                frame = polars_frame(batch).select(wanted or columns)
+            names = wanted or columns
+            chosen = pa.schema([kinds.field(name) for name in names])
+            for batch in read_parquet(
+                self.files.get(config, []), [name for name in names if name not in more]
+            ):
+                frame = polars_frame(with_columns(batch, chosen))
                 frame = frame.head(batch.num_rows if rows is None else rows)
                 rows = None if rows is None else rows - frame.height
                 yield frame if predicate is None else frame.filter(predicate)
 
-        empty = self.schema(config).empty_table().select(list(columns))
+        empty = kinds.empty_table().select(list(columns))
         return register_io_source(batches, schema=pl.DataFrame(pl.from_arrow(empty)).schema)
 
     def first_row(self, config: str, column: str, value: str) -> Row | None:
@@ -182,10 +193,10 @@ def _read_card(path: Path) -> str:
 def _check_columns(config: str, files: list[Path]) -> None:
     for file in files:
         try:
-            missing = set(schema.TABLES[config]) - set(pq.read_schema(file).names)
+            there = {*pq.read_schema(file).names, *schema.optional_columns(config)}
         except (pa.ArrowException, OSError) as exc:
             raise BadInput(f"needs Parquet files; {file} cannot be read ({single_line(str(exc))})") from exc
-        if missing:
+        if missing := schema.TABLES[config].keys() - there:
             raise BadInput(f"needs the columns of `{config}`; {file} lacks {', '.join(sorted(missing))}")
 
 
@@ -199,7 +210,7 @@ def row_digests(batches: Iterator[pa.RecordBatch], key: str | None) -> pl.DataFr
     Returns:
         `id` and `digest`, in the rows' order. Where several rows have the same name, the later ones are
         called `name#2`, `name#3`, …, so that no row hides another. A column that is missing counts like one
-        of nulls.
+        of nulls; so does an empty list in a column that earlier versions did not write.
     """
     parts = [NO_ROWS]
     for batch in batches:
@@ -218,6 +229,17 @@ def row_digests(batches: Iterator[pa.RecordBatch], key: str | None) -> pl.DataFr
     return table
 
 
+def with_columns(batch: pa.RecordBatch, columns: pa.Schema) -> pa.RecordBatch:
+    """Return a batch with these columns, in this order; one that it does not have is null."""
+    arrays = [
+        batch.column(field.name).cast(field.type)
+        if field.name in batch.schema.names
+        else pa.nulls(len(batch), field.type)
+        for field in columns
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=columns)
+
+
 def polars_frame(batch: pa.RecordBatch) -> pl.DataFrame:
     """Return a batch as a frame of polars."""
     return pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
@@ -226,9 +248,11 @@ def polars_frame(batch: pa.RecordBatch) -> pl.DataFrame:
 def _as_json(name: str, columns: Mapping[str, pl.DataType]) -> pl.Expr:
     """Write a column's values as JSON; a null stays null."""
     column = pl.col(name)
-    return pl.when(column.is_not_null()).then(
-        pl.struct(column.cast(_lossless(columns[name]))).struct.json_encode()
-    )
+    has_value = column.is_not_null()
+    if name in _LATER and isinstance(columns[name], pl.List):
+        # else a run that is resumed by a later version would change every row
+        has_value &= column.list.len() > 0
+    return pl.when(has_value).then(pl.struct(column.cast(_lossless(columns[name]))).struct.json_encode())
 
 
 def _lossless(kind: pl.DataType) -> pl.DataType:

@@ -40,7 +40,7 @@ def test_it_is_a_data_set(run: Path) -> None:
         "trace": 13,
         "metadata": 5,
     }
-    for name, features in schema.TABLES.items():
+    for name, features in before_rooms.FEATURES.items():
         assert tables[name].features == features
         assert tables[name].to_list() == before_rooms.tables(RUN)[name].to_pylist()
     assert load_dataset(str(run), split="train").to_list() == tables["default"].to_list()

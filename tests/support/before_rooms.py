@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, Features
 
 from codeclm_hf import Budget, CodecLM, endpoint, schema
 from support.hub_server import Commit, Hub, Repo, Tag
@@ -22,6 +22,13 @@ from support.model_server import StandIn
 FOLDER = Path(__file__).parents[1] / "run" / "before_rooms"
 RUN = FOLDER / "run"
 VERSIONS = ("v1.0.0", "v1.1.0")
+FEATURES = {
+    name: Features(
+        {column: kind for column, kind in features.items() if column not in schema.LATER.get(name, ())}
+    )
+    for name, features in schema.TABLES.items()
+}
+"""Those of the old tables."""
 CARD_CHANGES: tuple[str, ...] = ()
 """The lines in which today's card of the same data differs from the old one, as `- old` and `+ new`.
 

@@ -120,6 +120,11 @@ def _judged(text: str, response: str, use_case: str) -> dict[str, Any]:
         "gap": strong - target,
         "verdict": "accept_strong",
         "error": None,
+        "flags": [],
+        "strong_flags": [],
+        "target_flags": [],
+        "rejected": [],
+        "removed": None,
     }
 
 

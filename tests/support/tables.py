@@ -42,6 +42,7 @@ def default_row(id: str | None, text: str = "t", **other: Any) -> Row:
         "skills": ["a", "b"],
         "metadata_id": "m",
         "seed_ids": ["s"],
+        "flags": [],
         **other,
     }
 
