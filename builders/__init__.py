@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .benchmarks import load_benchmark
 from .metadata import load_metadata
 from .responses import load_responses
 from .seeds import SeedInstructions, SeedsConfig, load_seeds
@@ -12,6 +13,7 @@ __all__ = [
     "SeedsConfig",
     "Tailored",
     "TailoredConfig",
+    "load_benchmark",
     "load_metadata",
     "load_responses",
     "load_seeds",

@@ -181,7 +181,7 @@ class BenchmarkMatches:
     name: str
     """The file or data set, as it was named."""
     rows: int
-    """Its rows."""
+    """Its rows that have a text."""
     texts: int
     """Texts that shared words with one of them, allowed ones included."""
 

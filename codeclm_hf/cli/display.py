@@ -11,10 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from codeclm_hf import schema
+from codeclm_hf.card.shapes import ContaminationSummary
 from codeclm_hf.card.statistics import VERDICTS
+from codeclm_hf.run import contamination_file
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import Requests
 from codeclm_hf.run.manifest import COMPLETE, Manifest, StageUsage
+from codeclm_hf.stages.contamination import Benchmark
 from codeclm_hf.text import percentage, shorten
 
 FEW_ROWS = 3
@@ -98,6 +101,24 @@ def _counts(numbers: Sequence[int], think: bool, *, estimated: bool) -> list[str
 def print_seeds(console: Console, table: Dataset) -> None:
     """Print what was read as seeds."""
     console.print(f"seeds: {escape(shorten(table.info.description))}", soft_wrap=True)
+
+
+def print_benchmark(console: Console, benchmark: Benchmark) -> None:
+    """Print what was read as an evaluation set."""
+    texts = sum(map(bool, benchmark.texts))
+    console.print(f"evaluation set: {escape(shorten(benchmark.name))}, {texts:,} texts", soft_wrap=True)
+
+
+def print_contamination(console: Console, found: ContaminationSummary, directory: Path) -> None:
+    """Print how many texts shared words with an evaluation set, and which ids allowed none."""
+    removed = ", ".join(f"{kind} {number}" for kind, number in found.removed.items())
+    words = f"in evaluation sets: removed {removed or 'nothing'}"
+    words += f"; allowed {found.allowed}" if found.allowed else ""
+    if found.removed or found.allowed:
+        words += f"; {escape(str(directory / contamination_file.FILE))} shows the words"
+    console.print(words, soft_wrap=True)
+    if found.unmatched:
+        console.print(f"allowed, but nowhere found: {', '.join(found.unmatched)}", soft_wrap=True)
 
 
 def print_run_directory(console: Console, directory: Path) -> None:

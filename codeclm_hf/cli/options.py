@@ -153,6 +153,23 @@ PriceOut = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
 
+Decontaminate = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SET[:COLUMN]",
+        help="Keep out what shares words with this evaluation set: a file, a folder, hf://… or the id of a Hub "
+        "data set, of which the test split is read. Several times for several sets.",
+    ),
+]
+AllowMatch = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ID",
+        help="Keep the text with this id in contamination.jsonl although it shares words with an evaluation "
+        "set. Several times for several texts.",
+    ),
+]
+
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
 Repo = Annotated[str, typer.Argument(metavar="REPO", help="A data set on the Hub, as org/name.")]
 Message = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -13,8 +14,10 @@ from rich.console import Console
 
 from codeclm_hf.cli.options import (
     AllowFallback,
+    AllowMatch,
     Column,
     Concurrency,
+    Decontaminate,
     Directory,
     DryRun,
     GiveUpAfter,
@@ -71,6 +74,7 @@ if TYPE_CHECKING:
 
     from codeclm_hf.endpoints.budget import Budget
     from codeclm_hf.run.pipeline import CodecLM
+    from codeclm_hf.stages.contamination import Benchmark
 
 app = typer.Typer()
 _out = Console(highlight=False)
@@ -117,6 +121,8 @@ def _as_typed(name: str, value: Any) -> Any:
     if name.endswith("_header"):
         lines = [f"{header}: {text}" for header, text in value.items()] if isinstance(value, dict) else value
         return [lines] if isinstance(lines, str) else lines
+    if name in ("decontaminate", "allow_match"):
+        return [value] if isinstance(value, str) else value
     return json.dumps(value) if isinstance(value, dict) else value
 
 
@@ -164,6 +170,8 @@ def run(
     skip_bad: SkipBad = False,
     split: Split = "train",
     revision: Revision = None,
+    decontaminate: Decontaminate = None,
+    allow_match: AllowMatch = None,
     num_metadata: Annotated[
         int,
         typer.Option(
@@ -268,6 +276,7 @@ def run(
     from codeclm_hf.endpoints.budget import Budget
     from codeclm_hf.run import directory as run_directory
     from codeclm_hf.run.pipeline import CodecLM
+    from codeclm_hf.stages.contamination import check_allowed
 
     if not strong or not target or out is None:
         required = (("--strong", strong), ("--target", target), ("--out", out))
@@ -305,12 +314,14 @@ def run(
         "metadata_fraction": metadata_fraction,
     }
     budget = Budget(max_requests=max_requests, max_tokens=max_tokens, price_in=price_in, price_out=price_out)
-    # What costs nothing is checked first: settings, folder, seeds; then the servers.
+    # What costs nothing is checked first: settings, folder, seeds, evaluation sets; then the servers.
     check_settings(**settings, **sizes)
     run_directory.check(out)
+    check_allowed(allow_match or (), decontaminate or ())
     inputs = _read_inputs(
         seeds, metadata, column=column, layout=layout, skip_bad=skip_bad, split=split, revision=revision
     )
+    benchmarks = _read_benchmarks(decontaminate or ())
     all_roles = AllRoles(
         concurrency=concurrency,
         timeout=timeout,
@@ -338,6 +349,7 @@ def run(
         requests = codec.plan(inputs.seeds, metadata=inputs.metadata, **sizes)
         display.print_plan(_out, requests, codec.models, out)
         return
+    inputs = inputs._replace(benchmarks=benchmarks, allow_match=tuple(allow_match or ()))
     _run_codec(codec, inputs, sizes, out, budget)
 
 
@@ -376,6 +388,19 @@ class _Inputs(NamedTuple):
 
     seeds: Dataset | None
     metadata: list[dict[str, Any]] | None
+    benchmarks: Sequence[Benchmark] = ()
+    allow_match: Sequence[str] = ()
+
+
+def _read_benchmarks(names: Sequence[str]) -> list[Benchmark]:
+    """Read evaluation sets, and print how many texts they have."""
+    from codeclm_hf.builders import load_benchmark
+    from codeclm_hf.cli import display
+
+    benchmarks = [load_benchmark(name) for name in dict.fromkeys(names)]
+    for benchmark in benchmarks:
+        display.print_benchmark(_out, benchmark)
+    return benchmarks
 
 
 def _read_inputs(seeds: str | None, metadata: str | None, **reading: Any) -> _Inputs:
@@ -407,10 +432,19 @@ def _run_codec(
 
     with live_progress(_err, out) as show:
         tables = codec.run(
-            inputs.seeds, metadata=inputs.metadata, out=out, budget=budget, on_progress=show, **sizes
+            inputs.seeds,
+            metadata=inputs.metadata,
+            decontaminate=inputs.benchmarks,
+            allow_match=inputs.allow_match,
+            out=out,
+            budget=budget,
+            on_progress=show,
+            **sizes,
         )
     manifest = Manifest.read(out)
     display.print_summary(_out, manifest)
+    if manifest.contamination is not None:
+        display.print_contamination(_out, manifest.contamination, out)
     if codec.thinking == "keep":
         display.print_thoughts(_out, tables["trace"])
     accepted = manifest.counts.rows["default"]

@@ -34,7 +34,8 @@ def write(directory: Path, findings: Iterable[Contaminated]) -> None:
     Raises:
         CodecLMError: it cannot be written; what was there stays.
     """
-    lines = [json.dumps(asdict(finding), ensure_ascii=True) + "\n" for finding in in_order(findings)]
+    # in ASCII, since a model's answer may hold half a surrogate pair
+    lines = [json.dumps(asdict(finding)) + "\n" for finding in in_order(findings)]
     try:
         if lines:
             replace_file(directory / FILE, "".join(lines))
@@ -67,7 +68,7 @@ def summary(
         removed={kind: removed[kind] for kind in KINDS if removed[kind]},
         allowed=sum(finding.allowed for finding in findings),
         benchmarks=tuple(
-            BenchmarkMatches(name=each.name, rows=len(each.texts), texts=texts[each.name])
+            BenchmarkMatches(name=each.name, rows=sum(map(bool, each.texts)), texts=texts[each.name])
             for each in benchmarks
         ),
         found=tuple(_shared_words(finding) for finding in findings[:MOST_FOUND]),

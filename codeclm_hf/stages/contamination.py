@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from codeclm_hf import ids
+from codeclm_hf.errors import BadInput
 from codeclm_hf.stages.words import Word, is_character, normal_form, raw_words, words
 
 RUN = 5
@@ -46,6 +47,7 @@ CHARACTER = 0.5
 """What a character counts as in a script without spaces; a word counts as 1."""
 MOST_MATCHES = 10
 """Rows that are named of those that a text shares words with."""
+_ID = re.compile("[0-9a-f]{16}")
 _PLACES = 4  # of a run of words that a row repeats over and over: so that looking stays linear
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93,
                      0xA0761D6478BD642F], np.uint64)  # fmt: skip
@@ -111,6 +113,9 @@ class Contamination:
     allowed: Collection[str] = ()
     """Ids of texts that are kept all the same."""
 
+    def __post_init__(self) -> None:
+        check_allowed(self.allowed, self.benchmarks)
+
     def find(self, text: str, kind: str) -> Contaminated | None:
         """Return what a text shares with the evaluation sets; None where that is nothing.
 
@@ -134,6 +139,21 @@ class Contamination:
     @cached_property
     def _index(self) -> _Index:
         return _Index(self.benchmarks)
+
+
+def check_allowed(allowed: Collection[str], benchmarks: Collection[Any]) -> None:
+    """Raise an error for ids that cannot be any text's, or that nothing is compared for.
+
+    Raises:
+        BadInput: there are such ids.
+    """
+    for id in allowed:
+        if not _ID.fullmatch(id):
+            raise BadInput(
+                f"needs an id of 16 hexadecimal digits, as contamination.jsonl has them; came `{id}`"
+            )
+    if allowed and not benchmarks:
+        raise BadInput("needs an evaluation set to decontaminate for beside the matches to allow; came none")
 
 
 class _Row(NamedTuple):
