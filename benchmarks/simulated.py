@@ -50,11 +50,27 @@ USE_CASES = tuple(
 SKILLS = tuple(
     f"{what} {how}" for what in ("SQL", "rhyme", "route", "tax", "proof") for how in ("basics", "limits")
 )
-_WORDS = (
-    "First take stock of what is given, then name what is wanted, and go from the one to the other by steps. "
-    * 30
+_ALSO = "; and also mind "
+_TOPICS = tuple(
+    """
+    acorns airports anchors apples arrows autumns badgers bakeries balconies bananas barley basil beaches beavers bells
+    benches bicycles biscuits blankets boats bonfires bottles bridges brooms buckets butter cabbages camels candles
+    canoes caravans carpets carrots castles cellars cherries chess chimneys cider cinemas clay cliffs clocks coffee
+    comets compasses copper coral cotton cradles cranes crayons cricket crystals curtains dancers deserts diaries
+    dolphins donkeys dragons drums eagles eclipses elephants engines falcons farmers feathers fences ferries fiddles
+    flags flutes forests fossils foxes gardens ginger giraffes glaciers gloves goats guitars hammers harbours hazel
+    helmets herons honey horses hotels islands ivory jackets jasmine jugglers kettles kites ladders lanterns lavender
+    lemons letters lilies lizards lockets magnets maples markets meadows medals melons mirrors monkeys mosaics mushrooms
+    museums mustard needles notebooks nutmeg ocean olives onions operas orchards owls oysters painters pandas paper
+    parrots peaches pebbles pelicans pencils pepper pianos picnics pigeons pillows pirates planets plums poppies
+    potatoes puppets pyramids quilts rabbits radios railways rainbows ravens ribbons rivers robins rockets roses rubies
+    saddles sailors sandals scarves schools seagulls shepherds silver sketches sleighs snails soap sparrows spiders
+    spoons squirrels stadiums storms suitcases sunflowers swans tailors taverns temples tents thunder tickets tigers
+    tomatoes towers tractors trumpets tulips turtles umbrellas valleys vanilla velvet villages violins volcanoes wagons
+    walnuts whales wheat whistles willows windmills winters wizards wolves yachts zebras
+    """.split()
 )
-_ALSO = "; and also mind condition "
+"""What instructions are about: so many that no two instructions are nearly the same."""
 _ANSWER = re.compile(r"The (strong|target) model on ([0-9a-f]{8}) in round ([0-9]):")
 _ABOUT = re.compile(r"Use case: (.*)\nSkills[^:]*: (.*)")
 _MANY = re.compile(r"Write (\d+) ")
@@ -64,6 +80,17 @@ _LENGTH = re.compile(rb"\ncontent-length: *(\d+)", re.I)
 def number(*parts: object) -> int:
     """32 bits that depend on the parts alone."""
     return int.from_bytes(blake2b("|".join(map(str, parts)).encode(), digest_size=4).digest(), "big")
+
+
+def _topics(n: int, *parts: object) -> str:
+    """n topics that depend on the parts alone."""
+    drawn = blake2b("|".join(map(str, parts)).encode(), digest_size=2 * n).digest()
+    numbers = (int.from_bytes(drawn[at : at + 2], "big") for at in range(0, 2 * n, 2))
+    return " ".join(_TOPICS[number % len(_TOPICS)] for number in numbers)
+
+
+_PROSE = " ".join(f"{_topics(9, 'prose', line).capitalize()}." for line in range(60))
+"""What responses are cut out of; it never repeats itself, as a model in a loop does."""
 
 
 def kind_of(messages: list[dict[str, str]]) -> str:
@@ -78,7 +105,7 @@ def answer(role: str, kind: str, messages: list[dict[str, str]], seed: int) -> s
     asked = messages[-1]["content"]
     if kind == "respond":
         n, rounds = number(asked), asked.count(_ALSO) + 1
-        return f"The {role} model on {n:08x} in round {rounds}: {_WORDS[: 600 + number(role, n) % 800]}"
+        return f"The {role} model on {n:08x} in round {rounds}: {_PROSE[n % 2000 :][: 600 + number(role, n) % 800]}"
     if kind == "judge":
         (first, n, rounds), _ = _ANSWER.findall(asked)
         draw = int(n, 16) % 100
@@ -91,7 +118,8 @@ def answer(role: str, kind: str, messages: list[dict[str, str]], seed: int) -> s
             {"use_case": USE_CASES[n % 12], "skills": [SKILLS[n // 12 % 10], SKILLS[(n // 12 + 3) % 10]]}
         )
     if kind == "improve":
-        return json.dumps({"instruction": f"{asked.split('Instruction:')[-1].strip()}{_ALSO}{seed}"})
+        harder = f"{asked.split('Instruction:')[-1].strip()}{_ALSO}{_topics(14, seed)}"
+        return json.dumps({"instruction": harder})
     about, many = _ABOUT.search(asked), _MANY.search(asked)
     assert about and many, asked
     name, n = f"{about[1]} with {about[2]}", int(many[1])
@@ -100,8 +128,9 @@ def answer(role: str, kind: str, messages: list[dict[str, str]], seed: int) -> s
         return json.dumps(
             {"rubrics": rubrics, "actions": [f"Add {i + 2} sides of {name} to weigh." for i in range(n)]}
         )
-    what = f"a piece of {name}, for a reader who has a quarter of an hour and has not met the matter before"
-    return json.dumps({"instructions": [f"Make number {number(seed, i)}, {what}" for i in range(n)]})
+    return json.dumps(
+        {"instructions": [f"Make of {_topics(12, seed, i)} a piece of {name}" for i in range(n)]}
+    )
 
 
 class Server:

@@ -36,7 +36,7 @@ def test_the_tables_equal_the_oracles(
     expected = oracle.run(
         World(), SEEDS, size=8, total=14, threshold=threshold, iterations=iterations, seed=0
     )
-    assert {name: table.to_list() for name, table in tables.items()} == expected
+    assert {name: shared(rows, expected[name]) for name, rows in tables.items()} == expected
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -72,4 +72,9 @@ def test_any_run_equals_the_oracles(
             num_metadata=how["size"],
         )
     expected = oracle.run(World(bias), seeds, **{**how, "size": min(how["size"], how["total"])})
-    assert {name: table.to_list() for name, table in tables.items()} == expected
+    assert {name: shared(rows, expected[name]) for name, rows in tables.items()} == expected
+
+
+def shared(table: Dataset, expected: list[oracle.Row]) -> list[oracle.Row]:
+    """The rows with the columns of the oracle, which knows of no response or draft with something wrong."""
+    return [{name: row[name] for name in expected[0]} for row in table] if expected else table.to_list()

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from support.words import words
+
 USE_CASES = ("creative writing", "code generation", "travel planning")
 SKILLS = ("rhyme schemes", "SQL queries", "route finding", "budget limits", "plot structure")
 
@@ -31,13 +33,11 @@ class World:
         return [f"Rubric {i} of {name}" for i in range(n)], [f"Action {i} of {name}" for i in range(n)]
 
     def decode(self, use_case: str, skills: list[str], n: int) -> list[str]:
-        return [
-            f"Do {number(use_case, i) % 1000}-{i} of {use_case} using {' and '.join(skills)}"
-            for i in range(n)
-        ]
+        what = f"{use_case} using {' and '.join(skills)}"
+        return [f"Do {words(10, 'decode', what, i)} of {what}" for i in range(n)]
 
     def improve(self, instruction: str, action: str) -> str:
-        return f"{instruction}; also {number(instruction, action) % 1000}"
+        return f"{instruction}. Add {words(15, 'improve', instruction, action)}"
 
     def respond(self, role: str, instruction: str) -> str:
         return f"The {role} model's answer {number(role, instruction) % 9} to: {instruction}"
