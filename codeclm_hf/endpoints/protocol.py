@@ -38,6 +38,11 @@ class GenerationRequest:
     """Number of alternatives to each token that the answer should list with their log-probabilities."""
     stage: str = ""
     """The stage that asks, for the counts alone: it is no part of what is asked."""
+    least_new_tokens: int | None = None
+    """Fewest tokens of the answer that will do where the server takes no more; `max_new_tokens` where None.
+
+    It is no part of what is asked either.
+    """
 
     def __post_init__(self) -> None:
         if self.schema is not None and self.max_new_tokens > STRUCTURED_MAX_TOKENS:

@@ -38,7 +38,16 @@ THOUGHT_PARTS = ("thinking", "reasoning", "redacted_thinking", "thought", "reaso
 """The types of those parts of a content that are thoughts."""
 _TEXT_KEYS = ("text", "content", "thinking", "reasoning", "summary", "refusal")
 """Where a part of a content, or of thoughts, has its text."""
+_REFUSED, _KEPT_BACK, _TOOL = (
+    "refused: ", "gave an answer that its server kept back", "called a tool in place of an answer"
+)  # fmt: skip
+"""How it is said that there is no answer where that is what the server, or its provider, wants."""
 _BYTES_A_TOKEN = 4
+
+
+def is_withheld(completion: Completion) -> bool:
+    """Return whether an answer was kept back on purpose, so that the same would come of asking again."""
+    return (completion.no_answer or "").startswith((_REFUSED, _KEPT_BACK, _TOOL))
 
 
 def chat_completion(reply: Any, request: GenerationRequest, client: Client) -> Completion:
@@ -120,11 +129,11 @@ def _no_answer(message: Mapping[str, Any], content: str, reason: str, client: Cl
         else []
     )
     if refusal := _text(message.get("refusal")) or _text(refusals):
-        return f"refused: {client.without_secrets(single_line(refusal))[:200]}"
+        return f"{_REFUSED}{client.without_secrets(single_line(refusal))[:200]}"
     if reason in _FILTERED:
-        return f"gave an answer that its server kept back ({reason})"
+        return f"{_KEPT_BACK} ({reason})"
     if not content.strip() and (message.get("tool_calls") or message.get("function_call")):
-        return "called a tool in place of an answer"
+        return _TOOL
     return None
 
 

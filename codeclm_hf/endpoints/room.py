@@ -95,15 +95,19 @@ class ThinkingRoom:
     async def _ask(self, request: GenerationRequest, max_tokens: int, send: Send) -> Completion:
         """Ask once, with less room where the model's context does not hold so much."""
         max_tokens, refused = self._fitting(request, max_tokens), False
+        least = request.least_new_tokens or request.max_new_tokens
         while True:
             try:
                 completion = await send(max_tokens)
             except RequestRejected as exc:
-                has_room = max_tokens > request.max_new_tokens and self.limit is None
+                has_room = max_tokens > least and self.limit is None
                 if not has_room or not _LENGTH_WORDS.search(str(exc)):
                     raise
                 words = exc.refusal.words if exc.refusal and not refused else ""
-                max_tokens, refused = self._less(request, max_tokens, words), True
+                if max_tokens > request.max_new_tokens:
+                    max_tokens, refused = self._less(request, max_tokens, words), True
+                else:
+                    max_tokens, refused = _shorter(least, max_tokens, words), True
             else:
                 if refused:
                     self._context = min(self._context or sys.maxsize, _size(request) + max_tokens)
@@ -118,8 +122,11 @@ class ThinkingRoom:
 
     def _less(self, request: GenerationRequest, max_tokens: int, words: str) -> int:
         """Return what to ask with after a refusal: as much as was taken before, or as it names, or half of the room."""
-        named = map(int, re.findall(r"(?<![\w.])\d{2,9}(?![\w.]?\d)", words))
-        fewer = [tokens for tokens in (self._taken, *named) if request.max_new_tokens < tokens < max_tokens]
+        fewer = [
+            tokens
+            for tokens in (self._taken, *_numbers(words))
+            if request.max_new_tokens < tokens < max_tokens
+        ]
         room = max_tokens - request.max_new_tokens
         return max(fewer, default=max_tokens - (room // 2 if room > LEAST_ROOM else room))
 
@@ -217,6 +224,22 @@ def _no_answer(request: GenerationRequest, completion: Completion) -> str | None
     if completion.text.strip():
         return None
     return "thought, and gave no answer" if thinks else "gave an empty answer"
+
+
+def _numbers(words: str) -> list[int]:
+    """Return the numbers in a server's words that may be counts of tokens."""
+    return [int(number) for number in re.findall(r"(?<![\w.])\d{2,9}(?![\w.]?\d)", words)]
+
+
+def _shorter(least: int, max_tokens: int, words: str) -> int:
+    """Return what to ask with after a refusal of an answer's own room: the most that it names, or the least.
+
+    What it names may be the context, beside the length of the prompt. It depends on nothing but the refusal,
+    so that an answer does not depend on what was asked before.
+    """
+    numbers = _numbers(words)
+    beside = [one - other for one in numbers for other in numbers if one != max_tokens]
+    return max((tokens for tokens in (*numbers, *beside) if least <= tokens < max_tokens), default=least)
 
 
 def _is_full(completion: Completion) -> bool:

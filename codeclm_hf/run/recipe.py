@@ -131,7 +131,13 @@ class Recipe:
             rubrics=replace(rubrics, strong=strong) if rubrics is not None else None,
             decode=replace(self.draft.decode, strong=strong),
         )
-        tailor = replace(tailor, strong=strong, target=endpoints["target"], judge=endpoints["judge"])
+        tailor = replace(
+            tailor,
+            strong=strong,
+            target=endpoints["target"],
+            judge=endpoints["judge"],
+            contamination=self.contamination,
+        )
         encoded = progress.map(
             replace(self.encode, strong=strong), self.seeds, to_ask=self.seeds["error"].count(None)
         )

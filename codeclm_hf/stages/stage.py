@@ -19,6 +19,7 @@ from codeclm_hf.endpoints.protocol import Endpoint, asked_with
 from codeclm_hf.errors import BadInput
 from codeclm_hf.package import VERSION
 from codeclm_hf.prompts import Prompt
+from codeclm_hf.stages.contamination import Contamination
 
 Row = dict[str, Any]
 """One row of a table, by column."""
@@ -216,7 +217,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Endpoint):
         extra = asked_with(value)
         return [value.identity, dict(extra)] if extra else value.identity
-    if isinstance(value, Stage):
+    if isinstance(value, Stage | Contamination):
         return value.spec()
     return value
 

@@ -69,30 +69,65 @@ async def respond(
 ) -> Response:
     """Return a model's answer to the bare instruction (§4.3), without white space around it.
 
-    Args:
-        endpoint: whom to ask.
-        instruction: what to answer.
-        about: the model's role and the id of the row, from which, with the run's seed, the request's seed
-            follows.
-        seed: the run's seed.
-        temperature: 0 means greedy.
-        max_new_tokens: where the answer is cut off.
-        system: the system prompt that the model is served with, if any.
+    The arguments are those of `request_response`.
 
     Raises:
         NoAnswer: the model gave no answer.
     """
+    completion = await request_response(
+        endpoint,
+        instruction,
+        about=about,
+        seed=seed,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        system=system,
+    )
+    return Response(answer_text(completion).strip(), completion.thinking.strip())
+
+
+async def request_response(
+    endpoint: Endpoint,
+    instruction: str,
+    *,
+    about: tuple[str, str],
+    seed: int,
+    temperature: float,
+    max_new_tokens: int,
+    system: str | None = None,
+    attempt: int = 0,
+    least_new_tokens: int | None = None,
+) -> Completion:
+    """Return what a model answers to the bare instruction (§4.3), whatever it is.
+
+    Args:
+        endpoint: whom to ask.
+        instruction: what to answer.
+        about: the model's role and the id of the row, from which, with the run's seed and the attempt, the
+            request's seed follows.
+        seed: the run's seed.
+        temperature: 0 means greedy.
+        max_new_tokens: where the answer is cut off.
+        system: the system prompt that the model is served with, if any.
+        attempt: how often the same was asked before.
+        least_new_tokens: fewest tokens that will do where the server refuses so many.
+    """
     messages = (Message("user", instruction),)
-    completion = await endpoint.generate(
+    return await endpoint.generate(
         GenerationRequest(
             messages=(Message("system", system), *messages) if system else messages,
-            seed=ids.derive(seed, "respond", *about, 0),
+            seed=ids.derive(seed, "respond", *about, attempt),
             temperature=temperature,
             max_new_tokens=max_new_tokens,
+            least_new_tokens=least_new_tokens,
             stage="respond",
         )
     )
-    return Response(answer_text(completion).strip(), completion.thinking.strip())
+
+
+def no_answer_reason(completion: Completion) -> str:
+    """Return why a completion is no answer, in words that go on after "the model"; "" where it is one."""
+    return completion.no_answer or ("" if completion.text.strip() else "gave an empty answer")
 
 
 def answer_text(completion: Completion) -> str:
@@ -101,8 +136,7 @@ def answer_text(completion: Completion) -> str:
     Raises:
         NoAnswer: the model gave none: an empty text, thoughts alone, a refusal of its server.
     """
-    reason = completion.no_answer or ("" if completion.text.strip() else "gave an empty answer")
-    if reason:
+    if reason := no_answer_reason(completion):
         raise NoAnswer(f"needs an answer; the model {reason}", reason=reason)
     return completion.text
 

@@ -6,7 +6,6 @@ end.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -14,21 +13,27 @@ from datasets import Features
 
 from codeclm_hf import ids, schema, settings
 from codeclm_hf.endpoints.protocol import Completion, Endpoint
-from codeclm_hf.errors import RequestRejected, RowError
+from codeclm_hf.errors import RequestRejected, RowError, UnreadableAnswer
 from codeclm_hf.prompts import Prompt, load
-from codeclm_hf.stages import contrast
+from codeclm_hf.stages import contrast, improvements
+from codeclm_hf.stages.contamination import Contamination
 from codeclm_hf.stages.decode import TOKENS_AN_INSTRUCTION, instruction_id
 from codeclm_hf.stages.encode import instruction_fault
+from codeclm_hf.stages.flags import in_order
 from codeclm_hf.stages.judging import in_both_orders, scores_by_answer
-from codeclm_hf.stages.parsing import answers
+from codeclm_hf.stages.parsing import answers, talk
 from codeclm_hf.stages.parsing.scores import expected_scores, scores
+from codeclm_hf.stages.responding import Responder
 from codeclm_hf.stages.stage import Row, Stage
-from codeclm_hf.stages.structured import SENTENCE, ask, gather, object_of, respond
+from codeclm_hf.stages.structured import SENTENCE, ask, gather, object_of
+from codeclm_hf.text import shorten
 
 TOP_LOGPROBS = 10
 """Alternatives a token that `expected` scoring reads."""
-Actions = Callable[[], Awaitable[list[str]]]
-"""Gives the actions of an instruction's metadata, once they are there."""
+ROLES = ("strong", "target")
+"""Who responds, in the order of the scores."""
+IMPROVEMENT_TRIES = 4
+"""Most requests for one improvement: the first, and three while what comes is none."""
 _IMPROVED = object_of(instruction=SENTENCE)
 
 
@@ -71,6 +76,8 @@ class Tailor(Stage):
     """The system prompt that the strong model answers instructions with, where it has one."""
     target_system: str | None = None
     """The same of the target, as it will be served."""
+    contamination: Contamination | None = None
+    """What evaluation sets hold: responses and improvements that share words with them are no good."""
 
     @property
     def features(self) -> Features:
@@ -86,19 +93,6 @@ class Tailor(Stage):
 
     async def rows(self, row: Row) -> list[Row]:
         """Return the trace of one basic instruction: a row for each iteration."""
-
-        async def actions() -> list[str]:
-            return row.get("actions") or []
-
-        return await self.trace(row, actions)
-
-    async def trace(self, row: Row, actions: Actions) -> list[Row]:
-        """Return the trace of one basic instruction whose metadata may not have its actions yet.
-
-        Args:
-            row: the instruction, with the columns that the stage takes.
-            actions: awaited when the instruction is to be improved for the first time.
-        """
         candidate = self._basic(row)
         if error := instruction_fault(row["instruction"]):
             return [{**candidate, "verdict": "failed", "error": row.get("error") or error}]
@@ -106,7 +100,7 @@ class Tailor(Stage):
         try:
             await self._judge(candidate)
             while candidate["verdict"] == "retry":
-                candidate = await self._improve(candidate, await actions())
+                candidate = await self._improve(candidate, row.get("actions") or [])
                 trace.append(candidate)
                 await self._judge(candidate)
         except RowError as exc:
@@ -122,19 +116,17 @@ class Tailor(Stage):
         last = candidate["iteration"] == self.iterations
         if not self.contrastive_filter:
             if last:
-                await self._respond("strong", self.strong, candidate)
+                await self._respond(candidate, "strong")
             candidate["verdict"] = "accept_strong" if last else "retry"
             return
-        await gather(
-            self._respond("strong", self.strong, candidate), self._respond("target", self.target, candidate)
-        )
+        await self._respond(candidate, *ROLES)
         judgements = await in_both_orders(
             self.judge,
             self.judge_prompt,
             self._scores,
             id=candidate["id"],
             instruction=candidate["instruction"],
-            answers={role: candidate[f"{role}_response"] for role in ("strong", "target")},
+            answers={role: candidate[f"{role}_response"] for role in ROLES},
             seed=self.seed,
             top_logprobs=TOP_LOGPROBS if self.scoring == "expected" else 0,
         )
@@ -146,20 +138,40 @@ class Tailor(Stage):
         candidate |= contrast.averages(by_order.as_given, by_order.swapped)
         candidate["verdict"] = contrast.verdict(candidate["gap"], self.threshold, last=last)
 
-    async def _respond(self, role: str, endpoint: Endpoint, candidate: Row) -> None:
-        """Fill a model's response into the candidate, and its thoughts, which nobody is shown."""
-        response = await respond(
-            endpoint,
-            candidate["instruction"],
-            about=(role, candidate["id"]),
+    async def _respond(self, candidate: Row, *roles: str) -> None:
+        """Fill in responses of models as they come, with their flags, and thoughts, which nobody is shown.
+
+        Raises:
+            RequestRejected: one of them cannot be judged.
+        """
+
+        async def fill(role: str) -> str:
+            response = await self._responder(role).respond(candidate["instruction"], candidate["id"])
+            candidate[f"{role}_response"] = response.text
+            candidate[f"{role}_flags"] = list(response.flags)
+            if self.thinking == "keep":
+                candidate[f"{role}_reasoning"] = response.thinking or None
+            return f"the {role}'s response {response.fault}" if response.fault else ""
+
+        try:
+            faults = await gather(*map(fill, roles))
+        finally:
+            found = [candidate[f"{role}_flags"] for role in roles]
+            if any(flags is not None for flags in found):
+                candidate["flags"] = list(in_order(flag for flags in found for flag in flags or ()))
+        if any(faults):
+            raise RequestRejected("; ".join(filter(None, faults)))
+
+    def _responder(self, role: str) -> Responder:
+        return Responder(
+            role=role,
+            endpoint=self.strong if role == "strong" else self.target,
             seed=self.seed,
             temperature=self.temperature,
             max_new_tokens=self.max_new_tokens,
             system=self.strong_system if role == "strong" else self.target_system,
+            contamination=self.contamination,
         )
-        candidate[f"{role}_response"] = response.text
-        if self.thinking == "keep":
-            candidate[f"{role}_reasoning"] = response.thinking or None
 
     def _scores(self, completion: Completion) -> tuple[float, float]:
         if self.scoring == "discrete":
@@ -177,12 +189,13 @@ class Tailor(Stage):
         instruction = await ask(
             self.strong,
             self.improve_prompt.messages(instruction=candidate["instruction"], action=action),
-            lambda completion: answers.improved_instruction(completion.text, candidate["instruction"]),
+            lambda completion: self._improvement(completion, candidate),
             schema=_IMPROVED,
             seed=self.seed,
             about=("improve", candidate["id"]),
             temperature=self.temperature,
             max_new_tokens=2 * TOKENS_AN_INSTRUCTION,
+            tries=IMPROVEMENT_TRIES,
         )
         return self._candidate(
             id=instruction_id(candidate["metadata_id"], instruction, candidate["id"]),
@@ -194,6 +207,23 @@ class Tailor(Stage):
             action=action,
         )
 
+    def _improvement(self, completion: Completion, parent: Row) -> str:
+        """Read an improved instruction, and list it with its parent where it is no good.
+
+        Raises:
+            UnreadableAnswer: there is none to be read, or it is no good.
+        """
+        text = answers.improved_instruction(completion.text)
+        responses = [parent[f"{role}_response"] for role in ROLES if parent[f"{role}_response"]]
+        fault = improvements.fault_of(
+            text, parent=parent["instruction"], responses=responses, contamination=self.contamination
+        )
+        if fault is None:
+            return text
+        parent["rejected"].append({"reason": fault, "text": text})
+        what = f"the model {improvements.WORDS[fault]}"
+        raise UnreadableAnswer(f"needs an improved instruction; {what}: {shorten(text, talk.QUOTED)!r}")
+
     def _basic(self, row: Row) -> Row:
         """Return the first row of an instruction's trace."""
         metadata_id = row.get("metadata_id") or ""
@@ -204,4 +234,4 @@ class Tailor(Stage):
 
     def _candidate(self, **columns: object) -> Row:
         """Return a row of the trace with these columns; the others are null."""
-        return {name: columns.get(name) for name in self.features}
+        return {**dict.fromkeys(self.features), "rejected": [], **columns}

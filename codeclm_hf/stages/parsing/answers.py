@@ -126,7 +126,7 @@ def instructions(text: str, n: int) -> list[str]:
     return list(dict.fromkeys(read))[:n]
 
 
-def improved_instruction(text: str, before: str) -> str:
+def improved_instruction(text: str) -> str:
     """Read the harder instruction (§4.2): from JSON, or the text without what models say around it."""
     bare = plain(text)
     intro, items = items_of(bare)
@@ -138,8 +138,6 @@ def improved_instruction(text: str, before: str) -> str:
     after = _unwrapped(after) if isinstance(after, str) else ""
     if PLACEHOLDER.fullmatch(after) or REFUSAL.match(after):
         raise unreadable("a rewritten instruction", text)
-    if after.casefold().split() == before.casefold().split():
-        raise unreadable("a rewritten instruction, not the same one", text)
     return after
 
 

@@ -411,13 +411,6 @@ IMPROVED = [
 NOT_IMPROVED = [
     "",
     "...",
-    "Write a poem",
-    "  Write   a poem ",
-    "write a Poem",
-    '{"instruction": "Write a poem"}',
-    "New instruction: Write a poem",
-    '"Write a poem"',
-    "**Write a poem**",
     '{"instruction": "..."}',
     '{"instruction": ""}',
     '{"instruction": null}',
@@ -451,14 +444,14 @@ NOT_IMPROVED = [
 @pytest.mark.parametrize(("text", "expected"), IMPROVED)
 def test_reads_the_improved_instruction(text: str, expected: str) -> None:
     """The rewritten instruction is read whole, without what a model says before and after it."""
-    assert answers.improved_instruction(text, "Write a poem") == expected
+    assert answers.improved_instruction(text) == expected
 
 
 @pytest.mark.parametrize("text", NOT_IMPROVED)
 def test_refuses_what_improves_nothing(text: str) -> None:
-    """The same instruction again, half of one, several, or talk about one is unreadable."""
+    """Half of an instruction, several, or talk about one is unreadable."""
     with pytest.raises(UnreadableAnswer):
-        answers.improved_instruction(text, "Write a poem")
+        answers.improved_instruction(text)
 
 
 def test_the_error_quotes_the_answer() -> None:
@@ -544,7 +537,7 @@ READERS: list[Callable[[str], Any]] = [
     lambda text: answers.rubrics(text, 2),
     lambda text: answers.instructions(text, 3),
     lambda text: answers.instructions(text, 1),
-    lambda text: answers.improved_instruction(text, "before"),
+    lambda text: answers.improved_instruction(text),
 ]
 FRAGMENTS = st.sampled_from(
     [

@@ -251,14 +251,14 @@ def test_reads_one_instruction(text: str, expected: str) -> None:
 @pytest.mark.parametrize(("text", "expected"), IMPROVED)
 def test_reads_the_improved_instruction(text: str, expected: str) -> None:
     """Headings, tags and explanations around a rewritten instruction go."""
-    assert answers.improved_instruction(text, "Write a poem") == expected
+    assert answers.improved_instruction(text) == expected
 
 
 READERS: dict[str, Callable[[str], Any]] = {
     "metadata": answers.metadata,
     "rubrics": lambda text: answers.rubrics(text, 2),
     "instructions": lambda text: answers.instructions(text, 3),
-    "improved": lambda text: answers.improved_instruction(text, "Write a poem"),
+    "improved": lambda text: answers.improved_instruction(text),
 }
 IN_DOUBT = {
     "metadata": NO_METADATA,
