@@ -14,6 +14,7 @@ from codeclm_hf.card.languages import main_languages
 from codeclm_hf.card.shapes import (
     Counts,
     Distributions,
+    Diversity,
     EvaluationSummary,
     Languages,
     RowChanges,
@@ -121,6 +122,22 @@ class CardContext:
         return gap_bins(self.distributions.gap) if self.distributions else []
 
     @property
+    def diversity(self) -> list[tuple[str | None, Diversity]]:
+        """(version, how much its instructions differ): of these rows (None), and of the version before."""
+        here = self.distributions.diversity if self.distributions else None
+        earlier = self.drift.diversity if self.drift else None
+        found = [(None, here), (self.drift.since if self.drift else None, earlier)]
+        return [(version, measured) for version, measured in found if measured] if here else []
+
+    @property
+    def flags(self) -> list[tuple[str, int, int]]:
+        """(flag, responses of the strong model, and of the target, that have it), the most frequent first."""
+        by_role = self.distributions.flags if self.distributions else {}
+        strong, target = (by_role.get(role, {}) for role in ("strong", "target"))
+        counted = [(flag, strong.get(flag, 0), target.get(flag, 0)) for flag in {**strong, **target}]
+        return sorted(counted, key=lambda entry: (-entry[1] - entry[2], entry[0]))
+
+    @property
     def pictures(self) -> dict[str, str]:
         """What each picture beside the card shows, by file name."""
         return captions(self.distributions, self.drift) if self.distributions else {}
@@ -132,8 +149,20 @@ class CardContext:
 
 
 _FIELDS = tuple(CardContext.__dataclass_fields__)
-_PROPERTIES = ("title", "rows", "target", "unusual_settings", "gaps", "pictures", "spoken")
-_PAIRS = ("models", "scans", "system_prompts", "added_fields", "unusual_settings", "gaps")
+_PROPERTIES = (
+    "title",
+    "rows",
+    "target",
+    "unusual_settings",
+    "gaps",
+    "diversity",
+    "flags",
+    "pictures",
+    "spoken",
+)
+_PAIRS = (
+    "models", "scans", "system_prompts", "added_fields", "unusual_settings", "gaps", "diversity", "flags",
+)  # fmt: skip
 """Lists whose entries stay tuples, which a template may compare with others or use as keys."""
 _OTHER_NAMES = {
     "found": "distributions",

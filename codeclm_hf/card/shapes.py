@@ -455,6 +455,24 @@ class Coverage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Diversity:
+    """How much the instructions of `default` differ from each other."""
+
+    sample: int
+    """Instructions that were looked at: those of the first ids, which are hashes."""
+    similarity: float | None
+    """Mean similarity to the most similar other one of the sample; None where there are not two."""
+    near_duplicates: int
+    """Instructions with a near-duplicate in the sample."""
+    distinct_1: float | None
+    """Different words, of all words (distinct-1); None where there are none."""
+    distinct_2: float | None
+    """The same of two words in a row (distinct-2)."""
+    distinct_3: float | None
+    """The same of three (distinct-3)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Distributions:
     """What the tables of a run hold: names, lengths, scores, gaps, what was accepted and what failed."""
 
@@ -484,6 +502,10 @@ class Distributions:
     """Of `trace` and `metadata`."""
     coverage: Coverage
     """Of `metadata` and `default`."""
+    diversity: Diversity | None = field(default=None, metadata=ABSENT)
+    """Of `default`; None where it has no rows, and in manifests of earlier versions."""
+    flags: Mapping[str, Mapping[str, int]] = field(default_factory=dict, metadata=ABSENT)
+    """Of `trace`: by role and flag, how many responses have it, the most frequent first."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """What other versions of codeclm-hf say."""
 
@@ -552,6 +574,8 @@ class VersionDrift:
     """The skills."""
     since: str
     """The earlier version."""
+    diversity: Diversity | None = field(default=None, metadata=ABSENT)
+    """How much the instructions of the earlier version differ; None where it has none, or nobody measured."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from codeclm_hf.card.diversity import diversity
 from codeclm_hf.card.drift import DIGITS, drift
 from codeclm_hf.card.languages import languages
 from codeclm_hf.card.shapes import (
@@ -55,10 +56,14 @@ READ = {
         "gap",
         "verdict",
         "error",
+        "strong_flags",
+        "target_flags",
     ],
     "metadata": ["metadata_id", "use_case", "origin", "seed_ids", "error"],
 }
-"""The columns that `counts`, `distributions` and `languages` need, by table."""
+"""The columns that `counts`, `distributions` and `languages` read, by table."""
+FLAGS = {"strong": "strong_flags", "target": "target_flags"}
+"""The columns of `trace` with flags, by whose response has them. Tables of earlier versions lack them."""
 ORIGINS = ("seed", "given", "augmented")
 """Where a metadata row can come from."""
 TOP = 20
@@ -132,7 +137,8 @@ def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = THRE
     kept.
 
     Args:
-        tables: `default`, `trace` and `metadata` of a run, or of a version; the columns `READ` will do.
+        tables: `default`, `trace` and `metadata` of a run, or of a version; the columns `READ` will do, and
+            those of `FLAGS` may be missing.
         threshold: θ of the run, on the 10-point scale; it stands beside the gaps in the result.
     """
     default, trace, metadata = (tables[name] for name in ("default", "trace", "metadata"))
@@ -141,6 +147,7 @@ def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = THRE
         | _trace_queries(trace)
         | _metadata_queries(metadata)
         | _acceptance_queries(trace, metadata)
+        | _flag_queries(trace)
     )
     results = dict(zip(queries, pl.collect_all(list(queries.values()), engine="streaming"), strict=True))
     rows, verdicts, numbers, texts = (results[name] for name in ("rows", "verdicts", "numbers", "texts"))
@@ -172,6 +179,12 @@ def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = THRE
             exhausted=_sum(verdicts.filter(pl.col("verdict") == "exhausted")),
         ),
         coverage=_coverage(results["seeds"], use_cases, default),
+        diversity=diversity(default),
+        flags={
+            role: {row["flag"]: row["rows"] for row in _top(results[column])}
+            for role, column in FLAGS.items()
+            if column in results and results[column].height
+        },
     )
 
 
@@ -222,6 +235,18 @@ def _metadata_queries(metadata: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
     return {
         "errors": _distinct(metadata, pl.col("error").str.head(REASON).alias("reason")),
         "seeds": originals.group_by(name="use_case").agg(rows=seeds.sum()),
+    }
+
+
+def _flag_queries(trace: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
+    columns = trace.collect_schema().names()
+    return {
+        column: trace.select(flag=pl.col(column).list.unique().explode())
+        .drop_nulls()
+        .group_by("flag")
+        .agg(rows=_ROWS)
+        for column in FLAGS.values()
+        if column in columns
     }
 
 

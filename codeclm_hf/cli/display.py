@@ -60,9 +60,20 @@ def print_summary(console: Console, manifest: Manifest) -> None:
     console.print(
         "rows: " + ", ".join(f"{name} {rows}" for name, rows in counts.rows.items()), soft_wrap=True
     )
+    if manifest.distributions and manifest.distributions.flags:
+        console.print(f"flags: {_flags(manifest.distributions.flags)}", soft_wrap=True)
     _print_usage(console, manifest.usage or ())
     if manifest.cost:
         console.print(f"all answers in the journal cost {manifest.cost.all:.2f}")
+
+
+def _flags(by_role: Mapping[str, Mapping[str, int]]) -> str:
+    """Return how many responses have each flag, such as `strong cut_off 3, refusal 1; target echo 5`."""
+    parts = (
+        f"{role} " + ", ".join(f"{escape(shorten(flag))} {rows}" for flag, rows in flags.items())
+        for role, flags in by_role.items()
+    )
+    return "; ".join(parts)
 
 
 def print_thoughts(console: Console, trace: Dataset) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from codeclm_hf.card.diversity import diversity
 from codeclm_hf.card.drift import NAMES, version_drift
 from codeclm_hf.card.shapes import EvaluationSummary, RowChanges
 from codeclm_hf.card.statistics import READ, contents
@@ -32,11 +33,14 @@ def next_manifest(
         earlier: the current version with the files of `default`, where that is to be compared.
     """
     current, source = inputs.current, source_manifest(inputs, changes)
-    frames = {config: content.frame(config, columns) for config, columns in READ.items()}
+    frames = {config: content.frame(config, _present(content, config)) for config in READ}
     drift = None
     if current.version and shows_drift(inputs, changes):
-        drift = version_drift(
-            earlier.frame("default", NAMES), content.frame("default", NAMES), since=current.version
+        drift = replace(
+            version_drift(
+                earlier.frame("default", NAMES), content.frame("default", NAMES), since=current.version
+            ),
+            diversity=diversity(earlier.frame("default", ("id", "instruction"))),
         )
     return source.next_version(
         contents(frames, threshold=source.config.threshold),
@@ -48,6 +52,12 @@ def next_manifest(
         evaluations=evaluations(inputs),
         drift=drift,
     )
+
+
+def _present(content: Snapshot, config: str) -> list[str]:
+    """Return the columns that are read of a table and that it has: an earlier version's lacks new ones."""
+    names = content.schema(config).names
+    return [column for column in READ[config] if column in names]
 
 
 def source_manifest(inputs: MergeInputs, changes: Mapping[str, RowChanges]) -> Manifest:

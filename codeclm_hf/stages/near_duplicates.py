@@ -84,7 +84,12 @@ def _fold(text: str) -> str:
 
 def similarity(one: str, other: str) -> float:
     """Return how alike two texts are, from 0 to 1: the Jaccard index of their shingles."""
-    return _jaccard(_shingles(normalise(one)), _shingles(normalise(other)))
+    return _jaccard(shingles(one), shingles(other))
+
+
+def shingles(text: str) -> set[str]:
+    """Return the shingles that a text is compared by, at least one: pieces of it, whatever its case and spacing."""
+    return _shingles(normalise(text))
 
 
 def _shingles(normal: str) -> set[str]:

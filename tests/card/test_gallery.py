@@ -138,7 +138,8 @@ def test_every_number_of_a_version_is_right(hub: Hub, tmp_path: Path) -> None:
     pull(run_directories.REPO, tmp_path / "both")
     seen = _numbers(run_directories.repo(hub).files()["README.md"].decode())
     manifest = Manifest.read(tmp_path / "both")
-    lines = [[*line] for line in _lines(tables(tmp_path / "both"), manifest.config, None) if line]
+    rows_of_both, before = tables(tmp_path / "both"), recount(tables(first))["diversity"]
+    lines = [[*line] for line in _lines(rows_of_both, manifest.config, None, before) if line]
     whole, (quarters, fourth) = math.log2(1 / 0.875), (math.log2(0.75 / 0.875), math.log2(0.25 / 0.125))
     apart = (whole + 0.75 * quarters + 0.25 * fourth) / 2
     drift = ["1.0", "0", f"{apart:.3f}", "0.000", "100.0", "75.0", "1", "25.0"]
@@ -157,7 +158,10 @@ def _numbers(card: str) -> list[Numbers]:
 
 
 def _lines(
-    tables: Mapping[str, Any], config: RunConfig, seeds: SeedSources | None
+    tables: Mapping[str, Any],
+    config: RunConfig,
+    seeds: SeedSources | None,
+    before: Mapping[str, Any] | None = None,
 ) -> Iterator[Sequence[str]]:
     """The numbers of each line of a card that has some, in order; a line may be empty."""
     default, trace, metadata = (tables[name] for name in ("default", "trace", "metadata"))
@@ -168,7 +172,7 @@ def _lines(
     for rows in (default, default, trace, metadata):
         yield [str(len(rows))]
     if default:
-        yield from _content(found, default)
+        yield from _content(found, default, before)
     yield from _making(found, tables, config)
     if seeds:
         more, given = len(seeds.sources) - 10, seeds.given
@@ -176,7 +180,9 @@ def _lines(
     yield ["2024", "2404.05875", "2404.05875"]
 
 
-def _content(found: Mapping[str, Any], default: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[str]]:
+def _content(
+    found: Mapping[str, Any], default: Sequence[Mapping[str, Any]], before: Mapping[str, Any] | None
+) -> Iterator[Sequence[str]]:
     coverage, winner, order = found["coverage"], found["winner"], found["order"]
     repeated = [found["duplicates"]["instructions"]] if found["duplicates"]["instructions"] else []
     apart = [] if coverage["divergence"] is None else [f"{coverage['divergence']:.3f}", 0, 1]
@@ -198,10 +204,24 @@ def _content(found: Mapping[str, Any], default: Sequence[Mapping[str, Any]]) -> 
     for one in (found["lengths"][name] for name in ("instruction", "response")):
         yield _texts(f"{one['mean']:.0f}", one["p50"], one["p95"], one["max"])
     yield ["8", "4"]  # UTF-8, and bytes a token
+    yield from _diversity([found["diversity"], *([before] if before else [])])
     sample = [row["instruction"] for row in sorted(default, key=lambda row: row["id"])[:200]]
     languages = Counter(filter(None, map(_language, sample)))
     told = [n for _, n in sorted(languages.items(), key=lambda one: (-one[1], one[0]))]
     yield _texts(len(sample), *told, len(sample) - sum(told))
+
+
+def _diversity(versions: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[str]]:
+    yield ["1.0", "0"] if len(versions) > 1 else []
+    yield _texts(*(one["sample"] for one in versions))
+    yield _texts(1, *(f"{one['similarity']:.3f}" for one in versions))
+    shares = (
+        (one["near_duplicates"], f"{100 * one['near_duplicates'] / one['sample']:.1f}") for one in versions
+    )
+    yield _texts(*(number for share in shares for number in share))
+    for n in (1, 2, 3):
+        told = [one[f"distinct_{n}"] for one in versions]
+        yield _texts(n, *(f"{100 * share:.1f}" for share in told if share is not None))
 
 
 def _making(
@@ -240,6 +260,9 @@ def _making(
         for one in (found["scores"][role] for role in ("strong", "target")):
             yield _texts(f"{one['mean']:.2f}", *one["counts"])
     yield from (_texts(one["rows"]) for one in found["failures"]["trace"] + found["failures"]["metadata"])
+    strong, target = (found.get("flags", {}).get(role, {}) for role in ("strong", "target"))
+    flags = {flag: (strong.get(flag, 0), target.get(flag, 0)) for flag in {**strong, **target}}
+    yield from (_texts(*pair) for _, pair in sorted(flags.items(), key=lambda one: (-sum(one[1]), one[0])))
     for name, usual in PAPER.items():
         yield _NUMBER.findall(f"{getattr(config, name)} {usual}") if getattr(config, name) != usual else []
 

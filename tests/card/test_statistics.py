@@ -6,6 +6,7 @@ import io
 import json
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeclm_hf import files, schema
+from codeclm_hf import files, ids, schema
 from codeclm_hf.card.languages import languages
-from codeclm_hf.card.statistics import READ, TOP, counts, distributions
+from codeclm_hf.card.statistics import FLAGS, READ, TOP, counts, distributions
 from codeclm_hf.json_types import to_json
 from support.recount import recount
 
@@ -40,8 +41,10 @@ SCORE = st.none() | st.integers(2, 20).map(lambda n: n / 2) | st.floats(1, 10)
 GAP = st.none() | st.integers(-18, 18).map(lambda n: n / 2) | st.floats(-9, 9)
 PAIR = st.none() | st.lists(SCORE, max_size=2) | st.lists(SCORE.filter(bool), min_size=2, max_size=2)
 ERROR = st.none() | NAMES | st.sampled_from(["é" * 119 + tail for tail in ("", "a", "ab", "ac")])
+FLAGGED = st.none() | st.lists(st.sampled_from(["cut_off", "echo", "<b>|", None]), max_size=3)
 DEFAULT = st.fixed_dictionaries(
     {
+        "id": IDS,
         "instruction": st.none() | TEXTS,
         "response": st.none() | TEXTS,
         "winner": st.sampled_from([None, "strong", "target"]),
@@ -61,6 +64,8 @@ TRACE = st.fixed_dictionaries(
         "gap": GAP,
         "verdict": st.sampled_from(["accept_strong", "accept_target", "retry", "exhausted", "failed", None]),
         "error": ERROR,
+        "strong_flags": FLAGGED,
+        "target_flags": FLAGGED,
     }
 )
 METADATA = st.fixed_dictionaries(
@@ -115,13 +120,14 @@ def many(rows: int) -> dict[str, list[dict[str, Any]]]:
     return {
         "default": [
             {
+                "id": ids.row_id(n) if n % 10 == 0 else None,
                 "instruction": text,
                 "response": text * 9,
                 "winner": "strong",
                 "use_case": text[:6],
                 "skills": text.split(),
             }
-            for text in texts
+            for n, text in enumerate(texts)
         ],
         "trace": [
             {
@@ -134,6 +140,7 @@ def many(rows: int) -> dict[str, list[dict[str, Any]]]:
                 "target_score": (b + d) / 2,
                 "gap": (a + c) / 2 - (b + d) / 2,
                 "verdict": "accept_strong" if n % 3 == 2 and a > b else "retry",
+                "strong_flags": ["echo", "cut_off"][: n % 3],
             }
             for n, (a, b, c, d) in enumerate(scores)
         ],
@@ -415,7 +422,7 @@ def test_no_other_columns_are_read() -> None:
     assert distributions(narrow) == distributions(made)
     assert counts(narrow) == counts(made)
     for name in ("default", "trace", "metadata"):
-        for column in READ[name]:
+        for column in set(READ[name]) - set(FLAGS.values()):
             with pytest.raises(pl.exceptions.ColumnNotFoundError):
                 without = {**narrow, name: narrow[name].drop(column)}
                 distributions(without), languages(without["default"])
@@ -430,3 +437,19 @@ def test_files_scanned_by_polars_give_the_same(tmp_path: Path) -> None:
         name: pl.scan_parquet(tmp_path / name / "*.parquet") for name in ("default", "trace", "metadata")
     }
     assert distributions(scanned) == distributions(frames(made))
+
+
+def test_flags_are_counted_by_role() -> None:
+    """Each once a response, the most frequent first; a role without any is not there."""
+    made = found(
+        trace=[{"strong_flags": flags} for flags in (["echo", "cut_off", "echo"], ["cut_off"], [], None)]
+    )
+    assert made["flags"] == {"strong": {"cut_off": 2, "echo": 1}}
+    assert list(made["flags"]["strong"]) == ["cut_off", "echo"]
+
+
+def test_tables_of_earlier_versions_have_no_flags() -> None:
+    """Without the columns all else is counted as ever."""
+    made = frames(tables(**many(30)))
+    older = {**made, "trace": made["trace"].drop(*FLAGS.values())}
+    assert distributions(older) == replace(distributions(made), flags={})

@@ -11,6 +11,7 @@ from rich.console import Console
 from codeclm_hf.card.shapes import RunConfig
 from codeclm_hf.cli.display import print_summary
 from codeclm_hf.run.manifest import Manifest, StageUsage
+from support.manifests import distributions_from
 
 USAGE = StageUsage(
     stage="respond", role="strong", model="m", answers=3, prompt_tokens=10, completion_tokens=200
@@ -38,3 +39,18 @@ def test_thoughts_and_estimates_are_told_where_there_are_any(
     text = " ".join(out.getvalue().split()).replace("┃", "│")
     assert [words for words in shown if words not in text] == []
     assert [words for words in unshown if words in text] == []
+
+
+def test_flags_are_told_by_role() -> None:
+    """In one line, the most frequent first; where no response has one there is no such line."""
+    shown = []
+    for flags in ({"strong": {"cut_off": 3, "refusal": 1}, "target": {"[b]x": 5}}, {}):
+        config = RunConfig(threshold=3.0, contrastive_filter=True)
+        found = distributions_from({"flags": flags})
+        manifest = Manifest(
+            codeclm_hf="0.1.0", models={}, config=config, status="complete", distributions=found
+        )
+        out = io.StringIO()
+        print_summary(Console(file=out, width=200), manifest)
+        shown.append([line for line in out.getvalue().splitlines() if line.startswith("flags")])
+    assert shown == [["flags: strong cut_off 3, refusal 1; target [b]x 5"], []]

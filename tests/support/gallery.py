@@ -139,10 +139,20 @@ def _tailored(text: str, metadata_id: str, chance: Random, *, always: bool) -> I
             "gap": None if failed else strong - target,
             "verdict": verdict,
             "error": chance.choice(["the judge gave no scores", "the answer was empty"]) if failed else None,
+            **_flags(Random(f"flags of {row}")),
+            "rejected": [{"reason": "unchanged", "text": text}] if verdict == "retry" else [],
+            "removed": None,
         }
         if verdict != "retry":
             return
         parent = row
+
+
+def _flags(chance: Random) -> Row:
+    """Flags of some responses: a refusal of the strong model now and then, and a target that repeats itself."""
+    strong = ["refusal"] if chance.random() < 0.01 else []
+    target = [flag for flag, share in (("cut_off", 0.02), ("degenerate", 0.05)) if chance.random() < share]
+    return {"flags": [*strong, *target], "strong_flags": strong, "target_flags": target}
 
 
 def _accept(tables: Tables, trace: Row, metadata: Row) -> None:
@@ -152,6 +162,7 @@ def _accept(tables: Tables, trace: Row, metadata: Row) -> None:
     drawn = {name: metadata[name] for name in ("use_case", "skills", "seed_ids")}
     same = {name: trace[name] for name in schema.DEFAULT if name in trace}
     answered = {"response": answers[0]["content"], "messages": [asked, answers[0]], "winner": winner}
+    answered["flags"] = trace[f"{winner}_flags"]
     tables["default"].append({**same, **drawn, **answered})
     tables["preference"].append(
         {

@@ -39,7 +39,7 @@ def _merged(usual: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]
     return {
         **usual,
         **{
-            name: _merged(usual[name], value) if isinstance(value, Mapping) else value
+            name: _merged(usual.get(name) or {}, value) if isinstance(value, Mapping) else value
             for name, value in said.items()
         },
     }

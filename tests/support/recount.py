@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
+
+from codeclm_hf.stages import near_duplicates
+from codeclm_hf.text import UNSPACED_SCRIPTS
 
 Row = Mapping[str, Any]
 
@@ -38,6 +42,8 @@ def recount(tables: Mapping[str, Sequence[Row]], threshold: float = 3.0) -> dict
             "exhausted": sum(row["verdict"] == "exhausted" for row in trace),
         },
         "coverage": _coverage(metadata, default),
+        **_diversity(default),
+        **_flags(trace),
     }
 
 
@@ -191,3 +197,50 @@ def _coverage(metadata: Sequence[Row], default: Sequence[Row]) -> dict[str, Any]
             divergence += sum(share * math.log2(2 * share / (p + q)) / 2 for share in (p, q) if share)
         divergence = round(divergence, 6) + 0.0
     return {"seeds": len(before), "covered": len(before.keys() & after.keys()), "divergence": divergence}
+
+
+def _diversity(default: Sequence[Row]) -> dict[str, Any]:
+    known = [(row["id"], row["instruction"]) for row in default]
+    sample = [
+        text[:2_000] for _, text in sorted(pair for pair in known if None not in pair)[:1_000]
+    ]  # fmt: skip
+    shingles = [near_duplicates.shingles(text) for text in sample]
+    nearest = [
+        max(_alike(some, other) for there, other in enumerate(shingles) if there != here)
+        for here, some in enumerate(shingles)
+        if len(shingles) > 1
+    ]
+    words = [
+        [
+            word
+            for run in near_duplicates.normalise(text).split()
+            for word in re.findall(rf"[{UNSPACED_SCRIPTS}]|[^{UNSPACED_SCRIPTS}]+", run)
+        ]
+        for text in sample
+    ]
+    runs = {
+        n: Counter(run for one in words for run in zip(*(one[at:] for at in range(n)), strict=False))
+        for n in (1, 2, 3)
+    }
+    found = {
+        "sample": len(sample),
+        "similarity": round(float(sum(map(Fraction, nearest)) / len(nearest)), 6) if nearest else None,
+        "near_duplicates": sum(share >= near_duplicates.THRESHOLD for share in nearest),
+        **{f"distinct_{n}": round(len(runs[n]) / runs[n].total(), 6) if runs[n] else None for n in runs},
+    }
+    return {"diversity": found} if sample else {}
+
+
+def _alike(one: set[str], other: set[str]) -> float:
+    return len(one & other) / len(one | other)
+
+
+def _flags(trace: Sequence[Row]) -> dict[str, Any]:
+    found = {}
+    for role in ("strong", "target"):
+        flags = Counter(
+            flag for row in trace for flag in set(row.get(f"{role}_flags") or ()) if flag is not None
+        )
+        if flags:
+            found[role] = dict(_first(flags))
+    return {"flags": found} if found else {}
