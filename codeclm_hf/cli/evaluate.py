@@ -26,9 +26,11 @@ from codeclm_hf.cli.options import (
     JudgeKeyEnv,
     JudgeModel,
     Layout,
+    MaxCost,
     MaxNewTokens,
     MaxRequests,
     MaxTokens,
+    ModelPrice,
     PriceIn,
     PriceOut,
     ReferenceExtra,
@@ -132,6 +134,8 @@ def evaluate(
     give_up_after: GiveUpAfter = GIVE_UP_AFTER,
     max_requests: MaxRequests = None,
     max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    price: ModelPrice = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
     seed: Annotated[int, typer.Option(help="The seed of every request follows from this number.")] = 0,
@@ -143,9 +147,17 @@ def evaluate(
     from codeclm_hf.cli.progress_display import live_progress
     from codeclm_hf.endpoints.budget import Budget
     from codeclm_hf.endpoints.connect import is_endpoint
+    from codeclm_hf.endpoints.prices import read_prices
     from codeclm_hf.evaluation.run import Evaluation, check_folder
 
-    budget = Budget(max_requests=max_requests, max_tokens=max_tokens, price_in=price_in, price_out=price_out)
+    budget = Budget(
+        max_requests=max_requests,
+        max_tokens=max_tokens,
+        max_cost=max_cost,
+        prices=read_prices(price or ()),
+        price_in=price_in,
+        price_out=price_out,
+    )
     # What costs nothing is checked first: settings, folder, files; then the servers.
     check_settings(temperature=temperature, max_new_tokens=max_new_tokens, prompts=prompts)
     check_folder(out)
@@ -202,6 +214,7 @@ def evaluate(
     joined.grouping(by)
     evaluate_display.print_missing_responses(_out, joined)
     if dry_run:
+        evaluation.take_prices(budget)
         display.print_plan(_out, evaluation.plan(joined), asdict(evaluation.models), out)
         return
     with live_progress(_err, out) as show:

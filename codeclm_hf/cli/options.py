@@ -145,11 +145,29 @@ MaxTokens = Annotated[
         metavar="N", help="Stop, with exit code 4, when prompts and answers in --out have N tokens together."
     ),
 ]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(
+        metavar="AMOUNT",
+        help="Stop, with exit code 4, when the answers in --out cost so much; every model needs a price.",
+    ),
+]
+ModelPrice = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price",
+        metavar="MODEL=IN,OUT",
+        help="The prices of a million prompt tokens and of a million answer tokens of one model: a role, such "
+        "as strong, or the model's name. Several times for several models.",
+    ),
+]
 PriceIn = Annotated[
-    float | None, typer.Option(help="The price of a million prompt tokens; with it, the cost is shown.")
+    float | None,
+    typer.Option(help="The price of a million prompt tokens of every model without a --price of its own."),
 ]
 PriceOut = Annotated[
-    float | None, typer.Option(help="The price of a million answer tokens; with it, the cost is shown.")
+    float | None,
+    typer.Option(help="The price of a million answer tokens of every model without a --price of its own."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
 

@@ -33,8 +33,10 @@ class _StageBar:
     """Tokens of those requests and answers."""
     time_left: TimeLeft = field(default_factory=TimeLeft)
     """How long it will still take."""
+    total: int = 0
+    """Rows that it had last."""
     tenth: int = -1
-    """The last tenth of the stage that a plain line was printed for."""
+    """The last tenth of the stage that a plain line was printed for, since it has so many rows."""
 
 
 class _Bars(Bars):
@@ -100,7 +102,9 @@ class LiveProgress:
         stage.time_left.record(progress, now)
         seconds = max(now - stage.since, 1e-6)
         self._bars.rates = self._rates(progress, stage, seconds)
-        self._bars.update(stage.task, completed=progress.done)
+        self._bars.update(stage.task, completed=progress.done, total=progress.total)
+        if progress.total > stage.total:
+            stage.total, stage.tenth = progress.total, -1
         tenth = 10 * progress.done // progress.total if progress.total else 10
         if not self._console.is_terminal and tenth > stage.tenth:
             stage.tenth = tenth
@@ -123,7 +127,8 @@ class LiveProgress:
         rates = f"{60 * requests:.1f} requests/min" if slow else f"{requests:.1f} requests/s"
         rates += f", {(progress.tokens - stage.tokens) / seconds:.0f} tokens/s"
         if "tailor" in self._stages:
-            rates += f", {progress.accepted} accepted"
+            of_wanted = "" if progress.wanted is None else f" of {progress.wanted}"
+            rates += f", {progress.accepted} accepted{of_wanted}"
         if progress.cost is not None:
             rates += f", cost {progress.cost:.2f}"
         if progress.projected is not None:

@@ -26,9 +26,11 @@ from codeclm_hf.cli.options import (
     JudgeKeyEnv,
     JudgeModel,
     Layout,
+    MaxCost,
     MaxNewTokens,
     MaxRequests,
     MaxTokens,
+    ModelPrice,
     PriceIn,
     PriceOut,
     Revision,
@@ -117,13 +119,24 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
 
 
 def _as_typed(name: str, value: Any) -> Any:
-    """Return an option's value in YAML as it would be typed: headers one by one, an object as its JSON."""
+    """Return an option's value in YAML as it would be typed: headers and prices one by one, objects as JSON."""
     if name.endswith("_header"):
         lines = [f"{header}: {text}" for header, text in value.items()] if isinstance(value, dict) else value
+        return [lines] if isinstance(lines, str) else lines
+    if name == "price":
+        lines = (
+            [_price_as_typed(model, pair) for model, pair in value.items()]
+            if isinstance(value, dict)
+            else value
+        )
         return [lines] if isinstance(lines, str) else lines
     if name in ("decontaminate", "allow_match"):
         return [value] if isinstance(value, str) else value
     return json.dumps(value) if isinstance(value, dict) else value
+
+
+def _price_as_typed(model: object, prices: Any) -> str:
+    return f"{model}={','.join(map(str, prices)) if isinstance(prices, list) else prices}"
 
 
 @app.command()
@@ -257,6 +270,8 @@ def run(
     give_up_after: GiveUpAfter = GIVE_UP_AFTER,
     max_requests: MaxRequests = None,
     max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    price: ModelPrice = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
     seed: Annotated[int, typer.Option(help="Everything that is random follows from this number.")] = 0,
@@ -274,6 +289,7 @@ def run(
     """Make a tailored data set; the same command goes on where an earlier one stopped."""
     from codeclm_hf.cli import display
     from codeclm_hf.endpoints.budget import Budget
+    from codeclm_hf.endpoints.prices import read_prices
     from codeclm_hf.run import directory as run_directory
     from codeclm_hf.run.pipeline import CodecLM
     from codeclm_hf.stages.contamination import check_allowed
@@ -313,7 +329,14 @@ def run(
         "num_metadata": num_metadata,
         "metadata_fraction": metadata_fraction,
     }
-    budget = Budget(max_requests=max_requests, max_tokens=max_tokens, price_in=price_in, price_out=price_out)
+    budget = Budget(
+        max_requests=max_requests,
+        max_tokens=max_tokens,
+        max_cost=max_cost,
+        prices=read_prices(price or ()),
+        price_in=price_in,
+        price_out=price_out,
+    )
     # What costs nothing is checked first: settings, folder, seeds, evaluation sets; then the servers.
     check_settings(**settings, **sizes)
     run_directory.check(out)
@@ -346,6 +369,7 @@ def run(
         **settings,
     )
     if dry_run:
+        codec.take_prices(budget)
         requests = codec.plan(inputs.seeds, metadata=inputs.metadata, **sizes)
         display.print_plan(_out, requests, codec.models, out)
         return

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from codeclm_hf import ids
 from codeclm_hf.endpoints import clock as clocks
 from codeclm_hf.endpoints import row_requests, transport
-from codeclm_hf.endpoints.budget import Budget
+from codeclm_hf.endpoints.budget import Answers, Budget, FirstAnswerAwaited, Kind, Size
 from codeclm_hf.endpoints.journal_db import AnswerRow, JournalFile, StoredAnswer, completion_json
 from codeclm_hf.endpoints.process import InProcess
 from codeclm_hf.endpoints.protocol import (
@@ -89,6 +89,8 @@ class Journal:
         """The tasks that ask an endpoint."""
         self._on_the_wire: set[asyncio.Task[Any] | None] = set()
         """Those among them whose request is sent: it costs money."""
+        self._request_ended = asyncio.Event()
+        """Set, and replaced by a new one, whenever a request has ended: it may leave more of the budget."""
         self._closing = False
         self._commit_now = asyncio.Event()
         self._uncommitted: list[_PaidAnswer] = []
@@ -110,6 +112,7 @@ class Journal:
             sum(total.prompt_tokens for total in totals),
             sum(total.completion_tokens for total in totals),
             sum(total.thinking_tokens for total in totals),
+            by_kind=[Answers(Kind(total.model, total.stage), *total[2:5]) for total in totals],
         )
 
     async def ask(self, endpoint: Endpoint, request: GenerationRequest) -> JournalReply:
@@ -164,11 +167,18 @@ class Journal:
     async def _request(
         self, key: bytes, endpoint: Endpoint, request: GenerationRequest, request_json: str
     ) -> None:
-        with self.budget.reserve_once() as reserved:
-            send_guard = functools.partial(self._send_guard, reserved)
-            completion = await endpoint.generate(request, send_guard=send_guard)
+        size = Size.of(endpoint.identity, request)
+        while True:
+            try:
+                with self.budget.reserve_once(size) as reserved:
+                    send_guard = functools.partial(self._send_guard, reserved)
+                    completion = await endpoint.generate(request, send_guard=send_guard)
+                break
+            except FirstAnswerAwaited:
+                while self.budget.must_wait(size):
+                    await self._request_ended.wait()
         # No await from here on: a cancellation comes too late to lose what was paid for.
-        self.budget.spend(completion)
+        self.budget.spend(completion, model=endpoint.identity, stage=request.stage)
         try:
             text = completion_json(completion)
         except (TypeError, ValueError) as exc:
@@ -209,6 +219,8 @@ class Journal:
     def _end_request(self, key: bytes, task: asyncio.Task[None]) -> None:
         """Tell the callers of a request that came to nothing."""
         self._requests.discard(task)
+        self._request_ended.set()
+        self._request_ended = asyncio.Event()
         if task.cancelled():
             for future in self._waiting.pop(key):
                 future.cancel()
@@ -343,4 +355,5 @@ class JournaledEndpoint(InProcess):
         if replayed and (note := getattr(self.endpoint, "note_earlier_answer", None)):
             note()
         self.usage.setdefault(request.stage, Usage()).add(completion, replayed=replayed)
+        row_requests.of_this_row().count(completion, model=self.identity, stage=request.stage)
         return completion

@@ -153,6 +153,11 @@ class Pool(InProcess):
         for replica in replicas:
             replica.server.join(self)
 
+    @property
+    def allows_fallback(self) -> bool:
+        """Whether a gateway may have another model answer."""
+        return any(getattr(replica.dialect, "allow_fallback", False) for replica in self.replicas)
+
     async def generate(
         self, request: GenerationRequest, *, send_guard: SendGuard = nullcontext
     ) -> Completion:

@@ -1,4 +1,4 @@
-"""What one row asked of servers, as opposed to what was known already: the basis of estimates of time.
+"""What one row asked, and of that what servers answered now: the basis of estimates of time and of costs.
 
 A row is whatever is worked on in one task and the tasks that it starts.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from codeclm_hf.endpoints.budget import Answers, Kind
 from codeclm_hf.endpoints.clock import Clock
+from codeclm_hf.endpoints.protocol import Completion
 
 
 @dataclass(slots=True)
@@ -21,8 +23,22 @@ class RowRequests:
     """Requests that a server answered; those answered from a journal are not among them."""
     seconds: float = 0.0
     """How long at least one of its requests was on the wire."""
+    usage: dict[Kind, Answers] = field(default_factory=dict)
+    """All answers that it got, by model and stage, those from a journal included."""
     _on_the_wire: int = 0
     _since: float = 0.0
+
+    def count(self, completion: Completion, *, model: str, stage: str) -> None:
+        """Count an answer that the row got, from wherever.
+
+        Args:
+            completion: the answer.
+            model: the identity of the model that was asked.
+            stage: who asked.
+        """
+        kind = Kind(model, stage, completion.fallback)
+        answers = self.usage.get(kind, Answers(kind))
+        self.usage[kind] = answers.plus(1, completion.prompt_tokens, completion.completion_tokens)
 
 
 _of_this_row: ContextVar[RowRequests | None] = ContextVar("row_requests", default=None)

@@ -121,6 +121,14 @@ class Evaluation:
         sides = {"candidate": self.candidate, "reference": self.reference, "judge": self.judge}
         return {role: side for role, side in sides.items() if isinstance(side, Endpoint)}
 
+    def take_prices(self, budget: Budget) -> None:
+        """Have a budget know the models that are asked by their roles.
+
+        Raises:
+            BadInput: it has a price of a model that plays no role, or a limit and a model without a price.
+        """
+        budget.for_roles(self._endpoints())
+
     def _asked(self) -> list[str]:
         """Those whose responses are asked for."""
         return [role for role in ROLES if role in self._endpoints()]
@@ -200,6 +208,8 @@ class Evaluation:
         if isinstance(benchmark, Dataset):
             benchmark = self.join(benchmark, column=column)
         grouping = benchmark.grouping(by)
+        budget = budget or Budget()
+        self.take_prices(budget)
         directory = run_directory.make_folder(check_folder(out))
         journal = Journal(directory / run_directory.JOURNAL, budget)
         try:

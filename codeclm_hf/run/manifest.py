@@ -60,6 +60,8 @@ class StageUsage:
     """Tokens of thoughts alone."""
     estimated: int = field(default=0, metadata=ABSENT)
     """Answers whose tokens are our estimate, since the server counted none."""
+    cost: float | None = field(default=None, metadata=ABSENT)
+    """Their price; None where the run had no prices."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """What other versions of codeclm-hf say."""
 
@@ -69,11 +71,13 @@ class Cost:
     """What a run's answers cost, in the currency of its prices."""
 
     price_in: float | None
-    """Of a million tokens that are sent."""
+    """Of a million tokens that are sent to a model without a price of its own."""
     price_out: float | None
-    """Of a million tokens of answers."""
+    """Of a million tokens of its answers."""
     all: float
     """Of all answers in the journal."""
+    prices: Mapping[str, tuple[float, ...]] = field(default_factory=dict, metadata=ABSENT)
+    """The same two prices of the models that have their own, by identity."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """What other versions of codeclm-hf say."""
 

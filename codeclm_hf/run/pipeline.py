@@ -137,6 +137,14 @@ class CodecLM:
         roles = {"strong": self.strong, "target": self.target, "judge": self.judge or self.strong}
         return extra_by_role(roles)
 
+    def take_prices(self, budget: Budget) -> None:
+        """Have a budget know the models of this run by their roles.
+
+        Raises:
+            BadInput: it has a price of a model that plays no role, or a limit and a model without a price.
+        """
+        budget.for_roles({"strong": self.strong, "target": self.target, "judge": self.judge or self.strong})
+
     def _settings(self) -> dict[str, Any]:
         roles = ("strong", "target", "judge", "prompts")
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in roles}
@@ -203,8 +211,9 @@ class CodecLM:
             contamination=Contamination(benchmarks=decontaminate, allowed=allow_match),
         )
         recipe, manifest = self._recipe(inputs), self._manifest(inputs)
-        directory = run_directory.claim(out, manifest)
         budget = budget or Budget()
+        self.take_prices(budget)
+        directory = run_directory.claim(out, manifest)
         journal = Journal(directory / run_directory.JOURNAL, budget)
         try:
             made = recipe.make(journal, on_progress, pulled=run_directory.pulled_instructions(directory))
@@ -218,7 +227,12 @@ class CodecLM:
         summary = contents(frames, threshold=self.threshold)
         cost = None
         if budget.cost is not None:
-            cost = Cost(price_in=budget.price_in, price_out=budget.price_out, all=budget.cost)
+            cost = Cost(
+                price_in=budget.price_in,
+                price_out=budget.price_out,
+                prices=budget.model_prices,
+                all=budget.cost,
+            )
         manifest = manifest.finished(
             summary,
             usage=made.usage,

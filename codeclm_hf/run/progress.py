@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from datasets import Dataset
 
 from codeclm_hf.endpoints import row_requests
-from codeclm_hf.endpoints.budget import Budget
+from codeclm_hf.endpoints.budget import Answers, Budget
 from codeclm_hf.endpoints.journal import JournaledEndpoint
 from codeclm_hf.endpoints.row_requests import RowRequests
+from codeclm_hf.run.forecast import MEASURED, Forecast
 from codeclm_hf.run.manifest import StageUsage
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.stage import Row, Stage
-from codeclm_hf.stages.tailor import Tailor
+from codeclm_hf.stages.tailor import VERSION, Tailor
 
 STAGES = ("encode", "rubrics", "decode", "respond", "judge", "improve")
 """Who asks, in the order of the flow."""
+IN_THE_LOOP = frozenset(("respond", "judge", "improve"))
+"""Those of them who ask about an instruction that is there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +34,7 @@ class Progress:
     done: int
     """Input rows that are done; of `tailor`, instructions."""
     total: int
-    """Rows there are."""
+    """Rows there are so far; a stage may get more later."""
     to_ask: int
     """Rows of these that may have to be asked for; the others are known beforehand to fail."""
     asked: int
@@ -38,6 +43,8 @@ class Progress:
     """How long the requests of such a row were on the wire, in the mean."""
     accepted: int
     """Instructions accepted so far."""
+    wanted: int | None = None
+    """How many are to be accepted, where that was asked for."""
     requests: int
     """Requests sent and answered, in the whole run."""
     tokens: int
@@ -51,18 +58,34 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
-@dataclass
-class _Done:
-    """The rows of a stage that are done."""
+class _Kept(NamedTuple):
+    """How many of the accepted instructions stay in the data set, when that was last known."""
 
-    rows: int = 0
+    examples: int
+    of: int
+    """So many were accepted then."""
+
+    @property
+    def share(self) -> float:
+        return self.examples / self.of if self.examples else 1.0
+
+
+@dataclass
+class _Counts:
+    """The rows of a stage, over all the tables that it was mapped over."""
+
+    total: int = 0
+    to_ask: int = 0
+    """Those that may have to be asked for."""
+    done: int = 0
     asked: int = 0
-    """Those for which a server answered something."""
+    """Those of the rows that are done for which a server answered something."""
     seconds: float = 0.0
     """How long the requests of those were on the wire, one row after the other."""
 
     def add(self, requests: RowRequests) -> None:
-        self.rows += 1
+        """Count a row that is done."""
+        self.done += 1
         if requests.answers:
             self.asked += 1
             self.seconds += requests.seconds
@@ -75,21 +98,36 @@ class ProgressReporter:
         endpoints: the run's endpoints by role.
         budget: what the run may ask for, and has.
         on_progress: called on the transport's thread when a row is done; None where nobody wants to know.
+        num_examples: rows that are to be accepted, where that is what the run goes by.
     """
 
     def __init__(
-        self, endpoints: Mapping[str, JournaledEndpoint], budget: Budget, on_progress: OnProgress | None
+        self,
+        endpoints: Mapping[str, JournaledEndpoint],
+        budget: Budget,
+        on_progress: OnProgress | None,
+        *,
+        num_examples: int | None = None,
     ) -> None:
         self._endpoints = endpoints
         self._budget = budget
         self._on_progress = on_progress
-        self._accepted = 0
+        self._num_examples = num_examples
         self._tokens_before = budget.tokens
+        self._counts: defaultdict[str, _Counts] = defaultdict(_Counts)
+        self._forecast: Forecast | None = None
+        self._judged_accepted = 0
+        """Instructions that the judge accepted."""
+        self._kept = _Kept(0, 0)
+        self.spent: dict[str, tuple[Answers, ...]] = {}
+        """The responses, judgements and improvements that each instruction took, by its id; replayed ones too."""
 
     def map(
         self, stage: Stage, dataset: Dataset, *, name: str | None = None, to_ask: int | None = None
     ) -> Dataset:
         """Map a stage, as `stage.map` does, and report each row that is done.
+
+        What a stage is mapped over counts on from what it was mapped over before.
 
         Args:
             stage: what is mapped.
@@ -97,77 +135,93 @@ class ProgressReporter:
             name: what the stage is called in reports; its own name by default.
             to_ask: rows of the input that may have to be asked for; by default all.
         """
-        if self._on_progress is None:
-            return stage.map(dataset)
-        report, totals = self._on_progress, stage.totals(dataset)
-        done = {stage_name: _Done() for stage_name in totals}
-
-        def report_on(stage_name: str) -> None:
-            report(self._progress(stage, stage_name, done[stage_name], totals, name=name, to_ask=to_ask))
+        for stage_name, total in stage.totals(dataset).items():
+            counts = self._counts[name or stage_name]
+            counts.total += total
+            counts.to_ask += total if to_ask is None else to_ask
+        if isinstance(stage, Tailor):
+            self._forecast = self._forecast or Forecast(stage.iterations)
+            self._forecast.expect(len(dataset))
 
         def on_rows(stage_name: str, rows: list[Row]) -> None:
-            done[stage_name].add(row_requests.of_this_row())
-            self._accepted += sum(row.get("verdict") in contrast.ACCEPTED for row in rows)
-            report_on(stage_name)
+            row = row_requests.of_this_row()
+            if stage_name == VERSION or isinstance(stage, Tailor):
+                self._record_loop(stage_name, rows[-1], row)
+            if stage_name != VERSION:
+                self._counts[name or stage_name].add(row)
+                self._report(name or stage_name)
 
-        for stage_name in totals:
-            report_on(stage_name)
+        for stage_name in stage.totals(dataset):
+            self._report(name or stage_name)
         return stage.map(dataset, on_rows=on_rows)
 
-    def _progress(
-        self,
-        stage: Stage,
-        stage_name: str,
-        done: _Done,
-        totals: Mapping[str, int],
-        *,
-        name: str | None,
-        to_ask: int | None,
-    ) -> Progress:
+    def keep(self, examples: int) -> None:
+        """Take in how many of the accepted instructions stay in the data set."""
+        self._kept = _Kept(examples, self._judged_accepted)
+
+    def _record_loop(self, stage_name: str, version: Row, row: RowRequests) -> None:
+        """Take in what became of the last version of an instruction."""
+        assert self._forecast is not None
+        root, usage = version["root_id"], tuple(row.usage.values())
+        cost = self._budget.cost_of(usage) or 0.0
+        if stage_name == VERSION:
+            self._forecast.record_retry(root, cost)
+            return
+        accepted = version["verdict"] in contrast.ACCEPTED
+        self._judged_accepted += accepted
+        if usage:
+            self.spent[root] = usage
+            self._forecast.record_end(root, cost, accepted=accepted)
+        else:
+            self._forecast.record_missing()
+
+    def _report(self, name: str) -> None:
+        if self._on_progress is None:
+            return
         usages = [usage for endpoint in self._endpoints.values() for usage in endpoint.usage.values()]
-        total = totals[stage_name]
-        return Progress(
-            stage=name or stage_name,
-            done=done.rows,
-            total=total,
-            to_ask=total if to_ask is None else to_ask,
-            asked=done.asked,
-            row_seconds=done.seconds / done.asked if done.asked else 0.0,
-            accepted=self._accepted,
-            requests=sum(usage.requests for usage in usages),
-            tokens=self._budget.tokens - self._tokens_before,
-            cost=self._budget.cost,
-            projected=None,
+        counts = self._counts[name]
+        self._on_progress(
+            Progress(
+                stage=name,
+                done=counts.done,
+                total=counts.total,
+                to_ask=counts.to_ask,
+                asked=counts.asked,
+                row_seconds=counts.seconds / counts.asked if counts.asked else 0.0,
+                accepted=self._accepted,
+                wanted=self._num_examples,
+                requests=sum(usage.requests for usage in usages),
+                tokens=self._budget.tokens - self._tokens_before,
+                cost=self._budget.cost,
+                projected=self._projected(),
+            )
         )
 
-    def _projected(self, tailor: Tailor, totals: Mapping[str, int]) -> float | None:
-        if (cost := self._budget.cost) is None:
+    @property
+    def _accepted(self) -> int:
+        """Instructions accepted so far, but for those that turned out to be copies."""
+        return self._kept.examples + self._judged_accepted - self._kept.of
+
+    def _projected(self) -> float | None:
+        """Return what the run will have cost in the end; None before enough instructions are done."""
+        cost, forecast = self._budget.cost, self._forecast
+        if cost is None or forecast is None or forecast.ended < min(MEASURED, forecast.instructions):
             return None
-        answers = dict.fromkeys(STAGES, 0)
-        for endpoint in self._endpoints.values():
-            for name, usage in endpoint.usage.items():
-                answers[name] += usage.requests + usage.replayed
-        instructions = totals[tailor.name]
-        if tailor.contrastive_filter and answers["judge"] < 2 * instructions:
-            return None  # the first round has not told yet how many go on
-        # a share of the judged instructions is improved and judged again, a share of those once more, …
-        again = (
-            min(1.0, 2 * answers["improve"] / max(answers["judge"], 1)) if tailor.contrastive_filter else 1.0
-        )
-        rounds = sum(again**n for n in range(tailor.iterations))
-        expected = {
-            "rubrics": totals.get("rubrics", 0),
-            "decode": totals["decode"],
-            "respond": 2 * instructions * rounds if tailor.contrastive_filter else instructions,
-            "judge": 2 * instructions * rounds,
-            "improve": instructions * (rounds - 1),
-        }
-        final_cost = 0.0
-        for endpoint in self._endpoints.values():
-            for name, usage in endpoint.usage.items():
-                price = self._budget.price(usage.prompt_tokens, usage.completion_tokens) or 0.0
-                final_cost += price * max(1.0, expected.get(name, 0) / max(answers[name], 1))
-        return max(cost, final_cost)
+        rest, one = forecast.of_the_rest(), forecast.of_one()
+        missing = 0.0
+        if self._num_examples is not None:
+            missing = max(0.0, self._num_examples - self._accepted - rest.accepted)
+        if forecast.ended == forecast.instructions and not missing:
+            return cost
+        if missing and not one.accepted:
+            return None
+        by_stage = defaultdict[str, float](float)
+        for usage in self.usage():
+            by_stage[usage.stage] += usage.cost or 0.0
+        before = sum(amount for stage, amount in by_stage.items() if stage not in IN_THE_LOOP)
+        more = missing / (one.accepted * self._kept.share) if missing else 0.0
+        each = one.cost + by_stage["decode"] / forecast.instructions
+        return max(cost, before + forecast.paid + rest.cost + more * each)
 
     def usage(self) -> list[StageUsage]:
         """Answers and tokens that the data set is made of, by stage and model; replayed answers count too."""
@@ -181,6 +235,12 @@ class ProgressReporter:
                 completion_tokens=usage.completion_tokens,
                 thinking_tokens=usage.thinking_tokens,
                 estimated=usage.estimated,
+                cost=self._budget.price(
+                    usage.prompt_tokens,
+                    usage.completion_tokens,
+                    model=endpoint.identity,
+                    fallback=None if model == endpoint.identity else model,
+                ),
             )
             for stage in STAGES
             for role, endpoint in self._endpoints.items()

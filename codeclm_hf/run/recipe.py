@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, NamedTuple
@@ -125,7 +125,8 @@ class Recipe:
         roles = {"strong": tailor.strong, "target": tailor.target, "judge": tailor.judge}
         endpoints = {role: JournaledEndpoint(endpoint, journal) for role, endpoint in roles.items()}
         check_log_probabilities(tailor, journal)
-        progress, strong = ProgressReporter(endpoints, journal.budget, on_progress), endpoints["strong"]
+        progress = ProgressReporter(endpoints, journal.budget, on_progress, num_examples=self.num_examples)
+        strong = endpoints["strong"]
         draft = replace(
             self.draft,
             rubrics=replace(rubrics, strong=strong) if rubrics is not None else None,
@@ -146,7 +147,7 @@ class Recipe:
 
         drafting = Drafting(draft=draft, screen=Screen(self.known, self.contamination), map=progress.map)
         selection = Selection([*self.known, *pulled], self.num_examples)
-        made = self._all_rounds(metadata, drafting, selection, lambda table: progress.map(tailor, table))
+        made = self._all_rounds(metadata, drafting, selection, tailor, progress)
         trace = concatenate_datasets(made.traces)
         return Made(
             tables=contrast.tables(trace, made.metadata, target_system=tailor.target_system),
@@ -160,7 +161,8 @@ class Recipe:
         metadata: Dataset,
         drafting: Drafting,
         selection: Selection,
-        tailor: Callable[[Dataset], Dataset],
+        tailor: Tailor,
+        progress: ProgressReporter,
     ) -> _Rounds:
         """Draft, tailor and select instructions, once or until there are as many examples as are wanted."""
         usable = [row["metadata_id"] for row in metadata if row["use_case"] is not None]
@@ -171,7 +173,8 @@ class Recipe:
             shares = rounds.shares(asked, size)
             drafted = drafting.next_round(metadata, shares)
             metadata = drafted.metadata
-            traces.append(selection.mark(tailor(drafted.instructions)))
+            traces.append(selection.mark(progress.map(tailor, drafted.instructions)))
+            progress.keep(selection.size)
             for id, share in shares.items():
                 asked[id] += share
                 if share:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from datasets import Features
 
 from codeclm_hf import ids, schema, settings
+from codeclm_hf.endpoints import row_requests
 from codeclm_hf.endpoints.protocol import Completion, Endpoint
 from codeclm_hf.errors import RequestRejected, RowError, UnreadableAnswer
 from codeclm_hf.prompts import Prompt, load
@@ -24,7 +25,7 @@ from codeclm_hf.stages.judging import in_both_orders, scores_by_answer
 from codeclm_hf.stages.parsing import answers, talk
 from codeclm_hf.stages.parsing.scores import expected_scores, scores
 from codeclm_hf.stages.responding import Responder
-from codeclm_hf.stages.stage import Row, Stage
+from codeclm_hf.stages.stage import OnRows, Row, Stage
 from codeclm_hf.stages.structured import SENTENCE, ask, gather, object_of
 from codeclm_hf.text import shorten
 
@@ -34,6 +35,8 @@ ROLES = ("strong", "target")
 """Who responds, in the order of the scores."""
 IMPROVEMENT_TRIES = 4
 """Most requests for one improvement: the first, and three while what comes is none."""
+VERSION = "version"
+"""What a version of an instruction is reported as when it is judged and is to be improved."""
 _IMPROVED = object_of(instruction=SENTENCE)
 
 
@@ -93,6 +96,17 @@ class Tailor(Stage):
 
     async def rows(self, row: Row) -> list[Row]:
         """Return the trace of one basic instruction: a row for each iteration."""
+        return await self._trace(row, None)
+
+    async def process(self, row: Row, on_rows: OnRows | None) -> list[Row]:
+        """Process one row and report each version that is to be improved, as `VERSION`, and then the trace."""
+        row_requests.begin_row()
+        trace = await self._trace(row, on_rows)
+        if on_rows is not None:
+            on_rows(self.name, trace)
+        return trace
+
+    async def _trace(self, row: Row, on_rows: OnRows | None) -> list[Row]:
         candidate = self._basic(row)
         if error := instruction_fault(row["instruction"]):
             return [{**candidate, "verdict": "failed", "error": row.get("error") or error}]
@@ -100,6 +114,8 @@ class Tailor(Stage):
         try:
             await self._judge(candidate)
             while candidate["verdict"] == "retry":
+                if on_rows is not None:
+                    on_rows(VERSION, [candidate])
                 candidate = await self._improve(candidate, row.get("actions") or [])
                 trace.append(candidate)
                 await self._judge(candidate)
