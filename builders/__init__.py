@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .benchmarks import load_benchmark
 from .metadata import load_metadata
+from .names import load_names
 from .responses import load_responses
 from .seeds import SeedInstructions, SeedsConfig, load_seeds
 from .tailored import Tailored, TailoredConfig
@@ -15,6 +16,7 @@ __all__ = [
     "TailoredConfig",
     "load_benchmark",
     "load_metadata",
+    "load_names",
     "load_responses",
     "load_seeds",
 ]

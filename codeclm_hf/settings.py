@@ -81,6 +81,8 @@ class MethodSettings(TypedDict, total=False):
     max_new_tokens: int
     strong_system: str | None
     target_system: str | None
+    use_cases: tuple[str, ...]
+    skills: tuple[str, ...]
     prompts: Path | None
     seed: int
 

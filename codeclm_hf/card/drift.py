@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 
 import polars as pl
 
 from codeclm_hf.card.shapes import Drift, Share, VersionDrift
+from codeclm_hf.stages.names import spellings
 
 NAMES = ("use_case", "skills")
 """The columns of `default` that a drift is made from."""
@@ -20,8 +22,8 @@ MOST_SHOWN = 10
 def drift(before: pl.LazyFrame, after: pl.LazyFrame) -> dict[str, Drift]:
     """Return how the use cases and the skills are distributed in two versions of the table `default`.
 
-    Memory grows with the number of distinct names, not with the rows. Names are compared exactly; nulls are
-    left out.
+    Memory grows with the number of distinct names, not with the rows. Spellings of one name (see
+    `codeclm_hf.stages.names`) count as its most frequent one; nulls are left out.
 
     Args:
         before: columns `use_case` (text) and `skills` (list of texts), one row a published row.
@@ -35,7 +37,8 @@ def drift(before: pl.LazyFrame, after: pl.LazyFrame) -> dict[str, Drift]:
         "skills": pl.col("skills").cast(pl.List(pl.String)).explode(),
     }
     counts = [_counts(before.select(name=name), after.select(name=name)) for name in names.values()]
-    return dict(zip(names, map(_drift, pl.collect_all(counts, engine="streaming")), strict=True))
+    collected = map(_one_spelling, pl.collect_all(counts, engine="streaming"))
+    return dict(zip(names, map(_drift, collected), strict=True))
 
 
 def version_drift(before: pl.LazyFrame, after: pl.LazyFrame, *, since: str) -> VersionDrift:
@@ -77,6 +80,26 @@ def _counts(before: pl.LazyFrame, after: pl.LazyFrame) -> pl.LazyFrame:
         .group_by("name")
         .agg(before=(~is_after).sum().cast(pl.Int64), after=is_after.sum().cast(pl.Int64))
     )
+
+
+def changed_spellings(mentions: pl.DataFrame) -> dict[str, str]:
+    """Return the most frequent spelling of each name that has another.
+
+    Args:
+        mentions: columns `name` and `rows`, how often it is there; a name may have several rows.
+    """
+    counts = Counter[str]()
+    for name, rows in mentions.select("name", "rows").iter_rows():
+        counts[name] += rows
+    return {name: best for name, best in spellings(counts).items() if name != best}
+
+
+def _one_spelling(counts: pl.DataFrame) -> pl.DataFrame:
+    """Return how often each name is there in either version, whatever its spelling."""
+    best = changed_spellings(counts.select("name", rows=pl.col("before") + pl.col("after")))
+    if not best:
+        return counts
+    return counts.with_columns(pl.col("name").replace(best)).group_by("name").agg(pl.exclude("name").sum())
 
 
 def _drift(counts: pl.DataFrame) -> Drift:

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from codeclm_hf.card.diversity import diversity
-from codeclm_hf.card.drift import DIGITS, drift
+from codeclm_hf.card.drift import DIGITS, changed_spellings, drift
 from codeclm_hf.card.languages import languages
 from codeclm_hf.card.shapes import (
     Acceptance,
@@ -150,6 +150,7 @@ def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = THRE
         | _flag_queries(trace)
     )
     results = dict(zip(queries, pl.collect_all(list(queries.values()), engine="streaming"), strict=True))
+    results |= _one_spelling(results["rows"], results["seeds"], results["acceptance"])
     rows, verdicts, numbers, texts = (results[name] for name in ("rows", "verdicts", "numbers", "texts"))
     mentions = rows.explode("skills")
     use_cases, skills = _count_rows(rows, name="use_case"), _count_rows(mentions, name="skills")
@@ -186,6 +187,27 @@ def distributions(tables: Mapping[str, pl.LazyFrame], *, threshold: float = THRE
             if column in results and results[column].height
         },
     )
+
+
+def _one_spelling(
+    rows: pl.DataFrame, seeds: pl.DataFrame, acceptance: pl.DataFrame
+) -> dict[str, pl.DataFrame]:
+    """Return the counts of names with the most frequent spelling of every use case and skill."""
+    mentions = _count_rows(rows.explode("skills"), name="skills")
+    judged = acceptance.select("name", rows="judged")
+    use_cases = pl.concat([_count_rows(rows, name="use_case"), seeds.select("name", "rows"), judged])
+    use_case_of, skill_of = changed_spellings(use_cases), changed_spellings(mentions)
+    if skill_of:
+        rows = rows.with_columns(pl.col("skills").list.eval(pl.element().replace(skill_of)))
+    if use_case_of:
+        rows = rows.with_columns(pl.col("use_case").replace(use_case_of))
+        seeds, acceptance = (
+            table.with_columns(pl.col("name").replace(use_case_of))
+            .group_by("name")
+            .agg(pl.exclude("name").sum())
+            for table in (seeds, acceptance)
+        )
+    return {"rows": rows, "seeds": seeds, "acceptance": acceptance}
 
 
 def _distinct(table: pl.LazyFrame, *values: pl.Expr | str) -> pl.LazyFrame:

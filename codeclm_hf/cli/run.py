@@ -178,6 +178,18 @@ def run(
             metavar="FILE", help="Use cases and skills that you wrote, with the seeds or in place of them."
         ),
     ] = None,
+    use_cases: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="The use cases that seeds may have, one a line: encode chooses of them."
+        ),
+    ] = None,
+    skills: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="The skills that seeds may need, one a line: encode chooses of them."
+        ),
+    ] = None,
     column: Column = None,
     layout: Layout = "auto",
     skip_bad: SkipBad = False,
@@ -309,6 +321,8 @@ def run(
         "max_new_tokens": max_new_tokens,
         "strong_system": read_system(strong_system, "--strong-system"),
         "target_system": read_system(target_system, "--target-system"),
+        "use_cases": _read_names(use_cases, "use_case"),
+        "skills": _read_names(skills, "skill"),
         "prompts": prompts,
         "seed": seed,
     }
@@ -444,6 +458,13 @@ def _read_inputs(seeds: str | None, metadata: str | None, **reading: Any) -> _In
     if table is not None:
         display.print_seeds(_out, table)
     return _Inputs(table, load_metadata(metadata) if metadata is not None else None)
+
+
+def _read_names(path: str | None, column: str) -> tuple[str, ...]:
+    """Return the names of a list; none where there is no list."""
+    from codeclm_hf.builders import load_names
+
+    return load_names(path, column) if path is not None else ()
 
 
 def _run_codec(

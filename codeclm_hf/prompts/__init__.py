@@ -22,7 +22,7 @@ from codeclm_hf.endpoints.protocol import Message
 from codeclm_hf.errors import BadInput
 
 VARIABLES = {
-    "encode": {"instruction", "use_cases"},
+    "encode": {"instruction", "use_cases", "skills"},
     "rubrics": {"use_case", "skills", "n"},
     "decode": {"use_case", "skills", "n"},
     "improve": {"instruction", "action"},

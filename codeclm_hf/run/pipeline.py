@@ -29,6 +29,7 @@ from codeclm_hf.stages.contamination import Benchmark, Contamination
 from codeclm_hf.stages.decode import Decode
 from codeclm_hf.stages.draft import Draft
 from codeclm_hf.stages.encode import Encode
+from codeclm_hf.stages.names import check_list
 from codeclm_hf.stages.rubrics import Rubrics
 from codeclm_hf.stages.tailor import Tailor
 
@@ -73,6 +74,8 @@ class CodecLM:
     """The same of the target, as it will be served; the tables' chats begin with it."""
     use_cases: tuple[str, ...] = ()
     """If given, every seed is encoded as one of these."""
+    skills: tuple[str, ...] = ()
+    """If given, every seed is encoded with some of these."""
     prompts: str | Path | None = None
     """A folder whose `NAME.jinja` files replace our prompts of the same name."""
     seed: int = 0
@@ -84,11 +87,16 @@ class CodecLM:
         for name in ("threshold", "temperature"):
             # 3 and 3.0 are one setting, also where they are hashed
             object.__setattr__(self, name, float(getattr(self, name)))
+        for name, what in (("use_cases", "use case"), ("skills", "skill")):
+            names = getattr(self, name)
+            object.__setattr__(self, name, check_list(names, what) if len(names) else ())
 
     @property
     def encode(self) -> Encode:
         """Seed instructions → metadata."""
-        return Encode(prompt=self._prompt("encode"), use_cases=self.use_cases, **self._strong())
+        return Encode(
+            prompt=self._prompt("encode"), use_cases=self.use_cases, skills=self.skills, **self._strong()
+        )
 
     @property
     def rubrics(self) -> Rubrics:
@@ -147,7 +155,10 @@ class CodecLM:
 
     def _settings(self) -> dict[str, Any]:
         roles = ("strong", "target", "judge", "prompts")
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in roles}
+        settings = {
+            field.name: getattr(self, field.name) for field in fields(self) if field.name not in roles
+        }
+        return {**settings, "skills": self.skills or None}
 
     def _prompt(self, name: str) -> Prompt:
         return prompts.load(name, self.prompts)

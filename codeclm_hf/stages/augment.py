@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from datasets import Dataset
 
 from codeclm_hf import ids, schema
 from codeclm_hf.stages.encode import MOST_SKILLS, metadata_row
+from codeclm_hf.stages.names import spellings
 from codeclm_hf.stages.stage import Row
 
 MOST_MISSES = 1000
@@ -18,14 +20,15 @@ def augment(metadata: Dataset, size: int, *, seed: int = 0) -> Dataset:
     """Return a larger metadata table, without duplicates and with new pairs of a use case and skills (A.3).
 
     Pairs are drawn until there are `size` rows. A use case is drawn from the set of use cases, and 1–3 skills
-    without replacement from the union of all skills. Rows without a use case stay, at the end.
+    without replacement from the union of all skills. Spellings of one name (see `codeclm_hf.stages.names`)
+    become its most frequent one before. Rows without a use case stay, at the end.
 
     Args:
         metadata: a metadata table.
         size: rows with a use case to end with; there are fewer when the combinations run out.
         seed: the run's seed.
     """
-    rows = metadata.to_list()
+    rows = one_spelling(metadata.to_list())
     by_id: dict[str, Row] = {}
     for row in (row for row in rows if row["use_case"]):
         first = by_id.setdefault(row["metadata_id"], row)
@@ -47,6 +50,30 @@ def augment(metadata: Dataset, size: int, *, seed: int = 0) -> Dataset:
         misses = misses + 1 if new["metadata_id"] in by_id else 0
         by_id.setdefault(new["metadata_id"], new)
     return schema.table([*by_id.values(), *(row for row in rows if not row["use_case"])], schema.METADATA)
+
+
+def one_spelling(rows: list[Row]) -> list[Row]:
+    """Return the rows with the most frequent spelling of every use case and skill; each seed of a row counts.
+
+    A row whose names are spelt so already stays as it is, its id included.
+    """
+    use_cases, skills = Counter[str](), Counter[str]()
+    for row in (row for row in rows if row["use_case"]):
+        mentions = max(1, len(row["seed_ids"]))
+        use_cases[row["use_case"]] += mentions
+        skills.update(dict.fromkeys(row["skills"], mentions))
+    use_case_of, skill_of = spellings(use_cases), spellings(skills)
+    return [_respelt(row, use_case_of, skill_of) if row["use_case"] else row for row in rows]
+
+
+def _respelt(row: Row, use_case_of: dict[str, str], skill_of: dict[str, str]) -> Row:
+    use_case = use_case_of[row["use_case"]]
+    skills = list(dict.fromkeys(skill_of[skill] for skill in row["skills"]))
+    if (use_case, skills) == (row["use_case"], row["skills"]):
+        return row
+    new = metadata_row(use_case, skills, origin=row["origin"], seed_ids=row["seed_ids"])
+    kept = {name: row[name] for name in ("rubrics", "actions", "error")}
+    return {**new, **kept}
 
 
 def subsample(metadata: Dataset, fraction: float, *, seed: int = 0) -> Dataset:

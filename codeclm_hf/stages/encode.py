@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from datasets import Features
 
@@ -17,7 +17,7 @@ from codeclm_hf.stages.structured import ask, object_of
 
 MOST_SKILLS = 3
 """Skills a metadata row has at most (§4.1)."""
-_NAME = {"type": "string", "minLength": 1, "maxLength": 60}
+_NAME: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 60}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +34,11 @@ class Encode(Stage):
     strong: Endpoint
     """The model that is asked."""
     prompt: Prompt = field(default_factory=lambda: load("encode"))
-    """Filled in with `instruction` and `use_cases`."""
+    """Filled in with `instruction`, `use_cases` and `skills`."""
     use_cases: tuple[str, ...] = ()
     """If given, every use case is one of these."""
+    skills: tuple[str, ...] = ()
+    """If given, every skill is one of these."""
     temperature: float = settings.TEMPERATURE
     """Of every answer; 0 means greedy."""
 
@@ -51,15 +53,21 @@ class Encode(Stage):
         empty = {"metadata_id": ids.row_id("no metadata", seed_id), "origin": "seed", "seed_ids": [seed_id]}
         if error := instruction_fault(instruction):
             return [_failed(empty, row.get("error") or error)]
-        use_case = {"type": "string", "enum": list(self.use_cases)} if self.use_cases else _NAME
         try:
             metadata = await ask(
                 self.strong,
-                self.prompt.messages(instruction=instruction, use_cases=self.use_cases),
-                lambda completion: answers.metadata(completion.text, use_cases=self.use_cases),
+                self.prompt.messages(instruction=instruction, use_cases=self.use_cases, skills=self.skills),
+                lambda completion: answers.metadata(
+                    completion.text, use_cases=self.use_cases, skills=self.skills
+                ),
                 schema=object_of(
-                    use_case=use_case,
-                    skills={"type": "array", "items": _NAME, "minItems": 1, "maxItems": MOST_SKILLS},
+                    use_case=_one_of(self.use_cases),
+                    skills={
+                        "type": "array",
+                        "items": _one_of(self.skills),
+                        "minItems": 1,
+                        "maxItems": MOST_SKILLS,
+                    },
                 ),
                 seed=self.seed,
                 about=("encode", seed_id),
@@ -96,6 +104,11 @@ def instruction_fault(instruction: object) -> str | None:
     if not instruction.strip():
         return "the instruction is empty"
     return None
+
+
+def _one_of(names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the JSON schema of a name, which is one of these if there are any."""
+    return {"type": "string", "enum": list(names)} if names else _NAME
 
 
 def _failed(row: Row, error: str) -> Row:

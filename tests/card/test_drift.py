@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from codeclm_hf.card.drift import MOST_SHOWN, drift
 from codeclm_hf.card.shapes import Drift, Share
+from support.recount import best_spelling
 
 Rows = list[tuple[str | None, list[str | None] | None]]
 """(use_case, skills), one a row."""
@@ -32,11 +33,20 @@ def use_cases(**counts: int) -> pl.LazyFrame:
     return frame([(name, None) for name, count in counts.items() for _ in range(count)])
 
 
-def counted(rows: Rows) -> dict[str, Counter[str]]:
-    return {
-        "use_case": Counter(name for name, _ in rows if name is not None),
-        "skills": Counter(skill for _, skills in rows for skill in skills or [] if skill is not None),
+def counted(*sides: Rows) -> list[dict[str, Counter[str]]]:
+    """How often each name is in each version, by the most frequent spelling in all of them."""
+    mentions = [
+        {
+            "use_case": [name for name, _ in rows if name is not None],
+            "skills": [skill for _, skills in rows for skill in skills or [] if skill is not None],
+        }
+        for rows in sides
+    ]
+    spelt = {
+        column: best_spelling(Counter(name for side in mentions for name in side[column]))
+        for column in ("use_case", "skills")
     }
+    return [{column: Counter(map(spelt[column], side[column])) for column in spelt} for side in mentions]
 
 
 def divergence(before: Counter[str], after: Counter[str]) -> float:
@@ -57,7 +67,8 @@ def test_the_divergence_is_the_textbooks(before: Rows, after: Rows) -> None:
     there, back = drift(frame(before), frame(after)), drift(frame(after), frame(before))
     for column in ("use_case", "skills"):
         value = there[column].divergence
-        assert value == pytest.approx(divergence(counted(before)[column], counted(after)[column]), abs=1e-9)
+        b, a = (side[column] for side in counted(before, after))
+        assert value == pytest.approx(divergence(b, a), abs=1e-9)
         assert 0 <= value <= 1
         assert value == back[column].divergence
 
@@ -68,7 +79,7 @@ def test_the_divergence_is_zero_for_equal_distributions_only(before: Rows, after
     """A distribution has none to itself, however often it is repeated, and some to any other."""
     assert {found.divergence for found in drift(frame(before), frame(before * times)).values()} == {0.0}
     for column, found in drift(frame(before), frame(after)).items():
-        b, a = counted(before)[column], counted(after)[column]
+        b, a = (side[column] for side in counted(before, after))
         equal = bool(b) == bool(a) and all(b[name] * a.total() == a[name] * b.total() for name in b | a)
         assert (found.divergence == 0) == equal
 
@@ -78,7 +89,7 @@ def test_the_divergence_is_zero_for_equal_distributions_only(before: Rows, after
 def test_every_name_is_new_vanished_moved_or_still(before: Rows, after: Rows) -> None:
     """The lists hold the largest of each kind with their shares, and the totals count all of them."""
     for column, found in drift(frame(before), frame(after)).items():
-        b, a = counted(before)[column], counted(after)[column]
+        b, a = (side[column] for side in counted(before, after))
         assert (found.new_total, found.vanished_total) == (len(set(a) - set(b)), len(set(b) - set(a)))
         assert [share.name for share in found.new] == sorted(set(a) - set(b), key=lambda x: (-a[x], x))[
             :MOST_SHOWN
@@ -91,6 +102,14 @@ def test_every_name_is_new_vanished_moved_or_still(before: Rows, after: Rows) ->
         for share in found.movers + found.new + found.vanished:
             assert share.before == b[share.name] / (b.total() or 1)
             assert share.after == a[share.name] / (a.total() or 1)
+
+
+def test_spellings_of_one_name_are_one() -> None:
+    """A version that writes its names otherwise has not moved; the most frequent spelling is shown."""
+    before, after = use_cases(**{"SQL query": 3, "poetry": 1}), use_cases(**{"sql-queries": 2, "poetry": 1})
+    found = drift(before, after)["use_case"]
+    assert (found.new, found.vanished) == ((), ())
+    assert [share.name for share in found.movers] == ["SQL query", "poetry"]
 
 
 def test_two_empty_versions_do_not_differ() -> None:

@@ -241,6 +241,30 @@ def test_names_are_listed_by_count_then_by_name() -> None:
     ]
 
 
+def test_spellings_of_one_name_are_counted_as_one() -> None:
+    """Under the most frequent spelling, in use cases, skills, pairs, acceptance and coverage alike."""
+    numbers = found(
+        default=[
+            {"use_case": "SQL query", "skills": ["C++"]},
+            {"use_case": "SQL query", "skills": ["c++"]},
+            {"use_case": "sql-queries", "skills": ["C++", "C"]},
+        ],
+        trace=[
+            {"root_id": name, "metadata_id": name, "iteration": 1, "verdict": "accept_strong"}
+            for name in "ab"
+        ],
+        metadata=[
+            {"metadata_id": "a", "use_case": "SQL query", "origin": "seed"},
+            {"metadata_id": "b", "use_case": "Sql Queries", "origin": "seed"},
+        ],
+    )
+    assert numbers["use_cases"]["top"] == [{"name": "SQL query", "rows": 3, "share": 1.0}]
+    assert [(one["name"], one["rows"]) for one in numbers["skills"]["top"]] == [("C++", 3), ("C", 1)]
+    assert [(one["skill"], one["rows"]) for one in numbers["pairs"]["top"]] == [("C++", 3), ("C", 1)]
+    assert numbers["acceptance"]["top"] == [{"name": "SQL query", "judged": 2, "accepted": 2, "rate": 1.0}]
+    assert numbers["coverage"] == {"seeds": 1, "covered": 1, "divergence": 0.0}
+
+
 def test_lists_of_names_end_after_twenty() -> None:
     """The totals count all of them."""
     rows = [{"use_case": f"{n:03}", "skills": [f"{n:03}"]} for n in range(TOP + 5)]

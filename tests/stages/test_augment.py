@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeclm_hf import augment, schema, subsample
+from codeclm_hf.stages.augment import one_spelling
 from codeclm_hf.stages.encode import metadata_row
 
 words = st.sampled_from(["writing", "Writing", "coding", "travel", "maths", "law"])
@@ -92,3 +93,56 @@ def test_the_draw_follows_from_the_seed() -> None:
     ]
     one, same, other = (augment(table(few), 12, seed=seed).to_list() for seed in (1, 1, 2))
     assert one == same != other
+
+
+def test_spellings_of_one_name_are_mixed_as_one() -> None:
+    """Each name takes its most frequent spelling; rows that become equal are one, with the seeds of all."""
+    spelt = [
+        ("Data analysis", ["SQL query"]),
+        ("data-analysis", ["sql queries"]),
+        ("data-analysis", ["SQL query", "SQL-Queries"]),
+        ("poetry", ["SQL query", "rhyme"]),
+    ]
+    rows = [metadata_row(u, s, origin="seed", seed_ids=[str(n)]) for n, (u, s) in enumerate(spelt)]
+    after = augment(table(rows), 50).to_list()
+    assert {row["use_case"] for row in after} == {"data-analysis", "poetry"}
+    assert {skill for row in after for skill in row["skills"]} == {"SQL query", "rhyme"}
+    assert [row["seed_ids"] for row in after if row["origin"] == "seed"] == [["0", "1", "2"], ["3"]]
+    assert after[0] == metadata_row("data-analysis", ["SQL query"], origin="seed", seed_ids=["0", "1", "2"])
+    assert len({row["metadata_id"] for row in after}) == len(after) == 6
+
+
+@given(st.lists(rows, min_size=1, max_size=6), st.randoms())
+def test_the_spelling_does_not_depend_on_the_order_of_seeds(
+    given_rows: list[dict[str, Any]], random: Any
+) -> None:
+    """The same rows in another order have the same names."""
+    shuffled = list(given_rows)
+    random.shuffle(shuffled)
+    spelt, again = one_spelling(given_rows), one_spelling(shuffled)
+    assert sorted(map(repr, spelt)) == sorted(map(repr, again))
+    assert one_spelling(spelt) == spelt
+
+
+def test_a_table_without_variants_stays_as_it_is() -> None:
+    """Ids, rubrics and errors included, whatever the rows were made by."""
+    own = {
+        "metadata_id": "mine",
+        "use_case": "Poetry",
+        "skills": ["rhyme", "SQL"],
+        "origin": "given",
+        "seed_ids": [],
+        "rubrics": ["r"],
+        "actions": ["a"],
+        "error": "e",
+    }
+    assert augment(table([own, failed]), 1).to_list() == [own, failed]
+
+
+def test_a_seed_that_is_counted_twice_weighs_twice() -> None:
+    """A row of two seeds wins against a row of one, whichever is first by alphabet."""
+    rows = [
+        metadata_row("Poems", ["x"], origin="seed", seed_ids=["1"]),
+        metadata_row("poem", ["y"], origin="seed", seed_ids=["2", "3"]),
+    ]
+    assert [row["use_case"] for row in one_spelling(rows)] == ["poem", "poem"]

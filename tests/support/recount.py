@@ -5,27 +5,44 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
 from codeclm_hf.stages import near_duplicates
+from codeclm_hf.stages.names import name_key
 from codeclm_hf.text import UNSPACED_SCRIPTS
 
 Row = Mapping[str, Any]
+Spelling = Callable[[Any], Any]
 
 
 def recount(tables: Mapping[str, Sequence[Row]], threshold: float = 3.0) -> dict[str, Any]:
     """What `distributions` must return for these rows; compare `coverage.divergence`, a sum of logarithms, nearly."""
-    default, trace, metadata = tables["default"], tables["trace"], tables["metadata"]
+    trace, metadata = tables["trace"], tables["metadata"]
+    roots = _roots(trace, metadata)
+    use_case = best_spelling(
+        Counter(row["use_case"] for row in tables["default"])
+        + _originals(metadata)
+        + Counter({name: len(found) for name, (found, _) in roots.items()})
+    )
+    skill = best_spelling(Counter(skill for row in tables["default"] for skill in row["skills"] or []))
+    default = [
+        {
+            **row,
+            "use_case": use_case(row["use_case"]),
+            "skills": row["skills"] and [skill(name) for name in row["skills"]],
+        }
+        for row in tables["default"]
+    ]
     instructions = [
         " ".join(row["instruction"].lower().split()) for row in default if row["instruction"] is not None
     ]
     return {
         **_names(default),
         "iterations": _iterations(trace),
-        "acceptance": _acceptance(trace, metadata),
+        "acceptance": _acceptance(roots, use_case),
         "gap": {"threshold": threshold, **_gap(_known(row["gap"] for row in trace))},
         "winner": {name: sum(row["winner"] == name for row in default) for name in ("strong", "target")},
         "scores": {
@@ -41,10 +58,20 @@ def recount(tables: Mapping[str, Sequence[Row]], threshold: float = 3.0) -> dict
             **{name: _reasons(tables[name]) for name in ("trace", "metadata")},
             "exhausted": sum(row["verdict"] == "exhausted" for row in trace),
         },
-        "coverage": _coverage(metadata, default),
+        "coverage": _coverage(metadata, default, use_case),
         **_diversity(default),
         **_flags(trace),
     }
+
+
+def best_spelling(mentions: Counter[Any]) -> Spelling:
+    """What gives the most frequent spelling of a name; of equally frequent ones the first by alphabet."""
+    names = {name: n for name, n in mentions.items() if name is not None}
+    best = {
+        key: min((-n, name) for name, n in names.items() if name_key(name) == key)
+        for key in map(name_key, names)
+    }
+    return lambda name: None if name is None else best[name_key(name)][1]
 
 
 def _known(numbers: Iterable[float | None]) -> list[float]:
@@ -110,28 +137,35 @@ def _iterations(trace: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _acceptance(trace: Sequence[Row], metadata: Sequence[Row]) -> dict[str, Any]:
+def _roots(trace: Sequence[Row], metadata: Sequence[Row]) -> dict[str, tuple[set[str], set[str]]]:
+    """Those that were judged, and those that were accepted, by use case."""
     names: dict[str, str] = {}
     for row in metadata:
         if row["metadata_id"] is not None and row["use_case"] is not None:
             names[row["metadata_id"]] = min(row["use_case"], names.get(row["metadata_id"], row["use_case"]))
-    judged: dict[str, set[str]] = {}
-    accepted: dict[str, set[str]] = {}
+    roots: dict[str, tuple[set[str], set[str]]] = {}
     for row in trace:
         if _judged(row) and row["metadata_id"] in names and row["root_id"] is not None:
-            judged.setdefault(names[row["metadata_id"]], set()).add(row["root_id"])
-            accepted.setdefault(names[row["metadata_id"]], set()).update(
-                [row["root_id"]] if _accepted(row) else []
-            )
-    top = _first(Counter({name: len(roots) for name, roots in judged.items()}))
+            judged, accepted = roots.setdefault(names[row["metadata_id"]], (set(), set()))
+            judged.add(row["root_id"])
+            accepted.update([row["root_id"]] if _accepted(row) else [])
+    return roots
+
+
+def _acceptance(roots: Mapping[str, tuple[set[str], set[str]]], spelt: Spelling) -> dict[str, Any]:
+    judged, accepted = Counter[str](), Counter[str]()
+    for name, (all_of_them, some) in roots.items():
+        judged[spelt(name)] += len(all_of_them)
+        accepted[spelt(name)] += len(some)
+    top = _first(judged)
     return {
         "total": len(judged),
         "top": [
             {
                 "name": name,
                 "judged": n,
-                "accepted": len(accepted[name]),
-                "rate": round(len(accepted[name]) / n, 6),
+                "accepted": accepted[name],
+                "rate": round(accepted[name] / n, 6),
             }
             for name, n in top
         ],
@@ -183,11 +217,19 @@ def _reasons(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [{"reason": reason, "rows": n} for reason, n in _first(reasons)]
 
 
-def _coverage(metadata: Sequence[Row], default: Sequence[Row]) -> dict[str, Any]:
-    before: Counter[str] = Counter()
+def _originals(metadata: Sequence[Row]) -> Counter[str]:
+    """How many seeds, or rows written by hand, each use case has."""
+    found: Counter[str] = Counter()
     for row in metadata:
         if row["origin"] in ("seed", "given") and row["use_case"] is not None:
-            before[row["use_case"]] += max(1, len(row["seed_ids"] or []))
+            found[row["use_case"]] += max(1, len(row["seed_ids"] or []))
+    return found
+
+
+def _coverage(metadata: Sequence[Row], default: Sequence[Row], spelt: Spelling) -> dict[str, Any]:
+    before: Counter[str] = Counter()
+    for name, rows in _originals(metadata).items():
+        before[spelt(name)] += rows
     after = Counter(row["use_case"] for row in default if row["use_case"] is not None)
     divergence = None
     if before and after:

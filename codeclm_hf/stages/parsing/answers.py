@@ -7,8 +7,10 @@ is unreadable: asking again costs one request, a wrong reading costs a wrong row
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from codeclm_hf.stages.names import LONGEST_NAME, listed_name
 from codeclm_hf.stages.parsing.json_values import alone, cut_strings, field, is_json, json_value, unnested
 from codeclm_hf.stages.parsing.lists import item_text, items_of, lines_of, unmarked
 from codeclm_hf.stages.parsing.numbering import mark_of
@@ -24,6 +26,8 @@ from codeclm_hf.stages.parsing.talk import (
     unreadable,
 )
 
+MOST_SHOWN = 8
+"""Names of a list that an error shows."""
 # JSON or tags that broke, or our own prompt: no text to be read as it stands.
 _GONE_WRONG = re.compile(
     r"\s*(?:[{\[]|```|</?(?i:(?:\w+[ _])?(?:instructions?|prompt|answer|output|response))>)"
@@ -53,14 +57,15 @@ class Metadata(NamedTuple):
     skills: list[str]
 
 
-def metadata(text: str, *, use_cases: tuple[str, ...] = ()) -> Metadata:
+def metadata(text: str, *, use_cases: Sequence[str] = (), skills: Sequence[str] = ()) -> Metadata:
     """Read a use case and its skills (§4.1), from JSON, from tags, or from `Use case:` and `Skills:` lines.
 
     Skills that differ in case alone are one, as it is written first.
 
     Args:
         text: the answer.
-        use_cases: if given, the use case must be one of them.
+        use_cases: if given, the use case must be a spelling of one of them, and becomes it.
+        skills: the same of every skill.
     """
     names = _whole(value_of(text))
     if not isinstance(names, dict):
@@ -70,19 +75,35 @@ def metadata(text: str, *, use_cases: tuple[str, ...] = ()) -> Metadata:
         clear = len(parts) == 4 and not any(in_doubt)
         names = dict(zip(map(field, parts[::2]), contents, strict=True)) if clear else {}
     cases, lists = ([names[name] for name in names if name in known] for known in (_CASE, _SKILLS))
-    skills = _split_skills(lists[0]) if lists and isinstance(lists[0], str) else unnested(lists and lists[0])
-    if isinstance(skills, list) and all(isinstance(skill, str) for skill in skills):
-        skills = unmarked(skills)
-    cleaned = [_name(item) for item in [*map(alone, cases), *skills]] if isinstance(skills, list) else []
+    named = _split_skills(lists[0]) if lists and isinstance(lists[0], str) else unnested(lists and lists[0])
+    if isinstance(named, list) and all(isinstance(skill, str) for skill in named):
+        named = unmarked(named)
+    cleaned = [_name(item) for item in [*map(alone, cases), *named]] if isinstance(named, list) else []
     if len(cases) != 1 or len(lists) != 1 or len(cleaned) < 2 or not all(cleaned):
         raise unreadable("a use case and 1–3 skills", text)
     use_case, *skill_names = cleaned
     if use_cases:
-        use_case = next((name for name in use_cases if name.casefold() == use_case.casefold()), "")
+        use_case = _listed(use_case, use_cases) or ""
         if not use_case:
-            raise unreadable(f"a use case out of {', '.join(use_cases)}", text)
+            raise unreadable(f"a use case out of {_shown(use_cases)}", text)
+    if skills:
+        found = [_listed(skill, skills) for skill in skill_names]
+        if not all(found):
+            raise unreadable(f"skills out of {_shown(skills)}", text)
+        return Metadata(use_case, list(dict.fromkeys(filter(None, found)))[:3])
     short = [re.sub(r"\s+skills?$", "", skill, flags=re.I) for skill in skill_names]
     return Metadata(use_case, distinct(short)[:3])
+
+
+def _listed(name: str, names: Sequence[str]) -> str | None:
+    """Return the name of a list that a model wrote; the word "skill" after it may be its own."""
+    return listed_name(name, names) or listed_name(re.sub(r"\s+skills?$", "", name, flags=re.I), names)
+
+
+def _shown(names: Sequence[str]) -> str:
+    """Return the first names of a list, for an error."""
+    more = len(names) - MOST_SHOWN
+    return ", ".join(names[:MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def rubrics(text: str, n: int) -> tuple[list[str], list[str]]:
@@ -242,4 +263,4 @@ def _name(item: Any) -> str:
     name = (item if mark is None or mark.is_letter else item[mark.end :]).rstrip(" .,;|。，；")
     name = re.sub(r"""^(\*\*|[*_`"'])(.+)\1$|^“(.+)”$""", r"\2\3", name).rstrip(" .,;")
     placeholder = PLACEHOLDER.fullmatch(name) or _NO_NAME.fullmatch(name)
-    return "" if "\n" in name or len(name) > 80 or placeholder else name
+    return "" if "\n" in name or len(name) > LONGEST_NAME or placeholder else name
