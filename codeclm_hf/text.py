@@ -76,6 +76,12 @@ def percentage(share: float) -> str:
     return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
 
 
+def money(amount: float) -> str:
+    """Return an amount with two decimals; a small one has two digits that say something."""
+    exponent = int(f"{amount:e}".partition("e")[2])
+    return f"{amount:.{max(2, 1 - exponent)}f}"
+
+
 def value_text(value: Any) -> str:
     """Return a value of a row as text: a chat as turns, names with commas, anything else as JSON."""
     if isinstance(value, str):

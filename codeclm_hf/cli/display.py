@@ -13,12 +13,13 @@ from rich.table import Table
 from codeclm_hf import schema
 from codeclm_hf.card.shapes import ContaminationSummary
 from codeclm_hf.card.statistics import VERDICTS
+from codeclm_hf.cli.funnel_display import print_funnel
 from codeclm_hf.run import contamination_file
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import Requests
 from codeclm_hf.run.manifest import COMPLETE, Manifest, StageUsage
 from codeclm_hf.stages.contamination import Benchmark
-from codeclm_hf.text import percentage, shorten
+from codeclm_hf.text import money, percentage, shorten
 
 FEW_ROWS = 3
 """Rows of a table, and failed rows, that are shown of a run directory."""
@@ -63,8 +64,10 @@ def print_summary(console: Console, manifest: Manifest) -> None:
     if manifest.distributions and manifest.distributions.flags:
         console.print(f"flags: {_flags(manifest.distributions.flags)}", soft_wrap=True)
     _print_usage(console, manifest.usage or ())
+    if manifest.funnel:
+        print_funnel(console, manifest.funnel, manifest.usage or ())
     if manifest.cost:
-        console.print(f"all answers in the journal cost {manifest.cost.all:.2f}")
+        console.print(f"all answers in the journal cost {money(manifest.cost.all)}")
 
 
 def _flags(by_role: Mapping[str, Mapping[str, int]]) -> str:

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from codeclm_hf.run.progress import Progress
 from codeclm_hf.run.time_left import TimeLeft
+from codeclm_hf.text import money
 
 
 @dataclass
@@ -130,9 +131,9 @@ class LiveProgress:
             of_wanted = "" if progress.wanted is None else f" of {progress.wanted}"
             rates += f", {progress.accepted} accepted{of_wanted}"
         if progress.cost is not None:
-            rates += f", cost {progress.cost:.2f}"
+            rates += f", cost {money(progress.cost)}"
         if progress.projected is not None:
-            rates += f" of about {progress.projected:.2f}"
+            rates += f" of about {money(progress.projected)}"
         return rates
 
 

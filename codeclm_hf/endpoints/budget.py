@@ -16,6 +16,7 @@ from codeclm_hf.endpoints.protocol import (
     identities,
 )
 from codeclm_hf.errors import BadInput, BudgetSpent
+from codeclm_hf.text import money
 
 _BYTES_A_TOKEN = 4
 """About so many bytes of a prompt are a token."""
@@ -318,7 +319,7 @@ class Budget:
         mean = means[size.kind]
         # A model's first request is sent where anything is left: nothing but its answer tells the cost.
         if spent + known >= max_cost or (mean is not None and spent + known + mean > max_cost):
-            raise _budget_spent(f"{max_cost:g} (of which {_money(spent)} is paid)", "--max-cost")
+            raise _budget_spent(f"{max_cost:g} (of which {money(spent)} is paid)", "--max-cost")
         most = self._most_cost(size) if mean is None else mean
         return awaited and spent + known + unknown + most > max_cost
 
@@ -330,11 +331,6 @@ class Budget:
 
     def _most_cost(self, size: Size) -> float:
         return self.price(size.prompt_tokens, size.most_tokens, model=size.kind.model) or 0.0
-
-
-def _money(amount: float) -> str:
-    """Return an amount with two decimals, or more where it would be nothing otherwise."""
-    return f"{amount:.2f}" if not amount or amount >= 0.1 else f"{amount:.2g}"
 
 
 def _budget_spent(what: str, option: str) -> BudgetSpent:

@@ -14,6 +14,7 @@ from codeclm_hf import schema
 from codeclm_hf.card.shapes import Funnel
 from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.run import rounds
+from codeclm_hf.run.funnel import funnel
 from codeclm_hf.run.instructions import Drafting
 from codeclm_hf.run.manifest import StageUsage
 from codeclm_hf.run.probe import check_log_probabilities
@@ -152,7 +153,15 @@ class Recipe:
         return Made(
             tables=contrast.tables(trace, made.metadata, target_system=tailor.target_system),
             usage=progress.usage(),
-            funnel=Funnel(asked=drafting.asked, rounds=len(made.traces), shortfall=made.shortfall),
+            funnel=funnel(
+                trace,
+                asked=drafting.asked,
+                rounds=len(made.traces),
+                rejected=drafting.rejected,
+                spent=progress.spent,
+                budget=journal.budget,
+                shortfall=made.shortfall,
+            ),
             contaminated=self._contaminated(drafting, trace),
         )
 
