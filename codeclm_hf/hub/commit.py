@@ -26,7 +26,7 @@ from codeclm_hf.hub.repository import AnswerLost, BranchMoved, Head, Repository
 from codeclm_hf.hub.snapshot import Snapshot
 from codeclm_hf.hub.tags import tag_current, tag_version
 from codeclm_hf.hub.version import Version
-from codeclm_hf.hub.version_manifest import shows_drift
+from codeclm_hf.hub.version_manifest import column_types, shows_drift
 
 ATTEMPTS = 50
 """How often others may commit first, before we give up."""
@@ -150,10 +150,19 @@ def read_branch(hub: Repository, request: CommitRequest) -> BranchState:
             raise BadInput(f"needs a branch {request.branch} of {hub.id}; there is none")
         return BranchState(None, Snapshot(), None)
     current = fetch_version(hub, head, base=request.known_base, adopt=request.adopt)
+    if current.known_digests is not None and not _has_columns(current, request.incoming):
+        # the incoming files cannot stand for those that were not fetched
+        current = fetch_version(hub, head, adopt=request.adopt)
     tags = hub.tags()
     if not request.dry_run:
         tags = tag_current(hub, request.branch, current, tags)
     return BranchState(head, current, max(tags, default=None))
+
+
+def _has_columns(version: Snapshot, incoming: Snapshot) -> bool:
+    """Return whether a version's tables have the columns of the incoming ones, by its manifest."""
+    columns = version.require_manifest().columns
+    return all(columns.get(config) == column_types(incoming, config) for config in incoming.files)
 
 
 def make_draft(

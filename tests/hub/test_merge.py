@@ -21,7 +21,7 @@ from codeclm_hf.hub.snapshot import Snapshot, row_digests
 from support.tables import VERSIONS, Row, default_row, metadata_row, snapshot, table, write_shards
 
 Version = tuple[str, list[Row], list[Row], list[Row]]
-GROWING = ("seed_ids", "rubrics", "actions")
+GROWING = ("seed_ids", "rubrics", "actions", "flags")
 ORIGINS = ("given", "seed", "augmented")
 EXAMPLES = settings(max_examples=40)
 

@@ -123,7 +123,7 @@ def _judged(text: str, response: str, use_case: str) -> dict[str, Any]:
         "flags": [],
         "strong_flags": [],
         "target_flags": [],
-        "rejected": [],
+        "rejected": [{"reason": "unchanged", "text": "Do it twice."}],
         "removed": None,
     }
 

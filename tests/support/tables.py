@@ -90,6 +90,7 @@ _default = st.builds(
     st.sampled_from(["one", "two", 'three "q" é\n']),
     gap=st.sampled_from([0.1, 6.5, None]),
     seed_ids=_items,
+    flags=st.none() | st.lists(st.sampled_from(["echo", "refusal"]), min_size=1, unique=True),
 )
 _metadata = st.builds(
     metadata_row,
