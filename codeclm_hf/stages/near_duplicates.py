@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from functools import lru_cache
 from typing import NamedTuple
 
 from rensa import RMinHash, RMinHashLSH
@@ -16,12 +17,16 @@ THRESHOLD = 0.8
 UNCHANGED = 0.95
 """Similarity to its parent from which on an improved instruction is no improvement: most keep their parent's
 words and add a sentence, so that this lies above `THRESHOLD`."""
+STEM = 4
+"""Characters of a word that its runs are taken from, so that a long word weighs hardly more than a short one."""
 FIGURE_WEIGHT = 4
 """Shingles of a number or an operator and the one before it: another number makes another exercise."""
-BANDS = 80
-"""Bands of the index: a pair is compared where its texts agree in at least one."""
-BAND_ROWS = 8
+BANDS = 48
+"""Bands of the index: a pair is looked at where its texts agree in at least one."""
+BAND_ROWS = 6
 """Hashes of a band; with `BANDS` of them, a pair at `THRESHOLD` is missed once in two million times."""
+SURELY_BELOW = THRESHOLD - 0.14
+"""Similarity, estimated from the hashes, below which a pair is not compared: six standard deviations."""
 SEED = 1
 """Of the index's hashes."""
 
@@ -49,12 +54,14 @@ _ENDING = re.compile(
 )
 _UNSPACED = re.compile(rf" ?([{UNSPACED_SCRIPTS}]) ?")
 _OPERATOR = r"(?:(?<![^\W\d])-|-(?![^\W\d])|[+*/<>=%&|^~!])+|[×÷±√∞∑∏∫∂∇≈≠≡≤≥∈∉⊂⊆∪∩∧∨¬←→↔⇒⇔]"
-_FIGURE = re.compile(rf"\d+(?:[.,]\d+)*|{_OPERATOR}")
+_FIGURE = rf"\d+(?:[.,]\d+)*|{_OPERATOR}"
 _TOKEN = re.compile(
-    rf"{_FIGURE.pattern}|[{UNSPACED_SCRIPTS}]"
+    rf"({_FIGURE})"
+    rf"|([{UNSPACED_SCRIPTS}]"
     rf"|[^\s\d!-/:-@\[-`{{-~¡-¿×÷\u2000-\u206f\u2190-\u2bff\U0001f000-\U0001faff{UNSPACED_SCRIPTS}]+"
-    r"|[^\s.,:;?\"'`\u2000-\u206f-]"
+    r"|[^\s.,:;?\"'`\u2000-\u206f-])"
 )
+"""A number or an operator, or else a word, a character of a script without spaces, or a sign."""
 
 
 class Duplicate(NamedTuple):
@@ -98,13 +105,14 @@ def _shingles(normal: str) -> set[str]:
     A space stands around each word, and around each character of a script without spaces: its runs are then
     the characters and the pairs of neighbours.
     """
-    tokens = _TOKEN.findall(normal)
-    if not tokens:
+    found: list[tuple[str, str]] = _TOKEN.findall(normal)
+    if not found:
         return {normal}
-    line = f" {' '.join(tokens)} "
+    tokens = [figure or word for figure, word in found]
+    line = f" {' '.join([token[:STEM] for token in tokens])} "
     shingles = {line[at : at + 3] for at in range(len(line) - 2)}
     shingles.update([f" {token} " for token in tokens])
-    figures = _FIGURE.findall(line)
+    figures = [figure for figure, _ in found if figure]
     if figures:
         pairs = Counter(zip(["", *figures], figures, strict=False))
         shingles.update(
@@ -121,46 +129,59 @@ def _jaccard(one: set[str], other: set[str]) -> float:
     return common / (len(one) + len(other) - common)
 
 
+class _Sketch(NamedTuple):
+    """What a text is looked up and compared by."""
+
+    normal: str
+    shingles: set[str]
+    minhash: RMinHash
+
+
+@lru_cache(maxsize=256)
+def _sketch(text: str) -> _Sketch:
+    """Return a text's sketch; the last ones are kept, for a text is looked up before it is added."""
+    normal = normalise(text)
+    shingles = _shingles(normal)
+    minhash = RMinHash(BANDS * BAND_ROWS, SEED)
+    minhash.update(shingles)
+    return _Sketch(normal, shingles, minhash)
+
+
 class NearDuplicates:
-    """The texts so far, to find those among them that a further text repeats."""
+    """The texts so far, to find those among them that a further text repeats.
+
+    A text costs some 6 kB beside its characters: what it is compared by is made again for the few texts that the
+    hashes take for alike.
+    """
 
     def __init__(self) -> None:
         self._index = RMinHashLSH(THRESHOLD, BANDS * BAND_ROWS, BANDS)
         self._keys: list[str] = []
-        self._normal: list[str] = []
-        self._sizes: list[int] = []
+        self._normals: list[str] = []
+        self._minhashes: list[RMinHash] = []
         self._first: dict[str, int] = {}
 
     def find(self, text: str) -> Duplicate | None:
         """Return the earlier text that a text repeats; of several the most similar, the first added of those."""
-        normal = normalise(text)
+        normal, shingles, minhash = _sketch(text)
         equal = self._first.get(normal)
         if equal is not None:
             return Duplicate("duplicate", self._keys[equal], 1.0)
-        shingles = _shingles(normal)
-        best, most = 0.0, -1
-        for at in sorted(self._index.query(_minhash(shingles))):
-            size = self._sizes[at]
-            if min(size, len(shingles)) < max(best, THRESHOLD) * max(size, len(shingles)):
-                continue  # sets of such different sizes cannot be that similar
-            share = _jaccard(shingles, _shingles(self._normal[at]))
+        best, nearest = 0.0, -1
+        for at in sorted(self._index.query(minhash)):
+            if minhash.jaccard(self._minhashes[at]) < SURELY_BELOW:
+                continue
+            share = _jaccard(shingles, _shingles(self._normals[at]))
             if share > best:
-                best, most = share, at
-        return Duplicate("near_duplicate", self._keys[most], best) if best >= THRESHOLD else None
+                best, nearest = share, at
+        return Duplicate("near_duplicate", self._keys[nearest], best) if best >= THRESHOLD else None
 
     def add(self, key: str, text: str) -> None:
         """Add a text under a key of its own."""
-        normal = normalise(text)
-        shingles = _shingles(normal)
+        normal, _, minhash = _sketch(text)
         at = len(self._keys)
         self._first.setdefault(normal, at)
-        self._index.insert(at, _minhash(shingles))
+        self._index.insert(at, minhash)
         self._keys.append(key)
-        self._normal.append(normal)
-        self._sizes.append(len(shingles))
-
-
-def _minhash(shingles: set[str]) -> RMinHash:
-    minhash = RMinHash(BANDS * BAND_ROWS, SEED)
-    minhash.update(shingles)
-    return minhash
+        self._normals.append(normal)
+        self._minhashes.append(minhash)
