@@ -28,7 +28,7 @@ class Drafted:
     metadata: Dataset
     """The table `schema.METADATA`, with rubrics where they are needed."""
     instructions: Dataset
-    """The table `schema.INSTRUCTIONS`, metadata by metadata; those that are missing have an `error`."""
+    """The table `schema.INSTRUCTIONS`, metadata by metadata."""
     new: Mapping[str, int]
     """How many new instructions each metadata gave."""
 
@@ -43,14 +43,17 @@ class Drafting:
     """What the instructions must not be like; it takes in those that pass."""
     map: Callable[[Stage, Dataset], Dataset]
     """Maps a stage over a table."""
+    lists_missing: bool = True
+    """Whether an instruction that could not be had is a row with an `error`; else the next round makes another."""
     asked: int = 0
     """Drafts that were asked for so far, those in place of others included."""
     rejected: Counter[str] = field(default_factory=Counter)
     """How many of those came to nothing, by reason."""
     contaminated: list[str] = field(default_factory=list)
     """The drafts that share words with an evaluation set."""
+    last_error: str = REPETITION
+    """Why a draft was not to be had, of the last one."""
     _rounds: int = 0
-    _wanted: Counter[str] = field(default_factory=Counter)
 
     def next_round(self, metadata: Dataset, shares: Mapping[str, int]) -> Drafted:
         """Return new instructions of each metadata row.
@@ -61,7 +64,7 @@ class Drafting:
         """
         rows: dict[str, Row] = {row["metadata_id"]: row for row in metadata.to_list()}
         texts: dict[str, list[str]] = {id: [] for id in rows}
-        errors = dict.fromkeys(rows, REPETITION)
+        errors: dict[str, str] = {}
         first = self._rounds == 0
         for again in range(1 + MOST_AGAIN):
             missing = {id: shares.get(id, 0) - len(texts[id]) for id in rows}
@@ -74,15 +77,22 @@ class Drafting:
             for row in self._drafts(draft, [rows[id] for id in due], missing, wave):
                 id = row["metadata_id"]
                 rows[id] = {name: row[name] for name in schema.METADATA}
-                errors[id] = row["shortage"] or errors[id]
+                if row["shortage"]:
+                    errors[id] = row["shortage"]
                 self.asked += missing[id]
                 self.rejected += Counter({MISSING: missing[id] - len(row["drafts"])})
                 for text in row["drafts"]:
-                    errors[id] = self._screen(rows[id], text, texts[id]) or errors[id]
+                    if error := self._screen(rows[id], text, texts[id]):
+                        errors[id] = error
         self._rounds += 1
-        instructions = [
-            entry for id, row in rows.items() for entry in self._entries(row, texts[id], shares, errors[id])
-        ]
+        self.last_error = next(reversed(errors.values()), self.last_error)
+        instructions = []
+        for id, row in rows.items():
+            instructions += [instruction_row(row, text) for text in texts[id]]
+            if self.lists_missing:
+                wanted = shares.get(id, 0)
+                error = errors.get(id, REPETITION)
+                instructions += [missing_row(row, n, wanted, error) for n in range(len(texts[id]), wanted)]
         return Drafted(
             metadata=schema.table(list(rows.values()), schema.METADATA),
             instructions=schema.table(instructions, schema.INSTRUCTIONS),
@@ -104,14 +114,4 @@ class Drafting:
         self.rejected[rejection.reason] += 1
         if rejection.reason == CONTAMINATED:
             self.contaminated.append(text)
-        return rejection.words
-
-    def _entries(self, row: Row, texts: Sequence[str], shares: Mapping[str, int], error: str) -> list[Row]:
-        """Return a metadata row's instructions of one round, and those that are missing."""
-        id, before = row["metadata_id"], self._wanted[row["metadata_id"]]
-        self._wanted[id] += shares.get(id, 0)
-        wanted = self._wanted[id]
-        missing = range(before + len(texts), wanted)
-        return [instruction_row(row, text) for text in texts] + [
-            missing_row(row, n, wanted, error) for n in missing
-        ]
+        return f"the model {rejection.words}"

@@ -146,7 +146,12 @@ class Recipe:
         metadata = augment(concatenate_datasets([self.given, encoded]), self.num_metadata, seed=seed)
         metadata = subsample(metadata, self.metadata_fraction, seed=seed)
 
-        drafting = Drafting(draft=draft, screen=Screen(self.known, self.contamination), map=progress.map)
+        drafting = Drafting(
+            draft=draft,
+            screen=Screen(self.known, self.contamination),
+            map=progress.map,
+            lists_missing=self.num_examples is None,
+        )
         selection = Selection([*self.known, *pulled], self.num_examples)
         made = self._all_rounds(metadata, drafting, selection, tailor, progress)
         trace = concatenate_datasets(made.traces)
@@ -183,6 +188,8 @@ class Recipe:
             drafted = drafting.next_round(metadata, shares)
             metadata = drafted.metadata
             traces.append(selection.mark(progress.map(tailor, drafted.instructions)))
+            for id, text in _improved(traces[-1]):
+                drafting.screen.admit(id, text)
             progress.keep(selection.size)
             for id, share in shares.items():
                 asked[id] += share
@@ -195,7 +202,7 @@ class Recipe:
             if wanted is None or selection.size == wanted:
                 return _Rounds(metadata, traces, None)
             if not asked:
-                return _Rounds(metadata, traces, rounds.NOTHING_NEW)
+                return _Rounds(metadata, traces, rounds.NOTHING_NEW.format(drafting.last_error))
             if tally.gives_up:
                 return _Rounds(metadata, traces, rounds.NOTHING_ACCEPTED.format(tally.tried_since))
 
@@ -206,6 +213,14 @@ class Recipe:
         texts = chain((("instruction", text) for text in drafting.contaminated), _texts(trace))
         findings = (self.contamination.find(text, kind) for kind, text in texts)
         return tuple({(found.kind, found.id): found for found in findings if found is not None}.values())
+
+
+def _improved(trace: Dataset) -> Iterator[tuple[str, str]]:
+    """Yield (id, text) of the improved instructions that stay in the data set."""
+    row: Row
+    for row in trace.select_columns(["id", "instruction", "iteration", "verdict", "removed"]):
+        if row["iteration"] > 1 and row["verdict"] in contrast.ACCEPTED and row["removed"] is None:
+            yield row["id"], row["instruction"]
 
 
 def _texts(trace: Dataset) -> Iterator[tuple[str, str]]:

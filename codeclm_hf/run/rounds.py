@@ -13,8 +13,10 @@ PATIENCE = 10
 """A run gives up when it has tried so many times the instructions that a row took before, and accepted none."""
 LEAST_TRIED = 100
 """Instructions that are tried at least before a run gives up."""
-NOTHING_NEW = "the strong model writes nothing new"
+NOTHING_NEW = "the strong model writes no new instructions ({})"
+"""Why a run ended early, with what came of the last one that was asked for."""
 NOTHING_ACCEPTED = "none of the last {} instructions was accepted"
+"""Why a run ended early, with how many that are."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from codeclm_hf.stages.contamination import Contamination
 from codeclm_hf.stages.near_duplicates import NearDuplicates
-from codeclm_hf.text import shorten
 
 CONTAMINATED = "contaminated"
 """Why a text is rejected that shares words with an evaluation set."""
@@ -41,12 +40,10 @@ class Screen:
     def reject(self, text: str) -> Rejection | None:
         """Return why a draft is rejected; None where it is new and stands in no evaluation set."""
         if (duplicate := self._instructions.find(text)) is not None:
-            return Rejection(duplicate.reason, f"repeats {duplicate.of}: {shorten(text)}")
+            return Rejection(duplicate.reason, "repeats a seed or another instruction")
         found = self._contamination.find(text, "instruction")
         if found is not None and not found.allowed:
-            (match, *_) = found.matches
-            words = f"repeats row {match.row} of {match.benchmark}: {shorten(match.words)}"
-            return Rejection(CONTAMINATED, words)
+            return Rejection(CONTAMINATED, f"repeats {found.matches[0].benchmark}")
         return None
 
     def admit(self, key: str, text: str) -> None:

@@ -92,27 +92,30 @@ def test_what_stays_missing_is_a_failed_row() -> None:
     drafted = drafting.next_round(METADATA, dict.fromkeys(IDS, 1))
     assert texts_of(drafted) == [[TEXTS[0]], [None]]
     assert len(model.asked) == 1 + MOST_AGAIN
-    error = drafted.instructions["error"][1]
-    assert error.startswith("decode: instruction 1 of 1: repeats ")
+    error = "decode: instruction 1 of 1: the model repeats a seed or another instruction"
+    assert drafted.instructions["error"][:] == [None, error]
     assert drafting.asked == 5
     assert drafting.rejected == {"duplicate": 4}
 
 
 def test_each_round_asks_in_waves_of_its_own() -> None:
-    """A further round has other waves, so other seeds, and its missing rows have other ids."""
+    """A further round has other waves, so other seeds."""
     model = Model([[TEXTS[0]]], [])
     drafting = drafting_of(model)
     first = drafting.next_round(METADATA, {IDS[0]: 1, IDS[1]: 1})
-    second = drafting.next_round(first.metadata, {IDS[1]: 1})
+    drafting.next_round(first.metadata, {IDS[1]: 1})
     assert [wave for table in model.asked for id, (_, wave) in table.items() if id == IDS[1]] == list(
         range(8)
     )
-    missing = [row for part in (first, second) for row in part.instructions if row["instruction"] is None]
-    assert len({row["id"] for row in missing}) == 2
-    assert [row["error"] for row in missing] == [
-        "decode: instruction 1 of 1: it wrote nothing",
-        "decode: instruction 2 of 2: it wrote nothing",
-    ]
+    assert drafting.last_error == "it wrote nothing"
+    assert drafting.rejected == {"missing": 8}
+
+
+def test_where_others_will_be_made_what_is_missing_is_no_row() -> None:
+    """Until enough rows are accepted a run makes other instructions, and lists only those that it has."""
+    drafting = drafting_of(Model([[TEXTS[0]]], []))
+    drafting.lists_missing = False
+    assert texts_of(drafting.next_round(METADATA, dict.fromkeys(IDS, 1))) == [[TEXTS[0]], []]
 
 
 @given(
