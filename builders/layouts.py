@@ -19,7 +19,7 @@ Cells = Mapping[str, Any]
 
 ABSENT: Final = object()
 """What a layout gives for a row that lacks what it reads."""
-LIKELY = ("instruction", "instructions", "prompt", "question", "query", "task", "input", "text")
+LIKELY = ("instruction", "instructions", "prompt", "question", "problem", "query", "task", "input", "text")
 """Names of columns that hold the instructions of files that no other layout fits."""
 _TEXT = "text"
 _CHATS = ("messages", "conversation", "prompt")

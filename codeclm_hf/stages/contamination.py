@@ -35,7 +35,7 @@ SENTENCE = 5
 """Words from which on a row is found where it is a sentence of its own."""
 SHORTEST = 3
 """Words from which on a row is found where it is the whole text."""
-SHARE = 0.75
+SHARE = 0.65
 """Share of a row's own words from which on a text is contaminated."""
 LONG_RUN = 13
 """A run of so many of a row's own words is enough, however long the row is."""
