@@ -115,7 +115,8 @@ _ONLY_DEFAULT = re.compile(
 )
 _NOT_ZERO = re.compile(r"\b0(?:\.0+)?\b|positive|zero|greater|range|above|larger|minimum")
 _TOO_MANY = re.compile(
-    r"above maximum|too (?:large|big|high|many)|(?:[<>]=?|≤|less than|at most|more than|between|greater than"
+    r"above maximum|too (?:large|big|high|many)|\bexceed(?:s|ed|ing)?\b"
+    r"|(?:[<>]=?|≤|less than|at most|more than|between|greater than"
     r"|larger than|exceeds?|\brange\b|maximum)\D{0,40}\d"
 )
 """How they say that the limit on tokens is beyond what they can: it is taken, but not that high."""

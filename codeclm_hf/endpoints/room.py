@@ -18,6 +18,8 @@ MORE_ROOM = 4
 """How many times the room a request gets, once, whose answer did not fit beside the thoughts."""
 LEAST_ROOM = 256
 """Tokens of room for thoughts below which a request that was refused for its length gets none."""
+MOST_NAMED = 3
+"""How many refusals of an answer's own room are read for what the server takes."""
 TRIALS = 2
 """How many answers that were cut off are asked for again to see whether they are thoughts."""
 _LENGTH_WORDS = re.compile(r"token|context|length|too (?:large|long|many)|exceed|maximum", re.I)
@@ -94,7 +96,7 @@ class ThinkingRoom:
 
     async def _ask(self, request: GenerationRequest, max_tokens: int, send: Send) -> Completion:
         """Ask once, with less room where the model's context does not hold so much."""
-        max_tokens, refused = self._fitting(request, max_tokens), False
+        max_tokens, refused = self._fitting(request, max_tokens), 0
         least = request.least_new_tokens or request.max_new_tokens
         while True:
             try:
@@ -103,11 +105,12 @@ class ThinkingRoom:
                 has_room = max_tokens > least and self.limit is None
                 if not has_room or not _LENGTH_WORDS.search(str(exc)):
                     raise
-                words = exc.refusal.words if exc.refusal and not refused else ""
+                words = exc.refusal.words if exc.refusal else ""
+                refused += 1
                 if max_tokens > request.max_new_tokens:
-                    max_tokens, refused = self._less(request, max_tokens, words), True
+                    max_tokens = self._less(request, max_tokens, words if refused == 1 else "")
                 else:
-                    max_tokens, refused = _shorter(least, max_tokens, words), True
+                    max_tokens = _shorter(least, max_tokens, words if refused <= MOST_NAMED else "")
             else:
                 if refused:
                     self._context = min(self._context or sys.maxsize, _size(request) + max_tokens)
@@ -237,9 +240,11 @@ def _shorter(least: int, max_tokens: int, words: str) -> int:
     What it names may be the context, beside the length of the prompt. It depends on nothing but the refusal,
     so that an answer does not depend on what was asked before.
     """
-    numbers = _numbers(words)
-    beside = [one - other for one in numbers for other in numbers if one != max_tokens]
-    return max((tokens for tokens in (*numbers, *beside) if least <= tokens < max_tokens), default=least)
+    named = _numbers(words)
+    if max_tokens in named:
+        named.remove(max_tokens)  # what was asked for, which some repeat
+    beside = [one - other for one in named for other in named]
+    return max((tokens for tokens in (*named, *beside) if least <= tokens < max_tokens), default=least)
 
 
 def _is_full(completion: Completion) -> bool:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from codeclm_hf.stages import near_duplicates
 from codeclm_hf.stages.contamination import Contamination
-from codeclm_hf.stages.flags import is_refusal
+from codeclm_hf.stages.languages import detect_language
 from codeclm_hf.stages.parsing.talk import CHAT
+from codeclm_hf.stages.refusal_openings import is_refusal
 from codeclm_hf.text import UNSPACED_SCRIPTS
 
 UNCHANGED, ANSWER, CONTAMINATED = "unchanged", "answer", "contaminated"
@@ -114,11 +115,15 @@ _STATEMENT = re.compile(
       |Ein|Eine|Es|Ja|Nein
       |Le|La|Les|L['’]|Un|Une|Il|Elle|C['’]est|Oui|Non|El|Los|Las|Una|Sí|O|A|Os|As|Um|Uma|Sim|Lo|Gli|È
       |Sì)\b
-    | [\w'’ -]{1,60}?\ (?:is|are|was|were|has|have|had|ist|sind|war|est|sont|était|es|son|era|é|são|è
+    | (?:[\w'’-]+\ ){1,5}?(?:is|are|was|were|has|have|had|ist|sind|war|est|sont|était|es|son|era|é|são|è
       |sono)\ )"""
 )
 """How statements open in the languages of the Latin alphabet."""
 _LATIN = re.compile(r"[A-Za-zÀ-ɏ]")
+_LIST_OPENING = re.compile(r"[\s*_]{0,4}(?:1[.)]\s|Step\ 1\b|Subject:)")
+"""How lists of steps and letters open."""
+_LANGUAGES = frozenset(("en", "de", "fr", "es", "it", "pt", "zh", "ja", "ko", "ru", "ar", "hi"))
+"""The languages whose requests are known."""
 _CODE_OPENING = re.compile(
     r"\s*(?:```|(?:async\s+)?def \w+\(|class \w+[(:{]|import \w|from \w+ import |#include|#!/|(?:const|let|var) \w+ ?="
     r"|function \w*\(|public (?:static|class) |SELECT\b[\s\S]+\bFROM\b|CREATE TABLE |<!DOCTYPE|<html"
@@ -160,9 +165,9 @@ def is_unchanged(improved: str, parent: str) -> bool:
 def is_answer(improved: str, *, parent: str, responses: Sequence[str] = ()) -> bool:
     """Return whether a text answers an instruction in place of being a harder version of it.
 
-    Any of these tells an answer: it opens as only answers do, it refuses, it is code where the instruction is
-    none, it is more like a response to the instruction than like the instruction, or it states and asks for
-    nothing where the instruction asks.
+    Any of these tells an answer: it opens as only answers do, it refuses, it is a list of steps or code where
+    the instruction is none, it is more like a response to the instruction than like the instruction, or it
+    states and asks for nothing where the instruction asks.
 
     Args:
         improved: the text that was to be a harder version.
@@ -180,8 +185,12 @@ def is_answer(improved: str, *, parent: str, responses: Sequence[str] = ()) -> b
         if (alike := resemblance(improved, response))
     ):
         return True
+    if _LIST_OPENING.match(improved) and not _LIST_OPENING.match(parent):
+        return True
     if _REQUEST.search(improved) or not _REQUEST.search(parent):
         return False
+    if (language := detect_language(improved)) and language not in _LANGUAGES:
+        return False  # it may ask in words that are not known here
     if CHAT.match(improved) or _HERE_IS.match(improved):
         return True
     states = _STATEMENT.match(improved) if _LATIN.search(improved) else True

@@ -18,6 +18,8 @@ _MOST_MATCHES = 3
 """Places of a probe that are tried as the distance of a repetition."""
 _MOST_SYMBOLS = 0.15
 """Share of symbols and numbers above which a stretch is code, data or a table: those look alike by nature."""
+_MOST_NUMBERS = 0.08
+"""The same of a stretch in which numbers differ from time to time."""
 _SYMBOLS = re.compile(r"[<>{}\[\]()|=/\\\"`@$%&^~+_\d]")
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 
@@ -33,13 +35,13 @@ def loop_length(text: str) -> int:
     line = " ".join(text.split())
     if len(line) < LOOP:
         return 0  # what is shorter cannot have as many letters
-    longest = _longest_repetition(line)
+    longest = _longest_repetition(line, _MOST_SYMBOLS)
     if longest < LOOP and sum(map(line.count, "0123456789")) >= _REPEATS:
-        longest = max(longest, _longest_repetition(_NUMBER.sub("0", line)) // 2)
+        longest = max(longest, _longest_repetition(_NUMBER.sub("0", line), _MOST_NUMBERS) // 2)
     return longest
 
 
-def _longest_repetition(line: str) -> int:
+def _longest_repetition(line: str, most_symbols: float) -> int:
     longest, at = 0, 0
     while at + _PROBE < len(line):
         again, end = at, at + _STEP
@@ -50,7 +52,10 @@ def _longest_repetition(line: str) -> int:
                 break
             distance = again - at
             start, stop = _start(line, at, distance), _stop(line, at, distance)
-            if stop - start >= _REPEATS * distance and _is_prose(line[start : start + distance]):
+            if (
+                stop - start >= _REPEATS * distance
+                and _symbols(line[start : start + distance]) <= most_symbols
+            ):
                 letters = sum(map(str.isalpha, line[start + distance : stop]))
                 longest, end = max(longest, letters), max(end, stop - _PROBE)
                 break
@@ -78,5 +83,6 @@ def _start(line: str, at: int, distance: int) -> int:
     return at - low
 
 
-def _is_prose(unit: str) -> bool:
-    return len(_SYMBOLS.findall(unit)) <= _MOST_SYMBOLS * len(unit)
+def _symbols(unit: str) -> float:
+    """Return the share of symbols and digits."""
+    return len(_SYMBOLS.findall(unit)) / len(unit)
