@@ -162,7 +162,10 @@ class NearDuplicates:
         self._first: dict[str, int] = {}
 
     def find(self, text: str) -> Duplicate | None:
-        """Return the earlier text that a text repeats; of several the most similar, the first added of those."""
+        """Return the earlier text that a text repeats.
+
+        Of several one that is equal after normalising, or else the most similar; of those the first added.
+        """
         normal, shingles, minhash = _sketch(text)
         equal = self._first.get(normal)
         if equal is not None:
