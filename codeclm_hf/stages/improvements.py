@@ -25,7 +25,7 @@ MOST_NEW_WORDS = 2
 """Words that a text may have beside its parent's and be unchanged still: a third may be a condition."""
 RESEMBLANCE = 0.12
 """Share of word pairs from which on a text that is more like a response than like its parent answers it."""
-_COMPARED = 3_000
+_COMPARED = 2_000
 """Characters of each text whose word pairs are compared."""
 _LONG_ANSWER = 400
 """Characters of a text that says nothing to do and is an answer by that alone."""
@@ -153,12 +153,10 @@ def fault_of(
 
 def is_unchanged(improved: str, parent: str) -> bool:
     """Return whether a text equals its parent, or nearly: it is as similar, and has no more than two new words."""
-    if near_duplicates.normalise(improved) == near_duplicates.normalise(parent):
-        return True
     new = Counter(_words(improved)) - Counter(_words(parent))
-    return (
-        new.total() <= MOST_NEW_WORDS
-        and near_duplicates.similarity(improved, parent) >= near_duplicates.UNCHANGED
+    return new.total() <= MOST_NEW_WORDS and (
+        near_duplicates.normalise(improved) == near_duplicates.normalise(parent)
+        or near_duplicates.similarity(improved, parent) >= near_duplicates.UNCHANGED
     )
 
 
@@ -204,9 +202,9 @@ def resemblance(one: str, other: str) -> float:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text[:_COMPARED].casefold())
+    return _WORD.findall(text.casefold())
 
 
 def _pairs(text: str) -> set[tuple[str, str]]:
-    words = _words(text)
+    words = _words(text[:_COMPARED])
     return set(itertools.pairwise(words))

@@ -227,7 +227,8 @@ LONG = (
 
 def test_a_short_condition_improves_a_long_instruction() -> None:
     """What is nearly equal to a long parent but has a condition more is an improvement; one word is none."""
-    assert fault_of(f"{LONG} Do not use the letter z.", parent=LONG) is None
+    for long in (LONG, LONG * 9):
+        assert fault_of(f"{long} Do not use the letter z.", parent=long) is None
     assert fault_of(LONG.replace("somebody", "someone"), parent=LONG) == "unchanged"
 
 
