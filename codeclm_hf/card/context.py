@@ -12,10 +12,12 @@ from codeclm_hf import settings
 from codeclm_hf.card.captions import MOST_BARS, captions, gap_bins, ratio
 from codeclm_hf.card.languages import main_languages
 from codeclm_hf.card.shapes import (
+    ContaminationSummary,
     Counts,
     Distributions,
     Diversity,
     EvaluationSummary,
+    Funnel,
     Languages,
     RowChanges,
     RunConfig,
@@ -27,6 +29,20 @@ from codeclm_hf.json_types import from_json, to_json
 
 TITLE = "# A data set tailored with CodecLM"
 """The first line of a card that has none of its own."""
+OUTCOMES = {
+    "accepted": "in the data set",
+    "duplicate": "the same as another one, or as a seed",
+    "near_duplicate": "nearly the same as another one, or as a seed",
+    "contaminated": "shares words with an evaluation set",
+    "missing": "not to be had: the model wrote no new one",
+    "exhausted": "both answers were about as good, to the last version",
+    "cut_off": "an answer had no end",
+    "empty": "an answer was empty",
+    "degenerate": "an answer repeats itself over and over",
+    "failed": "could not be answered or judged",
+    "surplus": "accepted, when there were enough",
+}
+"""What the reasons of a funnel mean, for readers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +60,8 @@ class CardContext:
     * `ratio(evaluation)`: the Capacity Recovery Ratio of one of the `evaluations`, with its interval;
     * `found`, `texts`, `unlike`, `trained` and `before`, for templates that know `distributions`,
       `prompt_texts`, `unusual_settings`, `target` and `previous_version` by these names;
-    * the filters `named`, `fenced` and `quoted`, which make a name, a long text or a text in code harmless.
-      Every expression without one of them is escaped.
+    * the filters `named`, `fenced`, `coded` and `quoted`, which make a name, a long text, a short text that is
+      shown as code, or a text in code harmless. Every expression without one of them is escaped.
     """
 
     roles: Mapping[str, str]
@@ -66,6 +82,12 @@ class CardContext:
     """The languages of the instructions."""
     drift: VersionDrift | None = None
     """How far the names moved since the version before; None where no row of `default` changed."""
+    funnel: Funnel | None = None
+    """What became of the instructions that the newest run asked for; None where that is not known."""
+    contamination: ContaminationSummary | None = None
+    """What the newest run found in evaluation sets; None where it compared with none."""
+    compared_with: tuple[tuple[str, ...], ...] = ()
+    """The evaluation sets that texts were compared with, contribution by contribution; empty for none."""
     seeds: tuple[SeedSources, ...] = ()
     """Where the inputs come from, contribution by contribution."""
     scans: tuple[tuple[str | None, ScanResult], ...] = ()
@@ -122,6 +144,37 @@ class CardContext:
         return gap_bins(self.distributions.gap) if self.distributions else []
 
     @property
+    def outcomes(self) -> list[tuple[str, str, int, float, float | None]]:
+        """(reason, meaning, instructions, share, cost) of all that became of the funnel's instructions."""
+        funnel = self.funnel or Funnel(asked=0)
+        return [
+            (
+                outcome.reason,
+                OUTCOMES.get(outcome.reason, ""),
+                outcome.instructions,
+                outcome.instructions / funnel.asked if funnel.asked else 0.0,
+                outcome.cost,
+            )
+            for outcome in funnel.outcomes
+        ]
+
+    @property
+    def evaluation_sets(self) -> list[str]:
+        """The names of all evaluation sets that texts were compared with."""
+        return list(dict.fromkeys(name for names in self.compared_with for name in names))
+
+    @property
+    def uncompared(self) -> int:
+        """How many of the runs that rows come from compared with none."""
+        return self.compared_with.count(())
+
+    @property
+    def more_contaminated(self) -> int:
+        """How many texts share words with an evaluation set besides those that `contamination` names."""
+        found = self.contamination
+        return sum(found.removed.values()) + found.allowed - len(found.found) if found else 0
+
+    @property
     def diversity(self) -> list[tuple[str | None, Diversity]]:
         """(version, how much its instructions differ): of these rows (None), and of the version before."""
         here = self.distributions.diversity if self.distributions else None
@@ -155,14 +208,26 @@ _PROPERTIES = (
     "target",
     "unusual_settings",
     "gaps",
+    "outcomes",
+    "evaluation_sets",
+    "uncompared",
+    "more_contaminated",
     "diversity",
     "flags",
     "pictures",
     "spoken",
 )
 _PAIRS = (
-    "models", "scans", "system_prompts", "added_fields", "unusual_settings", "gaps", "diversity", "flags",
-)  # fmt: skip
+    "models",
+    "scans",
+    "system_prompts",
+    "added_fields",
+    "unusual_settings",
+    "gaps",
+    "outcomes",
+    "diversity",
+    "flags",
+)
 """Lists whose entries stay tuples, which a template may compare with others or use as keys."""
 _OTHER_NAMES = {
     "found": "distributions",

@@ -146,6 +146,13 @@ def fence(text: str) -> str:
     return f"{marks}text\n{inside}\n{marks}"
 
 
+def code_span(text: object) -> str:
+    """Return text of a model or of others as code within a line, which it cannot end, without markers of ours."""
+    line = shorten(str(text)).replace("<!-- codeclm-hf:", "<!-- codeclm-hf ")
+    marks = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    return f"{marks} {line} {marks}" if line else "(nothing)"
+
+
 def _finalize(value: object) -> object:
     """Return what an expression becomes: text is escaped unless a filter of ours made it harmless."""
     return value if isinstance(value, (Markup, int, float)) else escape(value)
@@ -164,6 +171,7 @@ templates = ImmutableSandboxedEnvironment(  # a template may come from a strange
 templates.filters |= {
     "named": lambda text: Markup(name_line(text)),
     "fenced": lambda text: Markup(fence(text)),
+    "coded": lambda text: Markup(code_span(text)),
     "quoted": lambda text: Markup(json.dumps(text, ensure_ascii=False)),
 }
 PLAIN = words(TITLE)

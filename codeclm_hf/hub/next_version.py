@@ -18,7 +18,7 @@ from datasets import Features
 from codeclm_hf.card import blocks
 from codeclm_hf.card.captions import DRIFT
 from codeclm_hf.card.charts import pictures
-from codeclm_hf.card.shapes import RowChanges
+from codeclm_hf.card.shapes import Distributions, RowChanges
 from codeclm_hf.errors import BadInput, MergeConflict
 from codeclm_hf.files import write_parquet
 from codeclm_hf.hub import conflicts
@@ -304,6 +304,12 @@ def _pictures(incoming: Snapshot, manifest: Manifest) -> dict[str, bytes]:
     """Return the pictures of the card: the incoming ones, where they show the same numbers, and new ones."""
     assert manifest.distributions is not None, "the manifest of a version says what its tables hold"
     reusable = {}
-    if incoming.manifest and incoming.manifest.distributions == manifest.distributions:
+    if incoming.manifest and _drawn(incoming.manifest) == _drawn(manifest):
         reusable = {name: png for name, png in incoming.figures.items() if name != DRIFT}
     return pictures(manifest.distributions, manifest.drift, existing=reusable)
+
+
+def _drawn(manifest: Manifest) -> Distributions | None:
+    """Return what pictures show of the distributions: manifests of earlier versions say less of the rest."""
+    found = manifest.distributions
+    return replace(found, diversity=None, flags={}) if found else None

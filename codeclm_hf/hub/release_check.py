@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from codeclm_hf.card.shapes import RunConfig, ScanResult
+from codeclm_hf.card.shapes import ContaminationSummary, RunConfig, ScanResult
 from codeclm_hf.errors import BadInput
 from codeclm_hf.evaluation.bundle import FOLDER, EvaluationBundle
 from codeclm_hf.evaluation.results import RESULTS, parse_results
@@ -64,7 +64,11 @@ def check_release(
     is_redacted = redact and any(report.personal.values())
     if is_redacted:
         content = _redact(content, scratch)
-        manifest = replace(manifest, config=_redact_config(manifest.config))
+        manifest = replace(
+            manifest,
+            config=_redact_config(manifest.config),
+            contamination=_redact_contamination(manifest.contamination),
+        )
     result = ScanResult(personal=report.personal, redacted=is_redacted, secrets=report.secrets_found)
     return ReleaseCheck(
         replace(content, manifest=replace(manifest, scan=result)),
@@ -128,6 +132,14 @@ def _redact(content: Snapshot, scratch: Path) -> Snapshot:
 def _redact_config(config: RunConfig) -> RunConfig:
     """Return a run's settings with placeholders in its system prompts and in the fields of its requests."""
     return replace(config, **{name: _redact_texts(getattr(config, name)) for name in _REDACTED_SETTINGS})
+
+
+def _redact_contamination(found: ContaminationSummary | None) -> ContaminationSummary | None:
+    """Return what was found in evaluation sets with placeholders in the words."""
+    if found is None:
+        return None
+    shared = tuple(replace(text, words=redact_text(text.words).text) for text in found.found)
+    return replace(found, found=shared)
 
 
 def _redact_texts(value: Any) -> Any:

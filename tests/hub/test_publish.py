@@ -408,6 +408,19 @@ def test_personal_data_are_counted_and_redacted(hub: Hub, run: Path) -> None:
     assert publish(run, REPO, redact=True).new is False
 
 
+def test_words_of_evaluation_sets_are_redacted(hub: Hub, run: Path) -> None:
+    """The card shows what is shared with an evaluation set; an address in it is a placeholder where that was asked."""
+    said = json.loads((run / "codeclm.json").read_text())
+    place = {"start": 0, "end": 9, "benchmark_start": 0, "benchmark_end": 9}
+    shared = {"id": "00ff", "kind": "instruction", "benchmark": "tests", "row": 1, **place, "allowed": True}
+    shared["words"] = "write to ada@lovelace.org today"
+    said["contamination"] = {"removed": {}, "allowed": 1, "benchmarks": [], "found": [shared]}
+    (run / "codeclm.json").write_text(json.dumps(said))
+    publish(run, REPO, redact=True)
+    assert "`write to [EMAIL] today`" in the_card(hub).replace("` ", "`").replace(" `", "`")
+    assert "ada@lovelace.org" not in json.dumps(manifest(hub))
+
+
 def test_the_endpoint_of_the_environment(hub: Hub, run: Path) -> None:
     """Everything goes to HF_ENDPOINT: the stand-in saw the version that `huggingface_hub` sees there."""
     publish(run, REPO)

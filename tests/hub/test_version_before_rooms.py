@@ -15,7 +15,16 @@ from datasets import load_dataset
 from codeclm_hf import MergeConflict, publish, pull, schema
 from codeclm_hf.hub.history import log
 from support import before_rooms
-from support.before_rooms import RUN, changes, check_card, check_manifest, run_again, tables, version_files
+from support.before_rooms import (
+    MEASURED_CHANGES,
+    RUN,
+    changes,
+    check_card,
+    check_manifest,
+    run_again,
+    tables,
+    version_files,
+)
 from support.command_line import Cli, output_of
 from support.hub_server import Hub, Repo
 from support.model_server import StandIn
@@ -130,12 +139,14 @@ def test_the_same_folder_makes_the_same_version(hub: Hub, tmp_path: Path) -> Non
     publish(run, REPO, license="cc-by-4.0", message="the first", evaluations=[small])
     before, after = version_files("v1.0.0"), repo(hub).files("v1.0.0")
     assert titles(repo(hub))[0] == "v1.0.0: the first" == repo(hub).tags["v1.0.0"].message
-    check_card(after.pop("README.md").decode(), before.pop("README.md").decode())
+    card = after.pop("README.md").decode()
+    check_card(card, before.pop("README.md").decode(), changes=MEASURED_CHANGES)
     was, now = (dict(json.loads(files.pop("codeclm.json"))) for files in (before, after))
     assert {was.pop("parent")["version"], now.pop("parent")["version"]} == {None}
     check_manifest(now, was)
     assert after == before
-    check_card((run / "README.md").read_text(), (before_rooms.FOLDER / "published" / "README.md").read_text())
+    published = (before_rooms.FOLDER / "published" / "README.md").read_text()
+    check_card((run / "README.md").read_text(), published)
     (base,) = run.glob(".base-*")
     assert pq.read_table(base).equals(pq.read_table(before_rooms.FOLDER / "published" / base.name))
 

@@ -12,7 +12,7 @@ from datasets import load_dataset
 
 from codeclm_hf import schema
 from support import before_rooms
-from support.before_rooms import RUN, check_card, check_manifest, check_tables, run_again
+from support.before_rooms import MEASURED_CHANGES, RUN, check_card, check_manifest, check_tables, run_again
 from support.command_line import Cli, output_of
 from support.inputs import tree
 from support.model_server import StandIn
@@ -83,7 +83,8 @@ def test_it_is_resumed_without_a_request(servers: tuple[StandIn, StandIn], run: 
     """The same arguments give the same Parquet, card and manifest."""
     returned = run_again(servers, run)
     check_tables(run)
-    check_card((run / "README.md").read_text(), (RUN / "README.md").read_text())
+    card, before = ((folder / "README.md").read_text() for folder in (run, RUN))
+    check_card(card, before, changes=MEASURED_CHANGES)
     check_manifest(*(json.loads((folder / "codeclm.json").read_text()) for folder in (run, RUN)))
     for name, table in before_rooms.tables(RUN).items():
         assert returned[name].to_list() == table.to_pylist()
@@ -108,7 +109,8 @@ def test_its_journal_alone_makes_all_of_it(
     (killed / "codeclm.json").write_text(json.dumps({**claimed, "status": "running"}))
     run_again(servers, killed)
     check_tables(killed)
-    check_card((killed / "README.md").read_text(), (RUN / "README.md").read_text())
+    card, before = ((folder / "README.md").read_text() for folder in (killed, RUN))
+    check_card(card, before, changes=MEASURED_CHANGES)
 
 
 def test_another_threshold_is_judged_by_its_journal(servers: tuple[StandIn, StandIn], run: Path) -> None:

@@ -35,6 +35,21 @@ CARD_CHANGES: tuple[str, ...] = ()
 As soon as there is one, an old folder that is published again as it is becomes a patch version: its card is another.
 """
 
+MEASURED_CHANGES = (
+    "- <!-- codeclm-hf:begin content f0639409 -->",
+    "+ <!-- codeclm-hf:begin content 3b217856 -->",
+    "+ ",
+    "+ | how the instructions differ | here |",
+    "+ |---|---:|",
+    "+ | instructions looked at | 6 |",
+    "+ | similarity to the most similar other one, on average (1 is the same) | 0.551 |",
+    "+ | with a near-duplicate among them | 0 (0.0 %) |",
+    "+ | different words, of all (distinct-1) | 42.1 % |",
+    "+ | different pairs of words, of all (distinct-2) | 58.8 % |",
+    "+ | different runs of three words, of all (distinct-3) | 66.7 % |",
+)
+"""The same lines where the rows are measured anew: a run that is resumed, or a version that is published."""
+
 
 def run_directory(folder: Path) -> Path:
     """The run directory as the old run left it."""
@@ -168,12 +183,12 @@ def check_tables(folder: Path) -> None:
         assert tree(folder) == tree(RUN)
 
 
-def check_card(after: str, before: str) -> None:
-    """A card of the same data is as it was, but for `CARD_CHANGES`."""
+def check_card(after: str, before: str, *, changes: tuple[str, ...] = CARD_CHANGES) -> None:
+    """A card of the same data is as it was, but for these changes."""
     if not same_writer():
         after, before = _without_files(after), _without_files(before)
     lines = difflib.ndiff(before.splitlines(), after.splitlines())
-    assert tuple(line for line in lines if line[0] in "-+") == CARD_CHANGES
+    assert tuple(line for line in lines if line[0] in "-+") == changes
 
 
 def _without_files(card: str) -> str:
@@ -183,8 +198,10 @@ def _without_files(card: str) -> str:
 
 
 def check_manifest(after: dict[str, Any], before: dict[str, Any]) -> None:
-    """A manifest of the same data is as it was, but for the versions of the packages."""
+    """A manifest of the same data is as it was, but for the versions of the packages and what is measured now."""
     versions = ("codeclm_hf", "versions")
+    after = {**after, "distributions": {**after["distributions"]}}
+    assert after["distributions"].pop("diversity")["sample"] == after["counts"]["rows"]["default"]
     assert list(after) == list(before)
     assert {name: after[name] for name in after if name not in versions} == {
         name: before[name] for name in before if name not in versions
