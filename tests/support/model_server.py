@@ -20,6 +20,10 @@ TEMPLATE = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endf
 _TURN = re.compile(r"<\|(user|assistant)\|>(.*?)<\|end\|>", re.S)
 
 
+class CutOff(str):
+    """A text that ended where the room did."""
+
+
 class StandIn:
     """Serves `/generate`, the Messages API and `/info` as TGI does, or chat completions and `/v1/models` as vLLM does.
 
@@ -33,7 +37,7 @@ class StandIn:
         fault: after those, what a request (its body) gets instead of an answer, if anything.
         slots: most requests at once; a further one is refused as an overloaded TGI refuses it.
         told: what `/info` says of that.
-        latency: seconds an answer takes.
+        latency: seconds an answer takes, or what gives them for a request (its body).
         shape: how its thoughts and its answers come, where it thinks.
     """
 
@@ -49,7 +53,7 @@ class StandIn:
         fault: Callable[[dict[str, Any]], Any] | None = None,
         slots: int | None = None,
         told: int = 128,
-        latency: float = 0.0,
+        latency: float | Callable[[dict[str, Any]], float] = 0.0,
         shape: Shape | None = None,
     ) -> None:
         self.answer, self.tgi, self.model, self.token, self.grammar = answer, tgi, model, token, grammar
@@ -167,7 +171,7 @@ class StandIn:
             if self.slots is not None and self.in_flight > self.slots:
                 response: web.StreamResponse = _error(429, "Model is overloaded", "overloaded")
             else:
-                await asyncio.sleep(self.latency)
+                await asyncio.sleep(self.latency(asked) if callable(self.latency) else self.latency)
                 response = await handle(request)
             status = response.status if request.transport else 0
             return response
@@ -205,7 +209,7 @@ class StandIn:
         )
         if isinstance(text, web.StreamResponse):
             return text
-        reason = "eos_token"
+        reason = "length" if isinstance(text, CutOff) else "eos_token"
         if self.shape is not None and not grammar:  # a grammar leaves no place for thoughts
             choice = self.shape.choice(
                 str((messages, parameters["seed"])), text, parameters["max_new_tokens"]
@@ -264,7 +268,7 @@ class StandIn:
             "index": 0,
             "message": {"role": "assistant", "content": text},
             "logprobs": None,
-            "finish_reason": "stop",
+            "finish_reason": "length" if isinstance(text, CutOff) else "stop",
         }
         return web.json_response({"object": "chat.completion", **name, "choices": [choice], "usage": usage})
 
