@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from codeclm_hf.run.pipeline import CodecLM
     from codeclm_hf.run.progress import Progress
     from codeclm_hf.stages.augment import augment, subsample
+    from codeclm_hf.stages.check_metadata import CheckMetadata
     from codeclm_hf.stages.contamination import Benchmark
     from codeclm_hf.stages.contrast import tables
     from codeclm_hf.stages.decode import Decode
@@ -57,6 +58,7 @@ __all__ = [
     "Benchmark",
     "Budget",
     "BudgetSpent",
+    "CheckMetadata",
     "CodecLM",
     "CodecLMError",
     "Completion",
@@ -92,6 +94,7 @@ _MODULES = {
     "Benchmark": "stages.contamination",
     "Budget": "endpoints.budget",
     "BudgetSpent": "errors",
+    "CheckMetadata": "stages.check_metadata",
     "CodecLM": "run.pipeline",
     "CodecLMError": "errors",
     "Completion": "endpoints.protocol",

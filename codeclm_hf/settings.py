@@ -83,6 +83,7 @@ class MethodSettings(TypedDict, total=False):
     target_system: str | None
     use_cases: tuple[str, ...]
     skills: tuple[str, ...]
+    check_metadata: bool
     prompts: Path | None
     seed: int
 

@@ -168,6 +168,8 @@ class Funnel:
     """What became of them: they add up to `asked`, those that are accepted first."""
     improvements: Mapping[str, int] = field(default_factory=dict)
     """Improved instructions that were asked for again, by reason."""
+    implausible: int = field(default=0, metadata=ABSENT)
+    """Mixed metadata that were left out before anything was asked for from them."""
     shortfall: str | None = field(default=None, metadata=ABSENT)
     """Why fewer were accepted than were wanted, in words; None where nothing is missing."""
     more: Mapping[str, Any] = field(default_factory=dict)
@@ -603,6 +605,8 @@ class SeedSources:
     """Their files, or `org/name@commit` on the Hub; the first by name."""
     given: int = 0
     """Metadata written by hand."""
+    edited: int = field(default=0, metadata=ABSENT)
+    """Metadata of a table that a person edited, which the data set is made of."""
     license: str | None = field(default=None, metadata=ABSENT)
     """Of the seeds, where they say it."""
     more: Mapping[str, Any] = field(default_factory=dict)

@@ -52,6 +52,14 @@ def print_summary(console: Console, manifest: Manifest) -> None:
         f"instructions: {counts.instructions}",
         soft_wrap=True,
     )
+    if manifest.funnel and manifest.funnel.implausible:
+        console.print(
+            f"implausible: {manifest.funnel.implausible} mixed metadata were left out", soft_wrap=True
+        )
+    if manifest.seeds and manifest.seeds.edited:
+        console.print(
+            f"edited: {manifest.seeds.edited} metadata came from a file that was imported", soft_wrap=True
+        )
     table = Table("iteration", title="Instructions by iteration and verdict")
     for verdict in VERDICTS:
         table.add_column(verdict, justify="right")

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from codeclm_hf.cli import card, evaluate, hub, journal, run
+from codeclm_hf.cli import card, evaluate, hub, journal, metadata, run
 from codeclm_hf.errors import CodecLMError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(run.app)
 app.add_typer(journal.app, name="journal")
+app.add_typer(metadata.app, name="metadata")
 app.add_typer(hub.app)
 app.add_typer(card.app)
 app.add_typer(evaluate.app)

@@ -262,6 +262,20 @@ def run(
             "expected, the mean of its probabilities for each number."
         ),
     ] = SCORING,
+    check_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--check-metadata",
+            help="Ask the strong model whether each mixed metadata is plausible, and leave the others out.",
+        ),
+    ] = False,
+    metadata_only: Annotated[
+        bool,
+        typer.Option(
+            "--metadata-only",
+            help="Stop once the metadata have their rubrics, to edit them; the same command without it goes on.",
+        ),
+    ] = False,
     thinking: Annotated[
         str,
         typer.Option(
@@ -323,6 +337,7 @@ def run(
         "target_system": read_system(target_system, "--target-system"),
         "use_cases": _read_names(use_cases, "use_case"),
         "skills": _read_names(skills, "skill"),
+        "check_metadata": check_metadata,
         "prompts": prompts,
         "seed": seed,
     }
@@ -388,6 +403,9 @@ def run(
         display.print_plan(_out, requests, codec.models, out)
         return
     inputs = inputs._replace(benchmarks=benchmarks, allow_match=tuple(allow_match or ()))
+    if metadata_only:
+        _make_metadata(codec, inputs, sizes, out, budget)
+        return
     _run_codec(codec, inputs, sizes, out, budget)
 
 
@@ -465,6 +483,32 @@ def _read_names(path: str | None, column: str) -> tuple[str, ...]:
     from codeclm_hf.builders import load_names
 
     return load_names(path, column) if path is not None else ()
+
+
+def _make_metadata(codec: CodecLM, inputs: _Inputs, sizes: Sizes, out: Path, budget: Budget) -> None:
+    """Make the metadata of a run alone, and print how to go on."""
+    from codeclm_hf.cli.progress_display import live_progress
+
+    with live_progress(_err, out) as show:
+        tables = codec.run(
+            inputs.seeds,
+            metadata=inputs.metadata,
+            metadata_only=True,
+            out=out,
+            budget=budget,
+            on_progress=show,
+            **sizes,
+        )
+    made = tables["metadata"]
+    failed = made["use_case"].count(None)
+    if failed == len(made):
+        raise CodecLMError(f"every seed failed, the first one so: {made['error'][0]}")
+    _out.print(
+        f"made {len(made) - failed} metadata, {failed} failed; to edit them: codeclm-hf metadata export {out} "
+        "FILE.csv; to go on: the same command without --metadata-only",
+        soft_wrap=True,
+        markup=False,
+    )
 
 
 def _run_codec(

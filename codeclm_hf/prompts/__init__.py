@@ -23,6 +23,7 @@ from codeclm_hf.errors import BadInput
 
 VARIABLES = {
     "encode": {"instruction", "use_cases", "skills"},
+    "check_metadata": {"use_case", "skills"},
     "rubrics": {"use_case", "skills", "n"},
     "decode": {"use_case", "skills", "n"},
     "improve": {"instruction", "action"},
@@ -31,7 +32,7 @@ VARIABLES = {
 }
 """The prompts by name, with the variables that a stage fills into each."""
 RUN_PROMPTS = ("encode", "rubrics", "decode", "improve", "judge")
-"""The prompts that shape a data set; `compare` evaluates models."""
+"""The prompts that shape every data set; `check_metadata` shapes one where that is asked for, and `compare` none."""
 _TURN = re.compile(r"^--- (user|assistant)[ \t]*$", re.M)
 _jinja = jinja2.Environment(
     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False

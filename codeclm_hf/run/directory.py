@@ -8,6 +8,7 @@
     OUT/codeclm.json         the manifest: what made it, and counts
     OUT/journal.sqlite       every paid answer; never published
     OUT/contamination.jsonl  the texts that evaluation sets hold; never published
+    OUT/.metadata.parquet    the metadata that a person edited; the next run is made of them
     OUT/.pulled/<config>/    the rows of the version that was pulled here; they stay in every run
     OUT/.base-*.parquet      what the folder and the Hub last agreed on
     OUT/.lock                held while the others are put in place
@@ -96,13 +97,25 @@ def locked(directory: Path) -> FileLock:
     return FileLock(directory / LOCK)
 
 
-def claim(out: str | Path, manifest: Manifest) -> Path:
+def claim(out: str | Path, manifest: Manifest, *, metadata_only: bool = False) -> Path:
     """Make the folder a run's own, so that a run killed at any moment can find it again.
+
+    Args:
+        out: the folder.
+        manifest: that of the run.
+        metadata_only: whether the run stops before there are rows to train on, so that it must not replace any.
 
     Raises:
         BadInput: it holds something else, or cannot be written.
     """
-    directory = make_folder(check(out))
+    directory = check(out)
+    before = Manifest.read_if_there(directory) if metadata_only else None
+    if before is not None and before.status != RUNNING:
+        raise BadInput(
+            f"needs a new folder for metadata alone; {directory} holds a finished data set; export its metadata "
+            "as they are, or name another --out"
+        )
+    make_folder(directory)
     try:
         if not (directory / MANIFEST).exists():
             replace_file(directory / MANIFEST, replace(manifest, status=RUNNING).to_text())
@@ -151,6 +164,19 @@ def write(
             replace_file(directory / MANIFEST, manifest.to_text())
     except OSError as exc:
         raise write_error("the tables", directory, exc) from exc
+
+
+def write_unfinished(directory: Path, tables: Mapping[str, Dataset]) -> None:
+    """Put the tables of a run that is to go on in place; its manifest says that it is running.
+
+    Raises:
+        CodecLMError: the folder cannot be written.
+    """
+    try:
+        with locked(directory):
+            replace_tables(directory, tables)
+    except OSError as exc:
+        raise write_error("the metadata", directory, exc) from exc
 
 
 def write_error(what: str, directory: Path, exc: OSError) -> CodecLMError:

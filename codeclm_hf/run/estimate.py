@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import NamedTuple
 
+from codeclm_hf.stages.check_metadata import MOST_DRAWS
 from codeclm_hf.stages.decode import MOST_AT_ONCE
 from codeclm_hf.stages.structured import RETRIES
 from codeclm_hf.stages.tailor import Tailor
@@ -23,7 +24,9 @@ class Requests(NamedTuple):
     """When every answer is asked for again and every instruction goes through all iterations."""
 
 
-def plan_requests(tailor: Tailor, *, seeds: int, metadata: int, instructions: int) -> list[Requests]:
+def plan_requests(
+    tailor: Tailor, *, seeds: int, metadata: int, instructions: int, mixed: int = 0
+) -> list[Requests]:
     """Count the requests of each stage; those that are sent again after a failed connection are left out.
 
     Args:
@@ -31,6 +34,7 @@ def plan_requests(tailor: Tailor, *, seeds: int, metadata: int, instructions: in
         seeds: seed instructions that are encoded.
         metadata: metadata that are decoded, if all are different and none fails.
         instructions: basic instructions.
+        mixed: metadata that are checked, at most.
     """
     more, rest = instructions % metadata, metadata - instructions % metadata
     share = instructions // metadata
@@ -44,6 +48,7 @@ def plan_requests(tailor: Tailor, *, seeds: int, metadata: int, instructions: in
     return [
         *([Requests("probe", 1, 1)] if probes else []),
         Requests("encode", seeds, seeds * TRIES),
+        *([Requests("check", 0, mixed * MOST_DRAWS * TRIES)] if mixed else []),
         Requests("rubrics", min(rubrics, 1), rubrics * TRIES),
         Requests("decode", ceil(instructions / MOST_AT_ONCE), decode * TRIES),
         Requests("respond", instructions * responses, instructions * responses * rounds),

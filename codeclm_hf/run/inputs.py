@@ -139,7 +139,9 @@ def sample_seeds(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
     return schema.table([*usable_rows, *unusable_rows], schema.SEEDS)
 
 
-def seed_sources(seeds: Dataset | None, metadata: Sequence[Any] | Dataset | None) -> SeedSources:
+def seed_sources(
+    seeds: Dataset | None, metadata: Sequence[Any] | Dataset | None, edited: Dataset | None = None
+) -> SeedSources:
     """Return where a run's inputs come from; the license is that of the seeds' `Dataset.info`."""
     sources: set[str] = set()
     if seeds is not None and set(schema.SEEDS) <= set(seeds.column_names):
@@ -150,6 +152,7 @@ def seed_sources(seeds: Dataset | None, metadata: Sequence[Any] | Dataset | None
         rows=len(seeds) if seeds is not None else 0,
         sources=tuple(sorted(sources)[:MOST_SOURCES]),
         given=len(metadata) if metadata is not None else 0,
+        edited=len(edited) - edited["use_case"].count(None) if edited is not None else 0,
         license=license or None,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from codeclm_hf.endpoints.budget import Budget
 from codeclm_hf.endpoints.journal import Journal
 from codeclm_hf.endpoints.protocol import Endpoint, extra_by_role
 from codeclm_hf.prompts import Prompt
-from codeclm_hf.run import contamination_file
+from codeclm_hf.run import contamination_file, metadata_table
 from codeclm_hf.run import directory as run_directory
 from codeclm_hf.run.estimate import Requests, plan_requests
 from codeclm_hf.run.inputs import RunInputs, seed_sources
 from codeclm_hf.run.manifest import RUNNING, Cost, Manifest
 from codeclm_hf.run.progress import OnProgress
 from codeclm_hf.run.recipe import Recipe
+from codeclm_hf.stages.check_metadata import CheckMetadata
 from codeclm_hf.stages.contamination import Benchmark, Contamination
 from codeclm_hf.stages.decode import Decode
 from codeclm_hf.stages.draft import Draft
@@ -76,6 +77,8 @@ class CodecLM:
     """If given, every seed is encoded as one of these."""
     skills: tuple[str, ...] = ()
     """If given, every seed is encoded with some of these."""
+    check_metadata: bool = False
+    """Whether the strong model is asked which mixed metadata are plausible; the others are left out (A.3)."""
     prompts: str | Path | None = None
     """A folder whose `NAME.jinja` files replace our prompts of the same name."""
     seed: int = 0
@@ -97,6 +100,11 @@ class CodecLM:
         return Encode(
             prompt=self._prompt("encode"), use_cases=self.use_cases, skills=self.skills, **self._strong()
         )
+
+    @property
+    def check(self) -> CheckMetadata:
+        """Mixed metadata → those that are plausible."""
+        return CheckMetadata(prompt=self._prompt("check_metadata"), strong=self.strong, seed=self.seed)
 
     @property
     def rubrics(self) -> Rubrics:
@@ -181,6 +189,7 @@ class CodecLM:
         num_examples: int | None = None,
         num_metadata: int = settings.NUM_METADATA,
         metadata_fraction: float = settings.METADATA_FRACTION,
+        metadata_only: bool = False,
         decontaminate: Sequence[Benchmark] = (),
         allow_match: Collection[str] = (),
         budget: Budget | None = None,
@@ -198,6 +207,8 @@ class CodecLM:
                 until exactly so many are accepted, or nothing new can be made.
             num_metadata: metadata to have after mixing and matching, at most one an instruction.
             metadata_fraction: share of them to use, with the number of instructions held constant (fig. 4).
+            metadata_only: stop once the metadata have their rubrics, so that a person can edit them; the
+                other tables stay empty, and the same call without it goes on.
             decontaminate: evaluation sets with which no instruction and no response may share words.
             allow_match: ids of texts that are kept although they share some.
             budget: how much may be asked for in all, what the run directory's journal holds included.
@@ -224,10 +235,18 @@ class CodecLM:
         recipe, manifest = self._recipe(inputs), self._manifest(inputs)
         budget = budget or Budget()
         self.take_prices(budget)
-        directory = run_directory.claim(out, manifest)
+        directory = run_directory.claim(out, manifest, metadata_only=metadata_only)
+        edited = metadata_table.read(directory)
+        if edited is not None:
+            recipe = replace(recipe, edited=edited)
+            manifest = replace(manifest, seeds=seed_sources(inputs.seeds, inputs.metadata, edited))
         journal = Journal(directory / run_directory.JOURNAL, budget)
         try:
-            made = recipe.make(journal, on_progress, pulled=run_directory.pulled_instructions(directory))
+            pulled = run_directory.pulled_instructions(directory)
+            made = recipe.make(journal, on_progress, pulled=pulled, metadata_only=metadata_only)
+            if metadata_only:
+                run_directory.write_unfinished(directory, made.tables)
+                return DatasetDict(made.tables)
             journal.complete()
         finally:
             journal.close()
@@ -283,6 +302,7 @@ class CodecLM:
             seeds=self._recipe(inputs).seeds["error"].count(None),
             metadata=max(1, round(metadata_fraction * inputs.most_metadata)),
             instructions=num_instructions,
+            mixed=inputs.most_metadata if self.check_metadata else 0,
         )
 
     def recipe(
@@ -329,10 +349,12 @@ class CodecLM:
             num_metadata=inputs.most_metadata,
             metadata_fraction=float(inputs.metadata_fraction),
             contamination=inputs.contamination,
+            check=self.check if self.check_metadata else None,
         )
 
     def _manifest(self, inputs: RunInputs) -> Manifest:
         """Return the manifest of a run that has no tables yet."""
+        names = (*prompts.RUN_PROMPTS, *(["check_metadata"] if self.check_metadata else []))
         return Manifest(
             codeclm_hf=package.VERSION,
             models=self.models,
@@ -345,8 +367,8 @@ class CodecLM:
                 extra=self._extra,
                 **self._settings(),
             ),
-            prompts={name: self._prompt(name).hash for name in prompts.RUN_PROMPTS},
-            prompt_texts={name: self._prompt(name).text for name in prompts.RUN_PROMPTS},
+            prompts={name: self._prompt(name).hash for name in names},
+            prompt_texts={name: self._prompt(name).text for name in names},
             versions=package.versions(),
             seeds=seed_sources(inputs.seeds, inputs.metadata),
             status=RUNNING,

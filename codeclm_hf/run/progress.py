@@ -19,7 +19,7 @@ from codeclm_hf.stages import contrast
 from codeclm_hf.stages.stage import Row, Stage
 from codeclm_hf.stages.tailor import VERSION, Tailor
 
-STAGES = ("encode", "rubrics", "decode", "respond", "judge", "improve")
+STAGES = ("encode", "check", "rubrics", "decode", "respond", "judge", "improve")
 """Who asks, in the order of the flow."""
 IN_THE_LOOP = frozenset(("respond", "judge", "improve"))
 """Those of them who ask about an instruction that is there."""
@@ -30,7 +30,7 @@ class Progress:
     """How far a stage is."""
 
     stage: str
-    """Of `encode`, `rubrics`, `decode` and `tailor`; in an evaluation `judge's check` and `compare`."""
+    """Of `encode`, `check`, `rubrics`, `decode` and `tailor`; in an evaluation `judge's check` and `compare`."""
     done: int
     """Input rows that are done; of `tailor`, instructions."""
     total: int

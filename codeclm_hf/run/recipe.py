@@ -13,6 +13,7 @@ from datasets import Dataset, Features, concatenate_datasets
 from codeclm_hf import schema
 from codeclm_hf.card.shapes import Funnel
 from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
+from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.run import rounds
 from codeclm_hf.run.funnel import funnel
 from codeclm_hf.run.instructions import Drafting
@@ -22,6 +23,7 @@ from codeclm_hf.run.progress import OnProgress, ProgressReporter
 from codeclm_hf.run.selection import Selection
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.augment import augment, subsample
+from codeclm_hf.stages.check_metadata import CheckMetadata, PlausibleMix, plausible_mix
 from codeclm_hf.stages.contamination import Contaminated, Contamination
 from codeclm_hf.stages.draft import Draft
 from codeclm_hf.stages.encode import Encode
@@ -83,6 +85,10 @@ class Recipe:
     """Share of them that is used."""
     contamination: Contamination = field(default_factory=Contamination)
     """What evaluation sets hold."""
+    check: CheckMetadata | None = None
+    """Says which mixed metadata are plausible; None where nobody asks."""
+    edited: Dataset | None = None
+    """Metadata that a person edited, in place of all that would be made."""
 
     @property
     def features(self) -> dict[str, Features]:
@@ -101,6 +107,8 @@ class Recipe:
             "draft": self.draft.spec(),
             "tailor": self.tailor.spec(),
             "contamination": self.contamination.spec(),
+            "check": self.check.spec() if self.check is not None else None,
+            "edited": self.edited.to_list() if self.edited is not None else None,
         }
 
     def make(
@@ -109,6 +117,7 @@ class Recipe:
         on_progress: OnProgress | None = None,
         *,
         pulled: Sequence[tuple[str, str]] = (),
+        metadata_only: bool = False,
     ) -> Made:
         """Make the tables of the answers that a journal holds, and of new ones that it then holds.
 
@@ -116,13 +125,14 @@ class Recipe:
             journal: keeps the answers.
             on_progress: called, on another thread, when a row is done.
             pulled: (id, instruction) of the rows that others made, which none of the run's may repeat.
+            metadata_only: make the metadata and their rubrics; the other tables are empty.
 
         Raises:
             BadInput: the judge's server does not give what the scoring reads; nothing else was asked.
             EndpointError: an endpoint cannot serve now.
             BudgetSpent: the journal's budget is used up.
         """
-        tailor, rubrics, seed = self.tailor, self.draft.rubrics, self.tailor.seed
+        tailor, rubrics = self.tailor, self.draft.rubrics
         roles = {"strong": tailor.strong, "target": tailor.target, "judge": tailor.judge}
         endpoints = {role: JournaledEndpoint(endpoint, journal) for role, endpoint in roles.items()}
         check_log_probabilities(tailor, journal)
@@ -140,11 +150,16 @@ class Recipe:
             judge=endpoints["judge"],
             contamination=self.contamination,
         )
-        encoded = progress.map(
-            replace(self.encode, strong=strong), self.seeds, to_ask=self.seeds["error"].count(None)
-        )
-        metadata = augment(concatenate_datasets([self.given, encoded]), self.num_metadata, seed=seed)
-        metadata = subsample(metadata, self.metadata_fraction, seed=seed)
+        metadata, implausible = self._metadata(progress, strong)
+        if metadata_only:
+            described = progress.map(draft.rubrics, metadata) if draft.rubrics is not None else metadata
+            empty = {name: schema.table([], features) for name, features in self.features.items()}
+            return Made(
+                tables={**empty, "metadata": described},
+                usage=progress.usage(),
+                funnel=Funnel(asked=0, implausible=implausible),
+                contaminated=(),
+            )
 
         drafting = Drafting(
             draft=draft,
@@ -158,17 +173,36 @@ class Recipe:
         return Made(
             tables=contrast.tables(trace, made.metadata, target_system=tailor.target_system),
             usage=progress.usage(),
-            funnel=funnel(
-                trace,
-                asked=drafting.asked,
-                rounds=len(made.traces),
-                rejected=drafting.rejected,
-                spent=progress.spent,
-                budget=journal.budget,
-                shortfall=made.shortfall,
+            funnel=replace(
+                funnel(
+                    trace,
+                    asked=drafting.asked,
+                    rounds=len(made.traces),
+                    rejected=drafting.rejected,
+                    spent=progress.spent,
+                    budget=journal.budget,
+                    shortfall=made.shortfall,
+                ),
+                implausible=implausible,
             ),
             contaminated=self._contaminated(drafting, trace),
         )
+
+    def _metadata(self, progress: ProgressReporter, strong: Endpoint) -> PlausibleMix:
+        """Return the metadata to describe and to decode, and how many mixed ones were left out."""
+        if self.edited is not None:
+            return PlausibleMix(self.edited, 0)
+        seed = self.tailor.seed
+        encoded = progress.map(
+            replace(self.encode, strong=strong), self.seeds, to_ask=self.seeds["error"].count(None)
+        )
+        metadata = concatenate_datasets([self.given, encoded])
+        if self.check is None:
+            mixed = PlausibleMix(augment(metadata, self.num_metadata, seed=seed), 0)
+        else:
+            check = replace(self.check, strong=strong)
+            mixed = plausible_mix(metadata, self.num_metadata, check=check, map=progress.map)
+        return mixed._replace(metadata=subsample(mixed.metadata, self.metadata_fraction, seed=seed))
 
     def _all_rounds(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from datasets import Dataset
 
@@ -16,7 +16,9 @@ MOST_MISSES = 1000
 """Draws in a row that bring nothing new, after which the combinations count as used up."""
 
 
-def augment(metadata: Dataset, size: int, *, seed: int = 0) -> Dataset:
+def augment(
+    metadata: Dataset, size: int, *, seed: int = 0, without: Collection[str] = frozenset()
+) -> Dataset:
     """Return a larger metadata table, without duplicates and with new pairs of a use case and skills (A.3).
 
     Pairs are drawn until there are `size` rows. A use case is drawn from the set of use cases, and 1–3 skills
@@ -27,6 +29,7 @@ def augment(metadata: Dataset, size: int, *, seed: int = 0) -> Dataset:
         metadata: a metadata table.
         size: rows with a use case to end with; there are fewer when the combinations run out.
         seed: the run's seed.
+        without: ids of metadata that must not be drawn.
     """
     rows = one_spelling(metadata.to_list())
     by_id: dict[str, Row] = {}
@@ -47,8 +50,11 @@ def augment(metadata: Dataset, size: int, *, seed: int = 0) -> Dataset:
             origin="augmented",
             seed_ids=list(dict.fromkeys(seed for seed in sources if seed)),
         )
-        misses = misses + 1 if new["metadata_id"] in by_id else 0
-        by_id.setdefault(new["metadata_id"], new)
+        if new["metadata_id"] in by_id or new["metadata_id"] in without:
+            misses += 1
+            continue
+        misses = 0
+        by_id[new["metadata_id"]] = new
     return schema.table([*by_id.values(), *(row for row in rows if not row["use_case"])], schema.METADATA)
 
 

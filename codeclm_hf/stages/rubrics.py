@@ -41,9 +41,10 @@ class Rubrics(Stage):
     async def rows(self, row: Row) -> list[Row]:
         """Return the metadata row with its rubrics and actions.
 
+        A row that has actions already keeps what it has.
         Where they cannot be had the row has none and an `error`; instructions can still be decoded from it.
         """
-        if not row["use_case"]:
+        if not row["use_case"] or row["actions"]:
             return [row]
         n = self.num_rubrics
         try:

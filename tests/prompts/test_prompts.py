@@ -12,6 +12,7 @@ from codeclm_hf import BadInput, prompts
 
 VALUES = {
     "encode": {"instruction": "I", "use_cases": (), "skills": ()},
+    "check_metadata": {"use_case": "U", "skills": ["S"]},
     "rubrics": {"use_case": "U", "skills": ["S"], "n": 4},
     "decode": {"use_case": "U", "skills": ["S"], "n": 2},
     "improve": {"instruction": "I", "action": "A"},

@@ -28,6 +28,9 @@ class World:
         n = number("encode", instruction)
         return USE_CASES[n % 3], [SKILLS[(n // 3 + i) % 5] for i in range(1 + n % 2)]
 
+    def plausible(self, use_case: str, skills: list[str]) -> bool:
+        return number("plausible", use_case, *sorted(skills)) % 3 > 0
+
     def rubrics(self, use_case: str, skills: list[str], n: int) -> tuple[list[str], list[str]]:
         name = f"{use_case} with {' and '.join(skills)}"
         return [f"Rubric {i} of {name}" for i in range(n)], [f"Action {i} of {name}" for i in range(n)]
@@ -80,6 +83,9 @@ def answers(world: World, role: str, *, as_text: bool = False) -> Any:
         if match is None:
             return world.respond(role, asked)
         use_case, skills = match[1], match[2].split(", ")
+        if opening.startswith("Here is a kind of task"):
+            plausible = world.plausible(use_case, skills)
+            return ("Yes." if plausible else "No.") if text else {"plausible": plausible}
         if opening.startswith("Think of instructions"):
             n = int(re.search(r"Write (\d+) rubrics", asked)[1])  # type: ignore[index]
             rubrics, actions = world.rubrics(use_case, skills, n)

@@ -47,6 +47,10 @@ _LISTS = re.compile(r"""(?imx)
 _GIVEN = re.compile(r"""(?imx) ^[\s*_\#>]{0,6} (?:the\ )? (?:original|given|old|initial|previous|input)\ 
         (?:instruction|prompt|task|question)\b [ *_\#]{0,4} (?:[:：]|$)""")
 _REWRITTEN = re.compile(rf"(?imx) ^[\s*_\#>]{{0,6}} {HEADING} [ *_\#]{{0,4}} (?: [:：] | $ ) [ *_]{{0,3}}")
+_YES_OR_NO = re.compile(
+    r"(?ix) [\s*_\"'`]* (?: (?:answer|plausible) [*_\"'`]* \s*[:=]\s* [*_\"'`]* )? "
+    r"(yes|no|true|false|plausible|implausible|not\ plausible) \b (?! \s+ (?:or|and|/) )"
+)
 _NO_NAME = re.compile(r"\([^()]*\)|none|n/?a|unknown", re.I)
 
 
@@ -104,6 +108,18 @@ def _shown(names: Sequence[str]) -> str:
     """Return the first names of a list, for an error."""
     more = len(names) - MOST_SHOWN
     return ", ".join(names[:MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def plausible(text: str) -> bool:
+    """Read a yes or a no, from JSON, from tags, or as the first word of a text."""
+    value = _whole(value_of(text))
+    value = value.get("plausible") if isinstance(value, dict) else value
+    if isinstance(value, bool):
+        return value
+    word = _YES_OR_NO.match(value if isinstance(value, str) else plain(text))
+    if word is None:
+        raise unreadable("a yes or a no", text)
+    return word[1].casefold() in ("yes", "true", "plausible")
 
 
 def rubrics(text: str, n: int) -> tuple[list[str], list[str]]:
