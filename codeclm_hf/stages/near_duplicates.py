@@ -77,16 +77,23 @@ class Duplicate(NamedTuple):
 
 def normalise(text: str) -> str:
     """Return a text without what does not tell it from another: case, spacing, punctuation."""
-    while (folded := _fold(text)) != text:
+    while not text.isascii():
+        if (folded := _fold(_compose(text))) == text:
+            return text
         text = folded
-    return text
+    return _fold(text)
+
+
+def _compose(text: str) -> str:
+    """Return a text with one spelling for each character, and powers and fractions that stay apart from digits."""
+    text = _POWER.sub(lambda found: "^" + "".join(_RAISED[digit] for digit in found[0]), text)
+    text = _FRACTION.sub(r" \g<0>", text)
+    return unicodedata.normalize("NFKC", visible_text(text)).casefold().translate(_SAME)
 
 
 def _fold(text: str) -> str:
-    text = _POWER.sub(lambda found: "^" + "".join(_RAISED[digit] for digit in found[0]), text)
-    text = _FRACTION.sub(r" \g<0>", text)
-    text = unicodedata.normalize("NFKC", visible_text(text)).casefold().translate(_SAME)
-    return _UNSPACED.sub(r"\1", _ENDING.sub("", " ".join(text.split())))
+    text = _ENDING.sub("", " ".join(visible_text(text).casefold().split()))
+    return text if text.isascii() else _UNSPACED.sub(r"\1", text)
 
 
 def similarity(one: str, other: str) -> float:
