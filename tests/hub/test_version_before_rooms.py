@@ -16,8 +16,9 @@ from codeclm_hf import MergeConflict, publish, pull, schema
 from codeclm_hf.hub.history import log
 from support import before_rooms
 from support.before_rooms import (
-    MEASURED_CHANGES,
+    COUNTED_CHANGES,
     RUN,
+    as_made_today,
     changes,
     check_card,
     check_manifest,
@@ -133,20 +134,21 @@ def test_it_is_pulled_as_it_was(newest: Repo, tmp_path: Path) -> None:
 
 
 def test_the_same_folder_makes_the_same_version(hub: Hub, tmp_path: Path) -> None:
-    """On a Hub that has nothing, the old run directory becomes what it became before: card, data and manifest."""
+    """On a Hub that has nothing, the old run directory becomes what it became before: card, data and manifest.
+
+    What is counted in its tables since is added.
+    """
     run = before_rooms.run_directory(tmp_path / "run")
     small = before_rooms.evaluation(tmp_path)
     publish(run, REPO, license="cc-by-4.0", message="the first", evaluations=[small])
     before, after = version_files("v1.0.0"), repo(hub).files("v1.0.0")
     assert titles(repo(hub))[0] == "v1.0.0: the first" == repo(hub).tags["v1.0.0"].message
-    card = after.pop("README.md").decode()
-    check_card(card, before.pop("README.md").decode(), changes=MEASURED_CHANGES)
+    check_card(after.pop("README.md").decode(), before.pop("README.md").decode(), COUNTED_CHANGES)
     was, now = (dict(json.loads(files.pop("codeclm.json"))) for files in (before, after))
     assert {was.pop("parent")["version"], now.pop("parent")["version"]} == {None}
     check_manifest(now, was)
     assert after == before
-    published = (before_rooms.FOLDER / "published" / "README.md").read_text()
-    check_card((run / "README.md").read_text(), published)
+    check_card((run / "README.md").read_text(), (before_rooms.FOLDER / "published" / "README.md").read_text())
     (base,) = run.glob(".base-*")
     assert pq.read_table(base).equals(pq.read_table(before_rooms.FOLDER / "published" / base.name))
 
@@ -154,6 +156,17 @@ def test_the_same_folder_makes_the_same_version(hub: Hub, tmp_path: Path) -> Non
 def test_a_folder_that_was_published_has_nothing_new(first: Repo, tmp_path: Path) -> None:
     """Published again as it is, it changes nothing: no row, no word of the card."""
     done = publish(before_rooms.published_directory(tmp_path / "run"), REPO)
+    assert (done.version, done.new) == ("1.0.0", False)
+    assert titles(first) == ["v1.0.0: the first", "initial commit"]
+
+
+def test_a_published_folder_that_is_resumed_has_nothing_new(
+    first: Repo, servers: tuple[StandIn, StandIn], tmp_path: Path
+) -> None:
+    """Its rows have more columns, in which nothing stands: the version with the old ones stays the newest."""
+    folder = before_rooms.published_directory(tmp_path / "run")
+    run_again(servers, folder)
+    done = publish(folder, REPO)
     assert (done.version, done.new) == ("1.0.0", False)
     assert titles(first) == ["v1.0.0: the first", "initial commit"]
 
@@ -182,11 +195,11 @@ def test_a_colleagues_rows_stay(newest: Repo, tmp_path: Path) -> None:
 def test_a_changed_folder_is_the_next_version(
     first: Repo, servers: tuple[StandIn, StandIn], tmp_path: Path
 ) -> None:
-    """Run again with another threshold, it is 1.1.0 with just the rows that differ; the evaluation stays."""
+    """Run again with another threshold, it has just the rows that differ, and new columns; the evaluation stays."""
     folder = before_rooms.published_directory(tmp_path / "run")
     run_again(servers, folder, threshold=1.0)
     done = publish(folder, REPO, message="a lower threshold")
-    assert (done.version, titles(first)[0]) == ("1.1.0", "v1.1.0: a lower threshold")
+    assert (done.version, titles(first)[0]) == ("2.0.0", "v2.0.0: a lower threshold")
     expected = changes(tables(RUN), tables(folder))
     assert manifest(first)["changes"] == expected
     assert (
@@ -194,11 +207,11 @@ def test_a_changed_folder_is_the_next_version(
         and expected["trace"]["changed"] > 0
         and expected["default"]["added"] > 0
     )
-    assert changes(tables(folder), tables(first.files("v1.1.0"))) == changes(tables(RUN), tables(RUN))
+    assert changes(tables(folder), tables(first.files("v2.0.0"))) == changes(tables(RUN), tables(RUN))
     assert manifest(first)["parent"]["version"] == "1.0.0"
     for name, content in version_files("v1.0.0").items():
         if name.startswith("evaluations/"):
-            assert first.files("v1.1.0")[name] == content
+            assert first.files("v2.0.0")[name] == content
 
 
 def test_rows_that_both_changed_are_a_conflict(
@@ -223,9 +236,11 @@ def test_a_folder_that_was_pulled_is_gone_on_with(
     pulled, made, after = (tables(files) for files in (version_files("v1.1.0"), RUN, folder))
     for config, key in schema.KEYS.items():
         if config in after:
-            rows = {row[key]: row for table in (pulled, made) for row in table[config].to_pylist()}
+            unknown = dict.fromkeys(schema.LATER.get(config, ()))
+            rows = {row[key]: row | unknown for row in pulled[config].to_pylist()}
+            rows |= {row[key]: row for row in as_made_today(config, made[config].to_pylist())}
             assert {row[key]: row for row in after[config].to_pylist()} == rows
-    assert publish(folder, REPO).version == "1.2.0"
+    assert publish(folder, REPO).version == "2.0.0"
     assert manifest(newest)["changes"] == changes(pulled, after)
 
 

@@ -12,7 +12,15 @@ from datasets import load_dataset
 
 from codeclm_hf import schema
 from support import before_rooms
-from support.before_rooms import MEASURED_CHANGES, RUN, check_card, check_manifest, check_tables, run_again
+from support.before_rooms import (
+    RESUMED_CHANGES,
+    RUN,
+    as_made_today,
+    check_card,
+    check_manifest,
+    check_tables,
+    run_again,
+)
 from support.command_line import Cli, output_of
 from support.inputs import tree
 from support.model_server import StandIn
@@ -80,14 +88,14 @@ def test_its_journal_is_read(run: Path, cli: Cli) -> None:
 
 
 def test_it_is_resumed_without_a_request(servers: tuple[StandIn, StandIn], run: Path) -> None:
-    """The same arguments give the same Parquet, card and manifest."""
+    """The same arguments give the same rows, with today's columns, and a card and a manifest that say so."""
     returned = run_again(servers, run)
     check_tables(run)
-    card, before = ((folder / "README.md").read_text() for folder in (run, RUN))
-    check_card(card, before, changes=MEASURED_CHANGES)
-    check_manifest(*(json.loads((folder / "codeclm.json").read_text()) for folder in (run, RUN)))
+    check_card((run / "README.md").read_text(), (RUN / "README.md").read_text(), RESUMED_CHANGES)
+    after, before = (json.loads((folder / "codeclm.json").read_text()) for folder in (run, RUN))
+    check_manifest(after, before, is_resumed=True)
     for name, table in before_rooms.tables(RUN).items():
-        assert returned[name].to_list() == table.to_pylist()
+        assert returned[name].to_list() == as_made_today(name, table.to_pylist())
     others = [
         {path.relative_to(folder) for path in folder.rglob("*") if path.suffix != ".parquet"}
         for folder in (run, RUN)
@@ -98,7 +106,7 @@ def test_it_is_resumed_without_a_request(servers: tuple[StandIn, StandIn], run: 
 def test_its_journal_alone_makes_all_of_it(
     servers: tuple[StandIn, StandIn], run: Path, tmp_path: Path
 ) -> None:
-    """In a run that was killed before it wrote its tables, the journal's answers become the same Parquet and card."""
+    """In a run that was killed before it wrote its tables, the journal's answers become the same rows and card."""
     killed = tmp_path / "killed"
     killed.mkdir()
     shutil.copy(run / "journal.sqlite", killed)
@@ -109,8 +117,7 @@ def test_its_journal_alone_makes_all_of_it(
     (killed / "codeclm.json").write_text(json.dumps({**claimed, "status": "running"}))
     run_again(servers, killed)
     check_tables(killed)
-    card, before = ((folder / "README.md").read_text() for folder in (killed, RUN))
-    check_card(card, before, changes=MEASURED_CHANGES)
+    check_card((killed / "README.md").read_text(), (RUN / "README.md").read_text(), RESUMED_CHANGES)
 
 
 def test_another_threshold_is_judged_by_its_journal(servers: tuple[StandIn, StandIn], run: Path) -> None:
