@@ -5,15 +5,19 @@ It knows that made-up tables have few nulls; `tests/recount.py` is the recount t
 
 from __future__ import annotations
 
+import heapq
 import math
 import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from datasets import Dataset
 
-from codeclm_hf.card.statistics import GAPS, READ, REASON, TOKENS, TOP
+from codeclm_hf.card.diversity import SAMPLE, diversity
+from codeclm_hf.card.statistics import FLAGS, GAPS, READ, REASON, TOKENS, TOP
+from codeclm_hf.json_types import to_json
 
 TABLES = ("default", "trace", "metadata")
 ROWS_A_BATCH = 1_000
@@ -41,7 +45,9 @@ def counted(folder: Path) -> Found:
 
 def _of_default(default: Any) -> Found:
     counters, seen = defaultdict[str, Counter[Any]](Counter), set[str]()
+    sample = list[tuple[str, str]]()
     for batch in default.iter(ROWS_A_BATCH):
+        sample = heapq.nsmallest(SAMPLE, [*sample, *zip(batch["id"], batch["instruction"], strict=True)])
         for name in ("use_case", "winner"):
             counters[name].update(batch[name])
         for use_case, skills in zip(batch["use_case"], batch["skills"], strict=True):
@@ -71,6 +77,8 @@ def _of_default(default: Any) -> Found:
         "winner": {name: counters["winner"][name] for name in ("strong", "target")},
         "lengths": {name: _lengths(counters[name]) for name in ("instruction", "response")},
         "duplicates": {"instructions": len(default) - len(seen)},
+        # the same code on the same sample: what is compared is how the sample is found
+        "diversity": to_json(diversity(pl.LazyFrame(sample, ["id", "instruction"], orient="row"))),
     }
 
 
@@ -78,9 +86,12 @@ def _of_trace(trace: Any, names: dict[str, str]) -> Found:
     verdicts, errors, order = Counter[tuple[int, str]](), Counter[str | None](), Counter[tuple[float, bool]]()
     numbers = {name: Counter[float]() for name in ("gap", "strong_score", "target_score")}
     judged, accepted = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    flags = {role: Counter[str]() for role in FLAGS}
     for batch in trace.iter(ROWS_A_BATCH):
         verdicts.update(zip(batch["iteration"], batch["verdict"], strict=True))
         errors.update(error and error[:REASON] for error in batch["error"])
+        for role, column in FLAGS.items():
+            flags[role].update(flag for found in batch[column] for flag in set(found))
         for name, counter in numbers.items():
             counter.update(value for value in batch[name] if value is not None)
         for (a, b), (c, d) in zip(batch["scores_strong_first"], batch["scores_target_first"], strict=True):
@@ -128,6 +139,7 @@ def _of_trace(trace: Any, names: dict[str, str]) -> Found:
             "trace": _reasons(errors),
             "exhausted": sum(rows for (_, verdict), rows in verdicts.items() if verdict == "exhausted"),
         },
+        "flags": {role: dict(_first(found)) for role, found in flags.items()},
     }
 
 

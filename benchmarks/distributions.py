@@ -58,6 +58,8 @@ def made_up(source: str, numbers: list[int], config: str) -> dict[str, list[Any]
         found["error"] = [
             f"the judge's answer cannot be read: {n % 300}" if n % 50 == 7 else None for n in numbers
         ]
+        found["strong_flags"] = [["refusal"] if n % 50 == 9 else [] for n in numbers]
+        found["target_flags"] = [["cut_off", "degenerate"][: n % 20] if n % 20 < 3 else [] for n in numbers]
         found["scores_target_first"] = [[1.0 + n * 7 % 10, 1.0 + n % 9 / 3] for n in numbers]
     return found
 

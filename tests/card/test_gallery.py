@@ -20,9 +20,10 @@ from py3langid import rank
 from codeclm_hf import schema
 from codeclm_hf.card import check
 from codeclm_hf.card.render import split_card
-from codeclm_hf.card.shapes import RunConfig, SeedSources
+from codeclm_hf.card.shapes import ContaminationSummary, SeedSources
 from codeclm_hf.hub.publish import publish
 from codeclm_hf.hub.pull import pull
+from codeclm_hf.json_types import to_json
 from codeclm_hf.run import directory
 from codeclm_hf.run.card_context import render_card
 from codeclm_hf.run.manifest import Manifest
@@ -102,9 +103,7 @@ def test_its_sources_are_told(run: Path) -> None:
 def test_every_number_on_it_is_right(run: Path) -> None:
     """Each line's numbers, in order, are those that plain Python counts in the Parquet; there is no other number."""
     manifest = Manifest.read(run)
-    assert _numbers(card(run)) == [
-        [*line] for line in _lines(tables(run), manifest.config, SEEDS[run.name]) if line
-    ]
+    assert _numbers(card(run)) == [[*line] for line in _lines(tables(run), manifest, SEEDS[run.name]) if line]
 
 
 def test_every_number_in_its_front_matter_is_right(run: Path) -> None:
@@ -139,7 +138,7 @@ def test_every_number_of_a_version_is_right(hub: Hub, tmp_path: Path) -> None:
     seen = _numbers(run_directories.repo(hub).files()["README.md"].decode())
     manifest = Manifest.read(tmp_path / "both")
     rows_of_both, before = tables(tmp_path / "both"), recount(tables(first))["diversity"]
-    lines = [[*line] for line in _lines(rows_of_both, manifest.config, None, before) if line]
+    lines = [[*line] for line in _lines(rows_of_both, manifest, None, before) if line]
     whole, (quarters, fourth) = math.log2(1 / 0.875), (math.log2(0.75 / 0.875), math.log2(0.25 / 0.125))
     apart = (whole + 0.75 * quarters + 0.25 * fourth) / 2
     drift = ["1.0", "0", f"{apart:.3f}", "0.000", "100.0", "75.0", "1", "25.0"]
@@ -159,13 +158,13 @@ def _numbers(card: str) -> list[Numbers]:
 
 def _lines(
     tables: Mapping[str, Any],
-    config: RunConfig,
+    manifest: Manifest,
     seeds: SeedSources | None,
     before: Mapping[str, Any] | None = None,
 ) -> Iterator[Sequence[str]]:
     """The numbers of each line of a card that has some, in order; a line may be empty."""
     default, trace, metadata = (tables[name] for name in ("default", "trace", "metadata"))
-    found = recount(tables)
+    found, config = recount(tables), manifest.config
     yield (
         _texts(len(default), found["use_cases"]["total"], f"{config.threshold:g}", 1, 10) if default else []
     )
@@ -173,7 +172,8 @@ def _lines(
         yield [str(len(rows))]
     if default:
         yield from _content(found, default, before)
-    yield from _making(found, tables, config)
+    yield from _making(found, tables, manifest)
+    yield from _contamination(manifest.contamination) if manifest.contamination else []
     if seeds:
         more, given = len(seeds.sources) - 10, seeds.given
         yield from ([str(more)] if more > 0 else [], [str(given)] if given else [])
@@ -225,7 +225,7 @@ def _diversity(versions: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[str]]
 
 
 def _making(
-    found: Mapping[str, Any], tables: Mapping[str, Any], config: RunConfig
+    found: Mapping[str, Any], tables: Mapping[str, Any], manifest: Manifest
 ) -> Iterator[Sequence[str]]:
     trace, usable = tables["trace"], [row for row in tables["metadata"] if row["use_case"]]
     origins = Counter(row["origin"] for row in usable)
@@ -233,6 +233,9 @@ def _making(
         len(usable), origins["seed"], origins["given"], origins["augmented"], len(tables["metadata"]) - len(usable),
         sum(row["iteration"] == 1 for row in trace), len(tables["default"]),
     )  # fmt: skip
+    if manifest.funnel:
+        yield [str(manifest.config.num_examples)]
+        yield from _funnel(to_json(manifest.funnel), tables)
     verdicts = ("accept_strong", "accept_target", "retry", "exhausted", "failed")
     for iteration in sorted({row["iteration"] for row in trace}):
         counted = Counter(row["verdict"] for row in trace if row["iteration"] == iteration)
@@ -264,7 +267,26 @@ def _making(
     flags = {flag: (strong.get(flag, 0), target.get(flag, 0)) for flag in {**strong, **target}}
     yield from (_texts(*pair) for _, pair in sorted(flags.items(), key=lambda one: (-sum(one[1]), one[0])))
     for name, usual in PAPER.items():
-        yield _NUMBER.findall(f"{getattr(config, name)} {usual}") if getattr(config, name) != usual else []
+        yield (
+            _NUMBER.findall(f"{here} {usual}") if (here := getattr(manifest.config, name)) != usual else []
+        )
+
+
+def _funnel(funnel: Mapping[str, Any], tables: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    """Everything that was asked for adds up, and what was accepted is in the data set."""
+    numbers = {one["reason"]: one["instructions"] for one in funnel["outcomes"]}
+    assert sum(numbers.values()) == funnel["asked"] and numbers["accepted"] == len(tables["default"])
+    yield _texts(funnel["asked"])
+    yield from (_texts(number, f"{100 * number / funnel['asked']:.1f}") for number in numbers.values())
+    yield _texts(funnel["rounds"], *funnel["improvements"].values())
+
+
+def _contamination(found: ContaminationSummary) -> Iterator[Sequence[str]]:
+    yield _texts(len(found.benchmarks))
+    yield from (_texts(one.rows, one.texts) for one in found.benchmarks)
+    yield _texts(*found.removed.values(), found.allowed)
+    yield from (_texts(*_NUMBER.findall(one.id), one.row) for one in found.found)
+    yield _texts(sum(found.removed.values()) + found.allowed - len(found.found))
 
 
 def _texts(*numbers: object) -> Numbers:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -19,7 +20,14 @@ import polars as pl
 
 from codeclm_hf import ids, schema
 from codeclm_hf.card import charts
-from codeclm_hf.card.shapes import SeedSources
+from codeclm_hf.card.shapes import (
+    BenchmarkMatches,
+    ContaminationSummary,
+    Funnel,
+    Outcome,
+    SeedSources,
+    SharedWords,
+)
 from codeclm_hf.card.statistics import contents
 from codeclm_hf.run import directory
 from support.run_directories import manifest_of
@@ -70,11 +78,65 @@ def run_directory_of(folder: Path, kind: str, tables: Tables | None = None) -> P
     manifest = replace(
         manifest_of(len(rows["trace"]), "model-a"), prompts={}, prompt_texts={}, seeds=SEEDS[kind]
     )
+    if kind == CLEANED:
+        manifest = replace(
+            manifest,
+            config=replace(manifest.config, num_examples=len(rows["default"]), decontaminate=("exam.jsonl",)),
+            contamination=CONTAMINATION,
+            funnel=funnel_of(rows),
+        )
     frames = {name: pl.DataFrame(pl.from_arrow(table.data.table)).lazy() for name, table in made.items()}
     directory.claim(folder, manifest)
     found = contents(frames)
-    directory.write(folder, made, manifest.finished(found, usage=[]), charts.pictures(found.distributions))
+    manifest = manifest.finished(
+        found, usage=[], funnel=manifest.funnel, contamination=manifest.contamination
+    )
+    directory.write(folder, made, manifest, charts.pictures(found.distributions))
     return folder
+
+
+CLEANED = "one-use-case"
+"""The kind whose run wanted an exact number of rows, and compared them with an evaluation set."""
+CONTAMINATION = ContaminationSummary(
+    removed={"instruction": 20, "target_response": 1},
+    allowed=2,
+    benchmarks=(BenchmarkMatches(name="exam.jsonl", rows=80, texts=23),),
+    found=tuple(
+        SharedWords(
+            id=ids.row_id("text", number),
+            kind="instruction" if number < 19 else "target_response",
+            benchmark="exam.jsonl",
+            row=3 * number + 1,
+            words="Plan `three` meals | of <b>bread</b> and *soup* for a family of four",
+            start=0,
+            end=68,
+            benchmark_start=10,
+            benchmark_end=78,
+            allowed=number == 19,
+        )
+        for number in range(20)
+    ),
+)
+
+
+def funnel_of(tables: Tables) -> Funnel:
+    """What became of the instructions, had seven near-copies and one missing one been asked for besides."""
+    counted = Counter(row["verdict"] for row in tables["trace"])
+    outcomes = {
+        "accepted": len(tables["default"]),
+        "near_duplicate": 7,
+        "missing": 1,
+        "exhausted": counted["exhausted"],
+        "failed": counted["failed"],
+    }
+    return Funnel(
+        asked=sum(outcomes.values()),
+        rounds=2,
+        outcomes=tuple(
+            Outcome(reason=reason, instructions=number) for reason, number in outcomes.items() if number
+        ),
+        improvements={"unchanged": 3},
+    )
 
 
 SEEDS: dict[str, SeedSources] = {
