@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
 from datasets import Dataset, Features, List, Value
 
 _TEXT = Value("string")
@@ -164,3 +165,15 @@ def optional_columns(config: str) -> frozenset[str]:
 def table(rows: Sequence[Mapping[str, Any]], features: Features) -> Dataset:
     """Return rows as a data set of these features; `Dataset.from_list` cannot do it for no rows."""
     return Dataset.from_dict({name: [row[name] for row in rows] for name in features}, features=features)
+
+
+def with_features(table: Dataset, features: Features) -> Dataset:
+    """Return a table with these columns, in this order; those that it does not have are null."""
+    if table.features == features:
+        return table
+    columns = features.arrow_schema
+    arrow = table.data.table
+    for field in columns:
+        if field.name not in arrow.column_names:
+            arrow = arrow.append_column(field, pa.nulls(len(arrow), field.type))
+    return Dataset(arrow.select(columns.names).cast(columns))

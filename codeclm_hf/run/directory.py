@@ -294,20 +294,8 @@ def add_pulled_rows(directory: Path, tables: Mapping[str, Dataset]) -> dict[str,
             pulled = pq.read_table(files, schema=features.arrow_schema, memory_map=True)
             new = pa.array(table[schema.KEYS[name]][:], pa.string())
             rest = pulled.filter(pc.invert(pc.is_in(pulled[schema.KEYS[name]], new)))
-            joined[name] = concatenate_datasets([Dataset(rest), _with_features(table, features)])
+            joined[name] = concatenate_datasets([Dataset(rest), schema.with_features(table, features)])
     return joined
-
-
-def _with_features(table: Dataset, features: Features) -> Dataset:
-    """Return a table with these columns, in this order; those that it does not have are null."""
-    if table.features == features:
-        return table
-    columns = features.arrow_schema
-    arrow = table.data.table
-    for field in columns:
-        if field.name not in arrow.column_names:
-            arrow = arrow.append_column(field, pa.nulls(len(arrow), field.type))
-    return Dataset(arrow.select(columns.names).cast(columns))
 
 
 def read_tables(directory: Path, manifest: Manifest | None = None) -> dict[str, Dataset]:

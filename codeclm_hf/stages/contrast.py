@@ -53,12 +53,12 @@ def tables(trace: Dataset, metadata: Dataset, *, target_system: str | None = Non
         kept["reasoning"] = pl.when(strong_won).then("strong_reasoning").otherwise("target_reasoning")
     default_features = schema.features("default", kept)
     won = (
-        _lazy(trace)
+        _lazy(schema.with_features(trace, schema.features("trace", trace.column_names)))
         .filter(pl.col("verdict").is_in(ACCEPTED), pl.col("removed").is_null())
         .with_columns(
             winner=pl.when(strong_won).then(pl.lit("strong")).otherwise(pl.lit("target")),
             response=pl.when(strong_won).then("strong_response").otherwise("target_response"),
-            flags=pl.when(strong_won).then("strong_flags").otherwise("target_flags").fill_null([]),
+            flags=pl.when(strong_won).then("strong_flags").otherwise("target_flags"),
             other=pl.when(strong_won).then("target_response").otherwise("strong_response"),
             **kept,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 
-from codeclm_hf import schema
+from codeclm_hf import schema, tables
 from support import before_rooms
 from support.before_rooms import (
     RESUMED_CHANGES,
@@ -41,25 +41,33 @@ def servers(serve: Callable[..., StandIn]) -> Iterator[tuple[StandIn, StandIn]]:
 
 def test_it_is_a_data_set(run: Path) -> None:
     """`load_dataset` reads every table with the contract's features; every verdict and a failed seed are there."""
-    tables = {name: load_dataset(str(run), name, split="train") for name in schema.TABLES}
-    assert {name: len(table) for name, table in tables.items()} == {
+    loaded = {name: load_dataset(str(run), name, split="train") for name in schema.TABLES}
+    assert {name: len(table) for name, table in loaded.items()} == {
         "default": 6,
         "preference": 6,
         "trace": 13,
         "metadata": 5,
     }
     for name, features in before_rooms.FEATURES.items():
-        assert tables[name].features == features
-        assert tables[name].to_list() == before_rooms.tables(RUN)[name].to_pylist()
-    assert load_dataset(str(run), split="train").to_list() == tables["default"].to_list()
-    assert set(tables["trace"]["verdict"]) == {
+        assert loaded[name].features == features
+        assert loaded[name].to_list() == before_rooms.tables(RUN)[name].to_pylist()
+    assert load_dataset(str(run), split="train").to_list() == loaded["default"].to_list()
+    assert set(loaded["trace"]["verdict"]) == {
         "accept_strong",
         "accept_target",
         "retry",
         "exhausted",
         "failed",
     }
-    assert [error for error in tables["metadata"]["error"] if error] == ["seed 3: the instruction is empty"]
+    assert [error for error in loaded["metadata"]["error"] if error] == ["seed 3: the instruction is empty"]
+
+
+def test_its_trace_makes_its_tables(run: Path) -> None:
+    """`tables` makes the same rows of the old trace and metadata as the old run did; their flags are not known."""
+    trace, metadata = (load_dataset(str(run), name, split="train") for name in ("trace", "metadata"))
+    made, recorded = tables(trace, metadata), before_rooms.tables(RUN)
+    assert made["default"].to_list() == [row | {"flags": None} for row in recorded["default"].to_pylist()]
+    assert made["preference"].to_list() == recorded["preference"].to_pylist()
 
 
 def test_it_is_inspected(run: Path, cli: Cli) -> None:
