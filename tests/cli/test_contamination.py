@@ -40,6 +40,19 @@ class Copyist(World):
         return f"The {role} model's answer {number(role, instruction) % 9}"
 
 
+@dataclass(frozen=True)
+class Quoter(World):
+    """Models that bring in a question when they answer, and when they improve some instructions."""
+
+    def respond(self, role: str, instruction: str) -> str:
+        n = number(role, instruction)
+        return f"As they say: {QUESTIONS[n % 5]} So much for that." if n % 3 == 0 else f"Answer {n}"
+
+    def improve(self, instruction: str, action: str) -> str:
+        n = number(instruction, action)
+        return f"{instruction}. {QUESTIONS[n % 5]}" if n % 2 else super().improve(instruction, action)
+
+
 @pytest.fixture
 def benchmark(tmp_path: Path) -> Path:
     path = tmp_path / "exam.jsonl"
@@ -91,6 +104,37 @@ def test_copied_questions_are_removed_before_they_cost_a_response(
     assert summary.removed == {"instruction": len(found)}
     assert [(set_.name, set_.rows) for set_ in summary.benchmarks] == [("exam.jsonl:question", 5)]
     assert [each.id for each in summary.found] == [finding["id"] for finding in found]
+
+
+def test_responses_and_improvements_that_quote_are_not_kept(
+    cli: Cli, world_of: WorldOf, benchmark: Path, tmp_path: Path, seeds_file: Path
+) -> None:
+    """Nothing in `default` and `preference` holds a question; each text that does is a line of the file."""
+    strong, target = world_of(Quoter(), tgi=False)
+    out = tmp_path / "out"
+    words = ["run", seeds_file, "--strong", strong.url, "--target", target.url, "--out", out]
+    output_of(cli(*words, "--num-instructions", 20, "--num-metadata", 4, "--decontaminate", benchmark))
+    tables = {
+        name: load_dataset(str(out), name, split="train") for name in ("default", "preference", "trace")
+    }
+    assert len(tables["default"])
+    for name in ("default", "preference"):
+        assert not any(question in json.dumps(list(tables[name])) for question in QUESTIONS)
+    found = findings(out)
+    assert {finding["kind"] for finding in found} == {"instruction", "strong_response", "target_response"}
+    quoted = {
+        (kind, row[kind])
+        for row in tables["trace"]
+        for kind in ("strong_response", "target_response")
+        if row[kind] and row[kind].startswith("As they say")
+    }
+    assert {(each["kind"], each["text"]) for each in found if each["kind"] != "instruction"} == quoted
+    assert [row["error"] for row in tables["trace"] if row["verdict"] != "failed" and quoted_by(row)] == []
+
+
+def quoted_by(row: dict[str, Any]) -> bool:
+    """Whether a response in a row of the trace holds a question."""
+    return any((row[kind] or "").startswith("As they say") for kind in ("strong_response", "target_response"))
 
 
 def test_an_allowed_match_is_kept_and_no_other(

@@ -50,7 +50,11 @@ def test_a_run_comes_back_as_it_was(hub: Hub, codec: CodecLM, seeds: Dataset, tm
 
 
 def test_a_version_is_one_commit_and_one_tag(hub: Hub, run: Path) -> None:
-    """Card, manifest and tables land together on the initial commit, and the annotated tag is on just that commit."""
+    """Card, manifest and tables land together on the initial commit, and the annotated tag is on just that commit.
+
+    The journal and what was found in evaluation sets stay here.
+    """
+    (run / "contamination.jsonl").write_text("{}\n")
     done = publish(run, REPO, message="the first")
     newest, initial = repo(hub).log()
     assert (newest.oid, newest.title) == (done.commit, "v1.0.0: the first")
