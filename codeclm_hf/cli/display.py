@@ -16,7 +16,7 @@ from codeclm_hf.card.statistics import VERDICTS
 from codeclm_hf.cli.funnel_display import print_funnel
 from codeclm_hf.run import contamination_file
 from codeclm_hf.run import directory as run_directory
-from codeclm_hf.run.estimate import Requests
+from codeclm_hf.run.estimate import LEAST_ACCEPTED, MOST_ACCEPTED, Requests, StageCost, plan_rounds
 from codeclm_hf.run.manifest import COMPLETE, Manifest, StageUsage
 from codeclm_hf.stages.contamination import Benchmark
 from codeclm_hf.text import money, percentage, shorten
@@ -26,18 +26,49 @@ FEW_ROWS = 3
 
 
 def print_plan(
-    console: Console, requests: Sequence[Requests], models: Mapping[str, str], directory: Path
+    console: Console,
+    requests: Sequence[Requests],
+    models: Mapping[str, str],
+    directory: Path,
+    *,
+    costs: Sequence[StageCost] = (),
+    examples: int | None = None,
 ) -> None:
-    """Print what a run would ask and where it would write."""
+    """Print what a run would ask and where it would write.
+
+    Args:
+        console: where it is printed.
+        requests: what would be asked, by stage.
+        models: the models by role.
+        directory: where it would write.
+        costs: about what that costs, by stage; empty where there are no prices.
+        examples: rows that are to be accepted, where that is what the run goes by.
+    """
     table = Table("stage", title="Requests")
-    table.add_column("at least", justify="right")
-    table.add_column("at most", justify="right")
-    for stage in requests:
-        table.add_row(stage.stage, str(stage.least), str(stage.most))
+    for column in ("at least", "at most", *(["about, low", "about, high"] if costs else [])):
+        table.add_column(column, justify="right")
+    for at, stage in enumerate(requests):
+        amounts = [money(costs[at].low), money(costs[at].high)] if costs else []
+        table.add_row(stage.stage, str(stage.least), str(stage.most), *amounts)
     least = sum(stage.least for stage in requests)
     most = sum(stage.most for stage in requests)
-    table.add_row("all", str(least), str(most))
+    totals = [money(sum(one.low for one in costs)), money(sum(one.high for one in costs))] if costs else []
+    table.add_row("all", str(least), str(most), *totals)
     console.print(table)
+    if examples is not None:
+        rates = [percentage(rate) for rate in (LEAST_ACCEPTED, MOST_ACCEPTED)]
+        few, many = (plan_rounds(examples, rate) for rate in (MOST_ACCEPTED, LEAST_ACCEPTED))
+        console.print(
+            f"reckoned with {rates[0]} to {rates[1]} of the instructions accepted, so that {examples} rows take "
+            f"{few} to {many} rounds; the run goes by its own share",
+            soft_wrap=True,
+        )
+    if costs:
+        console.print(
+            "costs: with answers of ordinary length; low: every instruction is decided as it is; high: each goes "
+            "through all iterations; what is asked for again comes on top",
+            soft_wrap=True,
+        )
     _print_models(console, models)
     console.print(f"would write to {escape(str(directory))}; nothing was asked or written", soft_wrap=True)
 

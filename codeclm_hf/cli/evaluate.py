@@ -149,6 +149,7 @@ def evaluate(
     from codeclm_hf.endpoints.connect import is_endpoint
     from codeclm_hf.endpoints.prices import read_prices
     from codeclm_hf.evaluation.run import Evaluation, check_folder
+    from codeclm_hf.run.estimate import plan_costs
 
     budget = Budget(
         max_requests=max_requests,
@@ -215,7 +216,17 @@ def evaluate(
     evaluate_display.print_missing_responses(_out, joined)
     if dry_run:
         evaluation.take_prices(budget)
-        display.print_plan(_out, evaluation.plan(joined), asdict(evaluation.models), out)
+        requests, models = evaluation.plan(joined), asdict(evaluation.models)
+        sides = {"candidate": candidate_responses, "reference": reference_responses}
+        costs = plan_costs(
+            requests,
+            budget=budget,
+            models=models,
+            responders=[role for role, responses in sides.items() if responses is None],
+            max_new_tokens=max_new_tokens,
+            explained=True,
+        )
+        display.print_plan(_out, requests, models, out, costs=costs)
         return
     with live_progress(_err, out) as show:
         results = evaluation.run(joined, out=out, by=by, anyway=anyway, budget=budget, on_progress=show)

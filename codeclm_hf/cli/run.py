@@ -317,6 +317,7 @@ def run(
     from codeclm_hf.endpoints.budget import Budget
     from codeclm_hf.endpoints.prices import read_prices
     from codeclm_hf.run import directory as run_directory
+    from codeclm_hf.run.estimate import instructions_for, plan_costs
     from codeclm_hf.run.pipeline import CodecLM
     from codeclm_hf.stages.contamination import check_allowed
 
@@ -400,7 +401,15 @@ def run(
     if dry_run:
         codec.take_prices(budget)
         requests = codec.plan(inputs.seeds, metadata=inputs.metadata, **sizes)
-        display.print_plan(_out, requests, codec.models, out)
+        costs = plan_costs(
+            requests,
+            budget=budget,
+            models=codec.models,
+            responders=("strong", "target") if codec.contrastive_filter else ("strong",),
+            max_new_tokens=max_new_tokens,
+            instructions=instructions_for(num_examples) if num_examples else (num_instructions,) * 2,
+        )
+        display.print_plan(_out, requests, codec.models, out, costs=costs, examples=num_examples)
         return
     inputs = inputs._replace(benchmarks=benchmarks, allow_match=tuple(allow_match or ()))
     if metadata_only:

@@ -5,7 +5,7 @@ A row is whatever is worked on in one task and the tasks that it starts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from codeclm_hf.endpoints.clock import Clock
 from codeclm_hf.endpoints.protocol import Completion
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class RowRequests:
     """The requests of one row."""
 
@@ -25,6 +25,8 @@ class RowRequests:
     """How long at least one of its requests was on the wire."""
     usage: dict[Kind, Answers] = field(default_factory=dict)
     """All answers that it got, by model and stage, those from a journal included."""
+    on_first: Callable[[], None] | None = None
+    """Called when the first of its requests is about to be sent."""
     _on_the_wire: int = 0
     _since: float = 0.0
 
@@ -44,9 +46,13 @@ class RowRequests:
 _of_this_row: ContextVar[RowRequests | None] = ContextVar("row_requests", default=None)
 
 
-def begin_row() -> None:
-    """Count the requests of the current task, and of those that it starts from now on, as a new row's."""
-    _of_this_row.set(RowRequests())
+def begin_row(on_first: Callable[[], None] | None = None) -> None:
+    """Count the requests of the current task, and of those that it starts from now on, as a new row's.
+
+    Args:
+        on_first: called when the first of them is about to be sent; not where all are in a journal.
+    """
+    _of_this_row.set(RowRequests(on_first=on_first))
 
 
 def of_this_row() -> RowRequests:
@@ -58,6 +64,9 @@ def of_this_row() -> RowRequests:
 def on_the_wire(clock: Clock) -> Iterator[None]:
     """Stand around a request while it is sent; one that ends without an error was answered."""
     row = of_this_row()
+    if row.on_first is not None:
+        row.on_first()
+        row.on_first = None
     if not row._on_the_wire:
         row._since = clock.now()
     row._on_the_wire += 1

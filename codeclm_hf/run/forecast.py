@@ -2,20 +2,35 @@
 
 The loop is a branching process: of the versions that are judged in an iteration a share is accepted, a share is
 improved and judged again, and the rest ends. Shares and costs are measured by iteration, over all versions that
-have a verdict. The mean of the instructions that are done would be too low for long: those that end early are
-done first.
+have a verdict: the mean of the instructions that are done would be too low, since those that end early are done
+first.
+
+Among the versions of one iteration those with short answers have their verdict first, too. So those that are on
+their way count as well (Kaplan and Meier 1958): one that took longer than some that are done is taken to cost what
+those cost that took longer still. Time is counted in verdicts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 MEASURED = 50
 """Instructions that are done before their shares say something of the others."""
-_POOLED = 4
+_POOLED = 10
 """As so many versions of an iteration count the means of all later iterations, where few tell of it alone."""
+_ANEW = 1.02
+"""Shares and costs are measured again when there are so many times the verdicts: it takes a pass over all."""
+_LATER = 0.7
+"""An improved version is accepted so much less often than the one before, where none tells yet (fig. 3)."""
+_CENSORED = 4
+TAIL = 1.0
+_FEW_ON_THEIR_WAY = 0.05
+"""Share of those that are done, below which those on their way change no mean."""
+_LONGEST = 0.1
+"""Share of the versions that are done whose mean cost is that of those that take longer than any of them."""
 
 
 class Expected(NamedTuple):
@@ -27,39 +42,29 @@ class Expected(NamedTuple):
     """How many are accepted."""
 
 
-@dataclass
-class _Iteration:
-    """What became of the versions that were judged in one iteration."""
-
-    judged: int = 0
-    accepted: int = 0
-    again: int = 0
-    """Those that are improved."""
-    cost: float = 0.0
-
-    def add(self, other: _Iteration) -> None:
-        self.judged += other.judged
-        self.accepted += other.accepted
-        self.again += other.again
-        self.cost += other.cost
-
-    def mean(self, like: _Iteration) -> _Mean:
-        """Return the shares and the mean cost, with some weight of iterations that are like this one."""
-        weight = _POOLED / like.judged if like.judged else 0.0
-        number = self.judged + weight * like.judged
-        if not number:
-            return _Mean(0.0, 0.0, 0.0)
-        return _Mean(
-            (self.accepted + weight * like.accepted) / number,
-            (self.again + weight * like.again) / number,
-            (self.cost + weight * like.cost) / number,
-        )
-
-
 class _Mean(NamedTuple):
     accepted: float
     again: float
     cost: float
+
+
+class _Version(NamedTuple):
+    """A version that has a verdict."""
+
+    time: int
+    """How long it took to get it."""
+    cost: float
+
+
+@dataclass
+class _Iteration:
+    """What became of the versions that were judged in one iteration."""
+
+    accepted: int = 0
+    again: int = 0
+    """Those that are improved."""
+    versions: list[_Version] = field(default_factory=list)
+    """All that are judged."""
 
 
 @dataclass
@@ -68,6 +73,8 @@ class _Loop:
 
     iteration: int = 1
     """The one that it waits for the verdict of."""
+    since: int = 0
+    """When the version was begun."""
     cost: float = 0.0
     """Of the iterations before."""
 
@@ -81,9 +88,15 @@ class Forecast:
 
     def __init__(self, iterations: int) -> None:
         self._iterations = [_Iteration() for _ in range(iterations)]
-        self._loops: dict[str, _Loop] = {}
+        self._loops: dict[Hashable, _Loop] = {}
+        """Those that are begun."""
         self._waiting: Counter[int] = Counter()
-        """By iteration, the instructions that wait for its verdict."""
+        """By iteration, the instructions that wait for its verdict, begun or not."""
+        self._now = 0
+        """Verdicts so far."""
+        self._means: list[_Mean] = []
+        self._means_of = 0
+        """How many verdicts there were when they were measured last."""
         self.instructions = 0
         """Those that are to go through the loop, so far."""
         self.ended = 0
@@ -96,68 +109,123 @@ class Forecast:
         self.instructions += instructions
         self._waiting[1] += instructions
 
-    def record_retry(self, root: str, cost: float) -> None:
+    def record_begin(self, key: Hashable) -> None:
+        """Take in that the first request for an instruction is sent.
+
+        Args:
+            key: names the instruction in what is recorded later.
+        """
+        self._loops.setdefault(key, _Loop(since=self._now))
+
+    def record_retry(self, key: Hashable, cost: float) -> None:
         """Take in that the last version of an instruction is to be improved.
 
         Args:
-            root: the id of the instruction.
+            key: as for `record_begin`.
             cost: what it cost until now.
         """
-        loop = self._loops.setdefault(root, _Loop())
-        self._record(loop, cost, _Iteration(judged=1, again=1))
+        loop = self._loops.setdefault(key, _Loop(since=self._now))
+        self._iterations[loop.iteration - 1].again += 1
+        self._record(loop, cost)
         loop.iteration += 1
         self._waiting[loop.iteration] += 1
 
-    def record_end(self, root: str, cost: float, *, accepted: bool) -> None:
+    def record_end(self, key: Hashable, cost: float, *, accepted: bool) -> None:
         """Take in that an instruction is done.
 
         Args:
-            root: its id.
+            key: as for `record_begin`.
             cost: what it cost.
             accepted: whether it was accepted.
         """
         self.ended += 1
-        self._record(self._loops.pop(root, _Loop()), cost, _Iteration(judged=1, accepted=int(accepted)))
+        loop = self._loops.pop(key, _Loop(since=self._now))
+        self._iterations[loop.iteration - 1].accepted += accepted
+        self._record(loop, cost)
 
     def record_missing(self) -> None:
         """Take in that an instruction is done, since there is none."""
         self.ended += 1
         self._waiting[1] -= 1
 
-    def _record(self, loop: _Loop, cost: float, version: _Iteration) -> None:
-        version.cost = cost - loop.cost
-        self._iterations[loop.iteration - 1].add(version)
+    def _record(self, loop: _Loop, cost: float) -> None:
+        version = _Version(self._now - loop.since, cost - loop.cost)
+        self._iterations[loop.iteration - 1].versions.append(version)
         self._waiting[loop.iteration] -= 1
         self.paid += version.cost
-        loop.cost = cost
+        self._now += 1
+        loop.since, loop.cost = self._now, cost
 
-    def of_one(self) -> Expected:
-        """Return what is to be expected of one more instruction."""
-        return self._from(1)
+    def expected(self, improvement: float = 0.0) -> tuple[Expected, Expected]:
+        """Return what is to be expected of all that are not done, but for their paid versions, and of one more.
 
-    def of_the_rest(self) -> Expected:
-        """Return what is to be expected of all instructions that are not done, but for their paid versions."""
-        rest = [
-            (number, self._from(iteration)) for iteration, number in sorted(self._waiting.items()) if number
-        ]
-        return Expected(
-            sum(number * one.cost for number, one in rest), sum(number * one.accepted for number, one in rest)
-        )
+        Args:
+            improvement: what an answer costs that improves an instruction, which a basic one has not.
+        """
+        if not self._means or self._now >= self._means_of * _ANEW:
+            self._means, self._means_of = self._measure(improvement), self._now
+        means = self._means
+        rest_cost = rest_accepted = cost = accepted = 0.0
+        for iteration in range(len(means), 0, -1):
+            mean = means[iteration - 1]  # nothing follows the last one, however much is to be improved there
+            cost = mean.cost + mean.again * cost
+            accepted = mean.accepted + mean.again * accepted
+            rest_cost += self._waiting[iteration] * cost
+            rest_accepted += self._waiting[iteration] * accepted
+        return Expected(rest_cost, rest_accepted), Expected(cost, accepted)
 
-    def _from(self, first: int) -> Expected:
-        """Return what is to be expected of an instruction that waits for the verdict of an iteration."""
-        cost, accepted, reached = 0.0, 0.0, 1.0
-        for iteration in range(first, len(self._iterations) + 1):
-            mean = self._iterations[iteration - 1].mean(self._like(iteration))
-            cost += reached * mean.cost
-            accepted += reached * mean.accepted
-            if iteration < len(self._iterations):
-                reached *= mean.again
-        return Expected(cost, accepted)
+    def _measure(self, improvement: float) -> list[_Mean]:
+        """Return the shares and the mean cost of a version, by iteration."""
+        ages: dict[int, list[int]] = {}
+        for loop in self._loops.values():
+            ages.setdefault(loop.iteration, []).append(self._now - loop.since)
+        costs = [_mean_cost(one.versions, ages.get(at, ())) for at, one in enumerate(self._iterations, 1)]
+        means: list[_Mean] = []
+        for at, (one, (cost, known)) in enumerate(zip(self._iterations, costs, strict=True)):
+            number = len(one.versions)
+            accepted, again = float(one.accepted), float(one.again)
+            if at and means:
+                # Few versions, or none, tell of a later iteration: the ones before it do.
+                like = means[-1]
+                share = like.accepted * _LATER
+                accepted += _POOLED * share
+                again += _POOLED * max(0.0, like.again + like.accepted - share)
+                weight = number * known**_CENSORED
+                before = like.cost + (improvement if at == 1 else 0.0)
+                cost = (weight * cost + _POOLED * before) / (weight + _POOLED)
+                number += _POOLED
+            elif not number:
+                return [_Mean(0.0, 0.0, 0.0)] * len(self._iterations)
+            means.append(_Mean(accepted / number, again / number, cost))
+        return means
 
-    def _like(self, iteration: int) -> _Iteration:
-        """Return the sum of the iterations that are most like one: the later ones, or else the first."""
-        like = _Iteration()
-        for other in self._iterations[1:] if iteration > 1 else ():
-            like.add(other)
-        return like if like.judged or iteration == 1 else self._iterations[0]
+
+class _Cost(NamedTuple):
+    mean: float
+    known: float
+    """Share of the versions that it is known of, in [0, 1]: the others take longer than any that is done."""
+
+
+def _mean_cost(versions: list[_Version], ages: Sequence[int]) -> _Cost:
+    """Return the mean cost of versions, of which some have a verdict and some are on their way.
+
+    Args:
+        versions: those that have a verdict.
+        ages: how long the others have been on their way.
+    """
+    if not versions:
+        return _Cost(0.0, 0.0)
+    if len(ages) < _FEW_ON_THEIR_WAY * len(versions):
+        return _Cost(sum(version.cost for version in versions) / len(versions), 1.0)
+    done, waiting = sorted(versions), sorted(ages)
+    left, at_risk, mean, passed = 1.0, len(done) + len(waiting), 0.0, 0
+    for version in done:
+        while passed < len(waiting) and waiting[passed] < version.time:
+            passed += 1
+            at_risk -= 1
+        weight = left / at_risk
+        mean += weight * version.cost
+        left -= weight
+        at_risk -= 1
+    longest = done[-max(1, int(_LONGEST * len(done))) :]
+    return _Cost(mean + left * TAIL * sum(version.cost for version in longest) / len(longest), 1 - left)

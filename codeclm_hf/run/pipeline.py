@@ -20,7 +20,7 @@ from codeclm_hf.endpoints.protocol import Endpoint, extra_by_role
 from codeclm_hf.prompts import Prompt
 from codeclm_hf.run import contamination_file, metadata_table
 from codeclm_hf.run import directory as run_directory
-from codeclm_hf.run.estimate import Requests, plan_requests
+from codeclm_hf.run.estimate import Requests, plan_examples, plan_requests
 from codeclm_hf.run.inputs import RunInputs, seed_sources
 from codeclm_hf.run.manifest import RUNNING, Cost, Manifest
 from codeclm_hf.run.progress import OnProgress
@@ -287,7 +287,11 @@ class CodecLM:
         num_metadata: int = settings.NUM_METADATA,
         metadata_fraction: float = settings.METADATA_FRACTION,
     ) -> list[Requests]:
-        """Count what the same `run` would ask, at the least and at the most; nothing is asked or written."""
+        """Count what the same `run` would ask, at the least and at the most; nothing is asked or written.
+
+        With `num_examples` the most is that of a run in which few instructions are accepted
+        (`estimate.LEAST_ACCEPTED`), and the least that of one in which many are.
+        """
         inputs = RunInputs(
             seeds=seeds,
             metadata=metadata,
@@ -297,13 +301,14 @@ class CodecLM:
             num_metadata=num_metadata,
             metadata_fraction=metadata_fraction,
         )
-        return plan_requests(
-            self.tailor,
-            seeds=self._recipe(inputs).seeds["error"].count(None),
-            metadata=max(1, round(metadata_fraction * inputs.most_metadata)),
-            instructions=num_instructions,
-            mixed=inputs.most_metadata if self.check_metadata else 0,
-        )
+        sizes = {
+            "seeds": self._recipe(inputs).seeds["error"].count(None),
+            "metadata": max(1, round(metadata_fraction * inputs.most_metadata)),
+            "mixed": inputs.most_metadata if self.check_metadata else 0,
+        }
+        if num_examples is not None:
+            return plan_examples(self.tailor, examples=num_examples, **sizes)
+        return plan_requests(self.tailor, instructions=num_instructions, **sizes)
 
     def recipe(
         self,

@@ -13,11 +13,12 @@ from codeclm_hf.endpoints import row_requests
 from codeclm_hf.endpoints.budget import Answers, Budget
 from codeclm_hf.endpoints.journal import JournaledEndpoint
 from codeclm_hf.endpoints.row_requests import RowRequests
+from codeclm_hf.run.estimate import LENGTHS
 from codeclm_hf.run.forecast import MEASURED, Forecast
 from codeclm_hf.run.manifest import StageUsage
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.stage import Row, Stage
-from codeclm_hf.stages.tailor import VERSION, Tailor
+from codeclm_hf.stages.tailor import BEGUN, VERSION, Tailor
 
 STAGES = ("encode", "check", "rubrics", "decode", "respond", "judge", "improve")
 """Who asks, in the order of the flow."""
@@ -135,7 +136,8 @@ class ProgressReporter:
             name: what the stage is called in reports; its own name by default.
             to_ask: rows of the input that may have to be asked for; by default all.
         """
-        for stage_name, total in stage.totals(dataset).items():
+        stage_names = stage.totals(dataset)
+        for stage_name, total in stage_names.items():
             counts = self._counts[name or stage_name]
             counts.total += total
             counts.to_ask += total if to_ask is None else to_ask
@@ -145,13 +147,13 @@ class ProgressReporter:
 
         def on_rows(stage_name: str, rows: list[Row]) -> None:
             row = row_requests.of_this_row()
-            if stage_name == VERSION or isinstance(stage, Tailor):
-                self._record_loop(stage_name, rows[-1], row)
-            if stage_name != VERSION:
+            if isinstance(stage, Tailor):
+                self._record_loop(stage_name, rows, row)
+            if stage_name in stage_names:
                 self._counts[name or stage_name].add(row)
                 self._report(name or stage_name)
 
-        for stage_name in stage.totals(dataset):
+        for stage_name in stage_names:
             self._report(name or stage_name)
         return stage.map(dataset, on_rows=on_rows)
 
@@ -159,19 +161,22 @@ class ProgressReporter:
         """Take in how many of the accepted instructions stay in the data set."""
         self._kept = _Kept(examples, self._judged_accepted)
 
-    def _record_loop(self, stage_name: str, version: Row, row: RowRequests) -> None:
-        """Take in what became of the last version of an instruction."""
+    def _record_loop(self, name: str, rows: list[Row], row: RowRequests) -> None:
+        """Take in what became of an instruction: it is begun, its last version is judged, or all of it is done."""
         assert self._forecast is not None
-        root, usage = version["root_id"], tuple(row.usage.values())
-        cost = self._budget.cost_of(usage) or 0.0
-        if stage_name == VERSION:
-            self._forecast.record_retry(root, cost)
+        if name == BEGUN:
+            self._forecast.record_begin(row)
             return
-        accepted = version["verdict"] in contrast.ACCEPTED
+        usage = tuple(row.usage.values())
+        cost = self._budget.cost_of(usage) or 0.0
+        if name == VERSION:
+            self._forecast.record_retry(row, cost)
+            return
+        accepted = rows[-1]["verdict"] in contrast.ACCEPTED
         self._judged_accepted += accepted
         if usage:
-            self.spent[root] = usage
-            self._forecast.record_end(root, cost, accepted=accepted)
+            self.spent[rows[-1]["root_id"]] = usage
+            self._forecast.record_end(row, cost, accepted=accepted)
         else:
             self._forecast.record_missing()
 
@@ -207,7 +212,13 @@ class ProgressReporter:
         cost, forecast = self._budget.cost, self._forecast
         if cost is None or forecast is None or forecast.ended < min(MEASURED, forecast.instructions):
             return None
-        rest, one = forecast.of_the_rest(), forecast.of_one()
+        by_stage, improvements = defaultdict[str, float](float), 0
+        for usage in self.usage():
+            by_stage[usage.stage] += usage.cost or 0.0
+            improvements += usage.answers if usage.stage == "improve" else 0
+        rest, one = forecast.expected(
+            by_stage["improve"] / improvements if improvements else self._assumed_improvement()
+        )
         missing = 0.0
         if self._num_examples is not None:
             missing = max(0.0, self._num_examples - self._accepted - rest.accepted)
@@ -215,13 +226,18 @@ class ProgressReporter:
             return cost
         if missing and not one.accepted:
             return None
-        by_stage = defaultdict[str, float](float)
-        for usage in self.usage():
-            by_stage[usage.stage] += usage.cost or 0.0
         before = sum(amount for stage, amount in by_stage.items() if stage not in IN_THE_LOOP)
         more = missing / (one.accepted * self._kept.share) if missing else 0.0
         each = one.cost + by_stage["decode"] / forecast.instructions
         return max(cost, before + forecast.paid + rest.cost + more * each)
+
+    def _assumed_improvement(self) -> float:
+        """Return about what an answer costs that improves an instruction, before there is one."""
+        prompt_tokens, completion_tokens = map(round, LENGTHS["improve"])
+        return (
+            self._budget.price(prompt_tokens, completion_tokens, model=self._endpoints["strong"].identity)
+            or 0.0
+        )
 
     def usage(self) -> list[StageUsage]:
         """Answers and tokens that the data set is made of, by stage and model; replayed answers count too."""

@@ -7,6 +7,7 @@ end.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 from datasets import Features
@@ -35,8 +36,8 @@ ROLES = ("strong", "target")
 """Who responds, in the order of the scores."""
 IMPROVEMENT_TRIES = 4
 """Most requests for one improvement: the first, and three while what comes is none."""
-VERSION = "version"
-"""What a version of an instruction is reported as when it is judged and is to be improved."""
+BEGUN, VERSION = "begun", "version"
+"""What is reported of an instruction beside its trace: its first request is sent; a version is to be improved."""
 _IMPROVED = object_of(instruction=SENTENCE)
 
 
@@ -99,8 +100,8 @@ class Tailor(Stage):
         return await self._trace(row, None)
 
     async def process(self, row: Row, on_rows: OnRows | None) -> list[Row]:
-        """Process one row and report each version that is to be improved, as `VERSION`, and then the trace."""
-        row_requests.begin_row()
+        """Process one row and report to `on_rows` when it is `BEGUN`, each `VERSION` to improve, and the trace."""
+        row_requests.begin_row(None if on_rows is None else partial(on_rows, BEGUN, []))
         trace = await self._trace(row, on_rows)
         if on_rows is not None:
             on_rows(self.name, trace)
