@@ -124,7 +124,7 @@ class Reference:
         await asyncio.gather(*(self.metadata(meta, share + (at < extra)) for at, meta in enumerate(metadata)))
 
     async def encode(self, seed: str) -> tuple[str, list[str]]:
-        filled = self.templates["encode"].fill(instruction=seed, use_cases=())
+        filled = self.templates["encode"].fill(instruction=seed, use_cases=(), skills=())
         of = ("encode", ids.row_id("seed", seed), 0)
         read = await self.strong.ask(filled, of, use_case=_SHORT, skills=_SKILLS)
         return read["use_case"], read["skills"]

@@ -40,6 +40,7 @@ LONGEST_NAME = 80
 KEYS_KEPT = 4096
 """Names whose keys are remembered: a list to choose from is looked through for every seed."""
 _APOSTROPHES = re.compile("(?<=[^\\W\\d_])['’‘`´ʼ](?=s\\b)", re.I)
+_ASCII_SPACES = {code: " " for code in range(128) if not chr(code).isalnum() and chr(code) not in "+#"}
 _ENGLISH = re.compile(r"[a-z]+")
 _SILENT_E = re.compile(r"(?:ch|sh|x|z|ss|us|o)e$")
 
@@ -65,10 +66,11 @@ def spellings(names: Iterable[str] | Mapping[str, int]) -> dict[str, str]:
         names: every mention of a name, in any order; or how often each is mentioned.
     """
     counts = Counter(names)
+    keys = {name: name_key(name) for name in sorted(counts)}
     best: dict[str, str] = {}
-    for name in sorted(counts, key=lambda name: (-counts[name], name)):
-        best.setdefault(name_key(name), name)
-    return {name: best[name_key(name)] for name in sorted(counts)}
+    for name in sorted(keys, key=lambda name: -counts[name]):
+        best.setdefault(keys[name], name)
+    return {name: best[key] for name, key in keys.items()}
 
 
 def listed_name(name: str, names: Sequence[str]) -> str | None:
@@ -101,9 +103,13 @@ def check_list(names: Sequence[object], what: str) -> tuple[str, ...]:
 
 
 def _key(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    plain = _APOSTROPHES.sub("", folded)
-    words = "".join(char if _tells_apart(char) else " " for char in plain).split()
+    if text.isascii():  # most names are, and there may be hundreds of thousands of them
+        folded = text.lower()
+        words = _APOSTROPHES.sub("", folded).translate(_ASCII_SPACES).split()
+    else:
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+        plain = _APOSTROPHES.sub("", folded)
+        words = "".join(char if _tells_apart(char) else " " for char in plain).split()
     if not words:
         return " ".join(folded.split())
     key = ""
