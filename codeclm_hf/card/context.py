@@ -61,7 +61,8 @@ class CardContext:
     * `found`, `texts`, `unlike`, `trained` and `before`, for templates that know `distributions`,
       `prompt_texts`, `unusual_settings`, `target` and `previous_version` by these names;
     * the filters `named`, `fenced`, `coded` and `quoted`, which make a name, a long text, a short text that is
-      shown as code, or a text in code harmless. Every expression without one of them is escaped.
+      shown as code, or a text in code harmless. Every expression without one of them is escaped;
+    * the filter `money`, which writes an amount.
     """
 
     roles: Mapping[str, str]
@@ -84,6 +85,8 @@ class CardContext:
     """How far the names moved since the version before; None where no row of `default` changed."""
     funnel: Funnel | None = None
     """What became of the instructions that the newest run asked for; None where that is not known."""
+    cost_per_row: float | None = None
+    """What an accepted row of the newest run cost, losses included; None where models have no prices."""
     contamination: ContaminationSummary | None = None
     """What the newest run found in evaluation sets; None where it compared with none."""
     compared_with: tuple[tuple[str, ...], ...] = ()

@@ -20,7 +20,7 @@ from codeclm_hf.card.context import TITLE, CardContext, template_names
 from codeclm_hf.card.shapes import TableFiles
 from codeclm_hf.card.yaml_nodes import CONSTRUCTOR_ERRORS
 from codeclm_hf.errors import BadInput
-from codeclm_hf.text import display_name, shorten, visible_text
+from codeclm_hf.text import display_name, money, shorten, visible_text
 
 NAME = "PATH_OR_REPO"
 """What a card of a run directory tells people to load."""
@@ -172,6 +172,7 @@ templates.filters |= {
     "named": lambda text: Markup(name_line(text)),
     "fenced": lambda text: Markup(fence(text)),
     "coded": lambda text: Markup(code_span(text)),
+    "money": lambda amount: Markup(money(amount)),
     "quoted": lambda text: Markup(json.dumps(text, ensure_ascii=False)),
 }
 PLAIN = words(TITLE)

@@ -9,6 +9,7 @@ from codeclm_hf import ids
 from codeclm_hf.card.context import CardContext
 from codeclm_hf.card.render import NAME, render
 from codeclm_hf.card.shapes import RunConfig, TableFiles
+from codeclm_hf.run.funnel import ACCEPTED
 from codeclm_hf.run.manifest import Contribution, Manifest
 
 
@@ -51,6 +52,7 @@ def card_context(manifest: Manifest) -> CardContext:
         languages=manifest.languages,
         drift=manifest.drift,
         funnel=manifest.funnel,
+        cost_per_row=_cost_per_row(manifest),
         contamination=manifest.contamination,
         compared_with=tuple(config.decontaminate for config in configs),
         seeds=tuple(entry.seeds for entry in contributions if entry.seeds is not None),
@@ -66,6 +68,14 @@ def card_context(manifest: Manifest) -> CardContext:
         thinking_tokens=sum(row.thinking_tokens for row in manifest.usage or ()),
         tokens_estimated=any(row.estimated for row in manifest.usage or ()),
     )
+
+
+def _cost_per_row(manifest: Manifest) -> float | None:
+    """Return what an accepted row cost, with everything that the run's answers did; None where that is not known."""
+    costs = [row.cost for row in manifest.usage or () if row.cost is not None]
+    outcomes = manifest.funnel.outcomes if manifest.funnel else ()
+    accepted = sum(outcome.instructions for outcome in outcomes if outcome.reason == ACCEPTED)
+    return sum(costs) / accepted if costs and accepted else None
 
 
 def _system_prompts(configs: Sequence[RunConfig]) -> tuple[tuple[str, str], ...]:

@@ -168,7 +168,9 @@ def filled(said: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_card_tells_what_became_of_every_instruction() -> None:
     """Each reason with what it means, how many, their share and their cost; rounds and improvements below."""
-    making = block(card_from({**MANIFEST, "funnel": FUNNEL}, TABLES), "making")
+    usage = {"role": "strong", "model": "big", "answers": 1, "prompt_tokens": 1, "completion_tokens": 1}
+    spent = [{**usage, "stage": "encode", "cost": 0.5}, {**usage, "stage": "judge", "cost": 1.75}]
+    making = block(card_from({**MANIFEST, "funnel": FUNNEL, "usage": spent}, TABLES), "making")
     assert (
         """
 | what became of 200 instructions | | number | share | cost |
@@ -177,7 +179,8 @@ def test_a_card_tells_what_became_of_every_instruction() -> None:
 | near\\_duplicate | nearly the same as another one, or as a seed | 60 | 30.0 % | 0.25 |
 | a new reason |  | 40 | 20.0 % | – |
 
-They were asked for in 3 rounds. Improved instructions that were asked for again: unchanged 3, answer 2.
+They were asked for in 3 rounds. Improved instructions that were asked for again: unchanged 3, answer 2. \
+With all that was lost on the way, each accepted row cost 0.022.
 
 | iteration |"""
         in making
@@ -205,9 +208,16 @@ def test_an_exact_number_is_told() -> None:
 def test_settings_that_shape_the_metadata_are_told() -> None:
     """Lists that were given, and the question whether mixed metadata are plausible."""
     config = {**MANIFEST["config"], "use_cases": ["a", "b"], "skills": ["x"], "check_metadata": True}
-    making = block(card_from({**MANIFEST, "config": config}, TABLES), "making")
+    said = {**MANIFEST, "config": config, "funnel": {"asked": 1, "implausible": 4}}
+    making = block(card_from(said, TABLES), "making")
     assert "from a given list of 2. The skills of every seed come from a given list of 1.\n" in making
-    assert "asked which mixed metadata are plausible" in making
+    assert "asked which mixed metadata are plausible, and 4 were left out." in making
+
+
+def test_metadata_that_a_person_edited_are_told() -> None:
+    """Beside the other inputs."""
+    limits = block(card_from({**MANIFEST, "seeds": {"rows": 1, "edited": 7}}, TABLES), "limits")
+    assert "| 7 metadata that a person edited | not known |" in limits
 
 
 def test_a_card_shows_the_words_that_stand_in_evaluation_sets() -> None:

@@ -72,7 +72,7 @@ RESUMED_CHANGES = (
     "+ | exhausted | both answers were about as good, to the last version | 1 | 12.5 % | 0.72 |",
     "+ | failed | could not be answered or judged | 1 | 12.5 % | 0.71 |",
     "+ ",
-    "+ ",
+    "+ With all that was lost on the way, each accepted row cost 0.70.",
     "+ {% if skills %}",
     '+ Choose the skills from this list: {{ skills | join("; ") }}.',
     "+ {% endif %}",
