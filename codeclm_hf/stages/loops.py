@@ -14,8 +14,6 @@ _PROBE = 24
 """Characters that are looked for again further on."""
 _STEP = 230
 """Characters between two probes; less than a repetition of `LOOP` letters is long."""
-_MOST_MATCHES = 3
-"""Places of a probe that are tried as the distance of a repetition."""
 _MOST_SYMBOLS = 0.15
 """Share of symbols and numbers above which a stretch is code, data or a table: those look alike by nature."""
 _MOST_NUMBERS = 0.08
@@ -42,24 +40,23 @@ def loop_length(text: str) -> int:
 
 
 def _longest_repetition(line: str, most_symbols: float) -> int:
-    longest, at = 0, 0
+    longest = at = 0
+    border = False  # whether the probe stands where a shorter repetition ended
     while at + _PROBE < len(line):
-        again, end = at, at + _STEP
-        probe, most = line[at : at + _PROBE], at + _LONGEST_UNIT + _PROBE
-        for _ in range(_MOST_MATCHES):
-            again = line.find(probe, again + 1, most)
-            if again < 0:
-                break
-            distance = again - at
-            start, stop = _start(line, at, distance), _stop(line, at, distance)
-            if (
-                stop - start >= _REPEATS * distance
-                and _symbols(line[start : start + distance]) <= most_symbols
-            ):
-                letters = sum(map(str.isalpha, line[start + distance : stop]))
-                longest, end = max(longest, letters), max(end, stop - _PROBE)
-                break
-        at = end
+        again = line.find(line[at : at + _PROBE], at + 1, at + _LONGEST_UNIT + _PROBE)
+        if again < 0:
+            at, border = at + _STEP, False
+            continue
+        distance = again - at
+        start, stop = _start(line, at, distance), _stop(line, at, distance)
+        # The space after the last time may be missing.
+        repeated = stop - start >= _REPEATS * distance - 1
+        if repeated and _symbols(line[start : start + distance]) <= most_symbols:
+            longest = max(longest, sum(map(str.isalpha, line[start + distance : stop])))
+        # Lines that begin alike, or short loops in a longer one, hide it; what ends them stands there once a unit.
+        border = not border
+        past = stop - _PROBE + 1
+        at = past if repeated else min(past, at + _STEP) if border else at + _STEP
     return longest
 
 

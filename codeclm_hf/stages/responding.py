@@ -126,7 +126,7 @@ class Responder:
         flags = flags_of(text, instruction=instruction, finish_reason=completion.finish_reason)
         faults = []
         if CUT_OFF in flags:
-            faults.append(f"was cut off at {room} tokens")
+            faults.append(f"was cut off at {min(room, completion.max_tokens or room)} tokens")
         if DEGENERATE in flags:
             faults.append("repeats itself over and over")
         if shared := self._shared_words(text):

@@ -58,6 +58,7 @@ LOOPS = {
         " " * (n % 7) + "We will see what the next day brings us.\n" for n in range(40)
     ),
     "a list of one thing": "- Be kind to others and to yourself\n" * 50,
+    "a loop of short loops": ("na " * 30 + "hey! ") * 12,
     "a question and an answer": "Q: What is the capital? A: It is Paris. " * 50,
 }
 
@@ -96,6 +97,7 @@ NO_LOOPS = {
     ),
     "layers": "".join(f"self.conv{n} = nn.Conv2d({2**n}, {2 ** (n + 1)}, kernel_size=3)\n" for n in range(1, 40)),
     "HTML": "<table>\n" + ("<tr>" + '<td class="cell"></td>' * 9 + "</tr>\n") * 9 + "</table>",
+    "empty items": '<li class="item">empty</li>\n' * 60,
     "SVG": "".join(f'<rect x="{x}" y="{y}" width="10" height="10"/>' for x in range(10) for y in range(10)),
     "a chessboard": ("|" + "___|" * 8 + "\n") * 8,
     "ASCII art": "\n".join(" " * (20 - n) + "/" + "*" * (2 * n) + "\\" for n in range(20)) + "\n" + "=" * 400,
@@ -119,6 +121,9 @@ NO_LOOPS = {
     "long laughter": "ha " * 60,
     "a line asked for twenty times": "I will not talk in class.\n" * 20,
     "numbers": " ".join(map(str, range(1, 800))),
+    "fifty chapters": "".join(f"Chapter {n}: The {a} and the {b}\n" for n, (a, b) in enumerate(
+        itertools.islice(itertools.permutations(WORDS, 2), 50))),
+    "forty weeks": "".join(f"Week {n}: Run {n + 2} times and rest on Sunday.\n" for n in range(1, 26)),
     "primes": ", ".join(str(n) for n in range(2, 1500) if all(n % d for d in range(2, int(n**0.5) + 1))),
     "bits": "01" * 900,
     "a matrix": "\n".join(" ".join(str(RNG.randint(0, 1)) for _ in range(30)) for _ in range(30)),
@@ -160,6 +165,23 @@ def test_any_text_repeated_often_enough_is_a_loop(unit: str, before: str, after:
     assert loop_length(before + " " + unit * repetitions + after) >= LOOP
 
 
+@pytest.mark.parametrize("offset", range(0, 700, 33))
+def test_a_short_loop_is_found_wherever_it_begins(offset: int) -> None:
+    """It needs no more than its letters, and what stands around it may be of any length."""
+    prose = " ".join(f"{a} {b} {c}." for a, b, c in itertools.permutations(WORDS[:6], 3))[: 200 + offset]
+    sentence = "We turn around and walk home. "
+    loop = sentence * (2 + LOOP // sum(map(str.isalpha, sentence)))
+    assert loop_length(prose) < LOOP <= loop_length(f"{prose} {loop}{prose}")
+
+
+def test_a_cycle_of_lines_that_begin_alike_is_a_loop() -> None:
+    """Where the same words stand nearer than the whole cycle does, the cycle is found all the same."""
+    start = "The traveller who came over the mountain said that the "
+    for offset in range(0, 60, 7):
+        cycle = "".join(f"{start}{word}.\n" for word in ("a", "b", "c", "b", "a", "d"))
+        assert loop_length("x" * offset + cycle * 5) >= LOOP
+
+
 @given(units, st.integers(1, 40), st.sampled_from(["", GOOD]), st.integers(0, 9))
 def test_white_space_changes_nothing(unit: str, repetitions: int, before: str, indent: int) -> None:
     """Lines, spaces and indentation are no part of the measure."""
@@ -176,8 +198,7 @@ def test_a_text_without_repetition_has_no_loop(phrases: list[str]) -> None:
 @given(units, st.integers(1, 3))
 def test_what_stands_three_times_is_no_loop(unit: str, times: int) -> None:
     """A paragraph may be said three times, however long it is."""
-    long = f"{GOOD} {unit} "
-    assert loop_length(long * times) < LOOP
+    assert loop_length("\n\n".join([f"{GOOD} {unit}"] * times)) < LOOP
 
 
 REFUSED = [
