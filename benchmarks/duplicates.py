@@ -1,15 +1,16 @@
 """What it costs to keep copies and leaked rows out: screening beside the run that it is part of.
 
-    python benchmarks/duplicates.py               # about two minutes
+    python benchmarks/duplicates.py               # about a minute on an idle machine
     python benchmarks/duplicates.py --quick       # does it work: some seconds, no target
 
 Instructions, three in ten nearly a copy of an earlier one, are screened in turn as a run does it, against each
-other and an evaluation set of 1,000 questions; so are two responses to each that passes. Each size is screened in
-a fresh process, and its CPU time is counted, which on an idle core is its wall time. Lines of the first table:
+other, and those that pass against an evaluation set of 1,000 questions, each with two responses. Each size is
+screened in a fresh process, and its CPU time is counted, which on an idle core is its wall time. The first table:
 
-    copies    instructions that were rejected
-    screened  CPU time of all, and of each instruction; `copies only`, without the evaluation set
-    peak      resident memory at most, the texts included
+    copies   instructions that were rejected; CPU time to find them, for each instruction
+    leaks    CPU time to look for words of the evaluation set, for each instruction
+    all      CPU time of both for all instructions
+    peak     resident memory at most, the texts included
 
 A run of some instructions against two simulated servers (`simulated.py`) tells how many requests an instruction
 takes. The least time in which the busier server can answer these for 20,000 instructions is requests × mean ÷
@@ -40,22 +41,26 @@ RUN = 20_000
 """Instructions whose screening is set beside their run."""
 SHARE = 0.05
 """Target: screening's part of a run's least time."""
-GROWTH = 1.5
-"""Target: CPU time of an instruction among the most ÷ that among the fewest."""
+GROWTH = 2.0
+"""Target: CPU time of an instruction among the most ÷ that among the fewest, which are an eighth of them."""
 SERVERS = ((64, 0.4), (512, 1.0))
 """Slots and mean seconds of the servers beside which screening is set."""
-MEASURED = 200
+MEASURED = 100
 """Instructions of the run that counts requests."""
 
 FORMS = (
-    "Write a short story about {} and {} in which {} play a part, {}, {}.",
-    "Explain {3} how {0} and {1} depend on {2}; {4}.",
-    "Compare {} with {}, name three things that {} have in common with both, {}, {}.",
-    "I sell {0} and {1} in a town that is known for its {2}. Suggest a plan {3}, {4}.",
-    "List seven ideas for a school project on {}, {} or {} {}, {}.",
-    "为一个关于{}、{}和{}的展览写一段介绍。{}, {}.",
-    "What would change if all {} were replaced by {}? Think of {} too. Answer {}, {}.",
-    "Write a Python function that sorts {0} by their {1} and counts the {2}. Write the comments {3}, {4}.",
+    "Write a short story about {} in which {} play a part",
+    "Explain how {} depend on {}",
+    "Compare {} with {} and name what they have in common",
+    "I sell {} in a town that is known for its {}. Suggest a plan",
+    "List ideas for a school project on {}",
+    "为一个关于{}和{}的展览写一段介绍",
+    "What would change if all {} were replaced by {}?",
+    "Write a Python function that sorts {} by their {}",
+    "Plan a weekend for people who like {}",
+    "Translate what a guide says about {} into plain words",
+    "Argue for more {} in our schools, and against {}",
+    "Describe a day in the life of somebody who repairs {}",
 )
 READERS = (
     "for children who cannot read yet",
@@ -77,9 +82,7 @@ RULES = (
     "in verses that rhyme",
     "with a summary of one sentence at the top",
 )
-SYLLABLES = (
-    "ba ce di fo gu ha je ki lo mu na pe ri so tu va we xi yo zu bar den fil gon hul jar ken lim mor".split()
-)
+SYLLABLES = [consonant + vowel for consonant in "bcdfghjklmnprstvwxyz" for vowel in "aeiou"]
 
 
 def topic(draw: random.Random) -> str:
@@ -88,8 +91,11 @@ def topic(draw: random.Random) -> str:
 
 
 def instruction(draw: random.Random) -> str:
-    parts = [topic(draw), topic(draw), topic(draw), draw.choice(READERS), draw.choice(RULES)]
-    return draw.choice(FORMS).format(*parts)
+    """Return a form filled with two to five nouns at each place; half of them name a reader, half a rule."""
+    form = draw.choice(FORMS)
+    places = [" ".join(topic(draw) for _ in range(draw.randint(2, 5))) for _ in range(form.count("{}"))]
+    ends = [draw.choice(choices) for choices in (READERS, RULES) if draw.random() < 0.5]
+    return f"{form.format(*places)}, {', '.join(ends)}." if ends else f"{form.format(*places)}."
 
 
 def copy(draw: random.Random, text: str) -> str:
@@ -126,32 +132,38 @@ class Screening:
     """What screening so many instructions took."""
 
     size: int
-    copies: int
-    cost: Cost
+    rejected: int
+    copies: Cost
+    leaks: Cost
+
+    @property
+    def cpu(self) -> float:
+        return self.copies.cpu + self.leaks.cpu
 
 
-def screen(size: int, questions: int) -> Screening:
-    """Screen instructions, and two responses to each that passes, against so many questions."""
-    draw = random.Random(8)
-    exam = Benchmark(name="exam", texts=tuple(instruction(draw) for _ in range(questions)))
-    contamination = Contamination(benchmarks=(exam,) if questions else ())
-    contamination.find("warm", "instruction")
-    known, texts = Screen((), contamination), list(instructions(size))
+def screen(size: int) -> Screening:
+    """Screen instructions against each other, and what passes, with two responses each, against the questions."""
+    draw, texts = random.Random(8), list(instructions(size))
+    exam = Benchmark(name="exam", texts=tuple(instruction(draw) for _ in range(QUESTIONS)))
     responses = [response(draw) for _ in range(100)]
-    copies = 0
+    known, contamination = Screen((), Contamination()), Contamination(benchmarks=(exam,))
+    contamination.find("to make its index", "instruction")
+    passed: list[str] = []
 
-    def call() -> None:
-        nonlocal copies
+    def find_copies() -> None:
         for at, text in enumerate(texts):
-            if known.reject(text):
-                copies += 1
-                continue
-            known.admit(str(at), text)
-            for role in ("strong_response", "target_response"):
-                contamination.find(responses[at % len(responses)], role)
+            if known.reject(text) is None:
+                known.admit(str(at), text)
+                passed.append(text)
 
-    took = cost(call)
-    return Screening(size, copies, took)
+    def find_leaks() -> None:
+        for at, text in enumerate(passed):
+            contamination.find(text, "instruction")
+            contamination.find(responses[at % 100], "strong_response")
+            contamination.find(responses[(at + 1) % 100], "target_response")
+
+    copies, leaks = cost(find_copies), cost(find_leaks)
+    return Screening(size, size - len(passed), copies, leaks)
 
 
 def requests(size: int) -> float:
@@ -170,30 +182,32 @@ def requests(size: int) -> float:
 
 
 def report(sizes: tuple[int, ...], measured: int, has_targets: bool) -> None:
-    print(f"screening against each other and {QUESTIONS:,} questions, two responses to each instruction too")
-    print("instructions   copies   screened  an instruction  copies only     peak")
-    took = []
+    print(
+        f"screening against each other and {QUESTIONS:,} questions\n"
+        "instructions          copies            leaks       all     peak"
+    )
+    took: list[Screening] = []
     for size in sizes:
-        whole, copies_only = (alone(screen, size, questions) for questions in (QUESTIONS, 0))
-        took.append(whole)
+        took.append(alone(screen, size))
+        one = took[-1]
         print(
-            f"{size:>12,} {whole.copies:>8,} {whole.cost.cpu:>8.2f} s {1e6 * whole.cost.cpu / size:>12.0f} µs"
-            f" {1e6 * copies_only.cost.cpu / size:>9.0f} µs {whole.cost.peak:>5.0f} MB",
+            f"{size:>12,} {one.rejected:>8,} {1e6 * one.copies.cpu / size:>5.0f} µs {1e6 * one.leaks.cpu / size:>13.0f} µs"
+            f" {one.cpu:>7.2f} s {one.leaks.peak:>5.0f} MB",
             flush=True,
         )
-    growth = (took[-1].cost.cpu / took[-1].size) / (took[0].cost.cpu / took[0].size)
+    growth = (took[-1].cpu / took[-1].size) / (took[0].cpu / took[0].size)
     print(
-        f"an instruction among the most ÷ among the fewest {growth:.2f}{_verdict(growth <= GROWTH, has_targets)}"
+        f"an instruction among {sizes[-1]:,} ÷ among {sizes[0]:,}: {growth:.2f}"
+        f"{_verdict(growth <= GROWTH, has_targets)}"
     )
     each = alone(requests, measured)
-    cpu = next((one.cost.cpu for one in took if one.size == RUN), took[-1].cost.cpu * RUN / took[-1].size)
+    cpu = next((one.cpu for one in took if one.size == RUN), took[-1].cpu * RUN / took[-1].size)
     print(f"\n{each:.2f} requests an instruction at the busier server; {RUN:,} instructions:")
     for slots, mean in SERVERS:
         least = RUN * each * mean / slots
-        share = cpu / least
         print(
-            f"{slots:>4} slots · {mean:g} s: at least {least:,.0f} s, screening {cpu:.1f} s, {share:.1%}"
-            f"{_verdict(share < SHARE, has_targets)}"
+            f"{slots:>4} slots · {mean:g} s: at least {least:,.0f} s, screening {cpu:.1f} s, {cpu / least:.1%}"
+            f"{_verdict(cpu / least < SHARE, has_targets)}"
         )
 
 

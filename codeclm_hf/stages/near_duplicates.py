@@ -21,12 +21,12 @@ STEM = 4
 """Characters of a word that its runs are taken from, so that a long word weighs hardly more than a short one."""
 FIGURE_WEIGHT = 4
 """Shingles of a number or an operator and the one before it: another number makes another exercise."""
-BANDS = 48
+BANDS = 60
 """Bands of the index: a pair is looked at where its texts agree in at least one."""
-BAND_ROWS = 6
-"""Hashes of a band; with `BANDS` of them, a pair at `THRESHOLD` is missed once in two million times."""
-SURELY_BELOW = THRESHOLD - 0.14
-"""Similarity, estimated from the hashes, below which a pair is not compared: six standard deviations."""
+BAND_ROWS = 7
+"""Hashes of a band; with `BANDS` of them, a pair at `THRESHOLD` is missed less than once in a million times."""
+BITS = 4096
+"""Bits of a text's field, one for each shingle: two fields bound how much two texts can have in common."""
 SEED = 1
 """Of the index's hashes."""
 
@@ -142,6 +142,10 @@ class _Sketch(NamedTuple):
     normal: str
     shingles: set[str]
     minhash: RMinHash
+    field: int
+    """A bit for each shingle, of `BITS`."""
+    shared_bits: int
+    """Shingles that set no bit of their own."""
 
 
 @lru_cache(maxsize=256)
@@ -151,21 +155,25 @@ def _sketch(text: str) -> _Sketch:
     shingles = _shingles(normal)
     minhash = RMinHash(BANDS * BAND_ROWS, SEED)
     minhash.update(shingles)
-    return _Sketch(normal, shingles, minhash)
+    bits = bytearray(BITS // 8)
+    for number in RMinHash.hash_token_sets([shingles])[0]:
+        bits[number % BITS >> 3] |= 1 << (number & 7)
+    field = int.from_bytes(bits, "little")
+    return _Sketch(normal, shingles, minhash, field, len(shingles) - field.bit_count())
 
 
 class NearDuplicates:
     """The texts so far, to find those among them that a further text repeats.
 
-    A text costs some 6 kB beside its characters: what it is compared by is made again for the few texts that the
-    hashes take for alike.
+    A text costs some 8 kB beside its characters: its shingles are made again where they are compared.
     """
 
     def __init__(self) -> None:
         self._index = RMinHashLSH(THRESHOLD, BANDS * BAND_ROWS, BANDS)
         self._keys: list[str] = []
         self._normals: list[str] = []
-        self._minhashes: list[RMinHash] = []
+        self._fields: list[int] = []
+        self._sizes: list[int] = []
         self._first: dict[str, int] = {}
 
     def find(self, text: str) -> Duplicate | None:
@@ -173,25 +181,28 @@ class NearDuplicates:
 
         Of several one that is equal after normalising, or else the most similar; of those the first added.
         """
-        normal, shingles, minhash = _sketch(text)
-        equal = self._first.get(normal)
+        sketch = _sketch(text)
+        equal = self._first.get(sketch.normal)
         if equal is not None:
             return Duplicate("duplicate", self._keys[equal], 1.0)
-        best, nearest = 0.0, -1
-        for at in sorted(self._index.query(minhash)):
-            if minhash.jaccard(self._minhashes[at]) < SURELY_BELOW:
-                continue
-            share = _jaccard(shingles, _shingles(self._normals[at]))
-            if share > best:
-                best, nearest = share, at
-        return Duplicate("near_duplicate", self._keys[nearest], best) if best >= THRESHOLD else None
+        size, field, shared = len(sketch.shingles), sketch.field, sketch.shared_bits
+        least, nearest = THRESHOLD, -1
+        for at in sorted(self._index.query(sketch.minhash)):
+            most = (field & self._fields[at]).bit_count() + shared
+            if most / (size + self._sizes[at] - most) < least:
+                continue  # whatever these bits stand for, it is too little
+            share = _jaccard(sketch.shingles, _shingles(self._normals[at]))
+            if share > least or (share == least and nearest < 0):
+                least, nearest = share, at
+        return Duplicate("near_duplicate", self._keys[nearest], least) if nearest >= 0 else None
 
     def add(self, key: str, text: str) -> None:
         """Add a text under a key of its own."""
-        normal, _, minhash = _sketch(text)
+        sketch = _sketch(text)
         at = len(self._keys)
-        self._first.setdefault(normal, at)
-        self._index.insert(at, minhash)
+        self._first.setdefault(sketch.normal, at)
+        self._index.insert(at, sketch.minhash)
         self._keys.append(key)
-        self._normals.append(normal)
-        self._minhashes.append(minhash)
+        self._normals.append(sketch.normal)
+        self._fields.append(sketch.field)
+        self._sizes.append(len(sketch.shingles))
