@@ -191,11 +191,11 @@ def test_models_that_know_little_give_fewer_rows_and_a_reason(
 ) -> None:
     """Of a model that thinks of 12 instructions come at most 12 rows, and words on why there are no more."""
     servers = pair_of(knows=12)
-    said = output_of(cli(*command(servers, seeds_file, tmp_path / "out", 40)))
+    said = output_of(cli(*command(servers, seeds_file, tmp_path / "out", 20, "--num-metadata", 3)))
     manifest, books = Manifest.read(tmp_path / "out"), Books(*servers, knows=12)
     rows = manifest.counts.rows["default"]
     assert 0 < rows <= 12
-    assert f"accepted {rows} of 40 examples: the strong model writes no new instructions" in said
+    assert f"accepted {rows} of 20 examples: the strong model writes no new instructions" in said
     assert manifest.funnel is not None
     assert manifest.funnel.asked == books.asked
 
@@ -205,6 +205,6 @@ def test_a_run_without_a_row_fails_and_says_why(
 ) -> None:
     """Where the judge sees no difference, nothing is accepted: exit code 1, and where to look."""
     servers = pair_of(knows=12, judges=False)
-    error = refusal_of(cli(*command(servers, seeds_file, tmp_path / "out", 5)), 1)
+    error = refusal_of(cli(*command(servers, seeds_file, tmp_path / "out", 5, "--num-metadata", 3)), 1)
     assert "accepted 0 of 5 examples" in error
     assert "codeclm-hf inspect" in error

@@ -93,7 +93,7 @@ class Careless(World):
         return [draft.text for draft in self.drafts(use_case, skills, n)]
 
     def drafts(self, use_case: str, skills: list[str], n: int) -> list[Draft]:
-        """Of a hundred 4 are copied, 15 vary one of the same list, 15 vary a favourite; the others are new."""
+        """Of a hundred 4 are copied, 15 vary one of the same list, 15 vary the use case's favourite; the others are new."""
         what, drafts = f"{use_case.casefold()} using {' and '.join(skills)}", list[Draft]()
         for i in range(n):
             draw = number("draft", what, self.seed, i)
@@ -106,7 +106,7 @@ class Careless(World):
             elif luck < 19 and i:
                 drafts.append(_vary(drafts[pick % i].family, pick // i))
             elif luck < 34:
-                drafts.append(_vary(_fresh(what, "favourite", pick % 3), pick // 3))
+                drafts.append(_vary(_fresh(use_case.casefold(), "favourite"), pick))
             else:
                 text = _fresh(what, self.seed, i)
                 drafts.append(Draft(text, text))
