@@ -5,7 +5,7 @@ contaminated by a row of an evaluation set when it holds
 
 * the whole row: anywhere, from `WHOLE` words on; of a shorter one, as a sentence of its own; a row of fewer
   than `SENTENCE` words only where it is the whole text;
-* or at least `SHARE` of the row's own words, in runs of `RUN` words and more;
+* or at least `SHARE` of the row's own words, and `WHOLE` of them, in runs of `RUN` words and more;
 * or a run of `LONG_RUN` of them, as GPT-3's authors counted (Brown et al. 2020, appendix C).
 
 Words that stand in runs of `RUN` in more than `COMMON_ROWS` rows, such as "Answer the following multiple choice
@@ -54,7 +54,6 @@ _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9,
 _BORDER = re.compile("[^\\s\\w,/\\\\&@#~^`%$+<=>-]|\n")  # what ends a sentence or a quote
 
 _Codes = np.ndarray[Any, np.dtype[np.uint64]]
-_Numbers = np.ndarray[Any, np.dtype[np.int64]]
 _Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
@@ -253,13 +252,13 @@ class _Index:
         kept[rest[np.unique(texts[rest], return_index=True)[1]]] = True
         self._postings = texts[kept]
         self._hashes, self._starts = np.unique(all_hashes[kept], return_index=True)
-        self._starts = np.append(self._starts, len(self._postings))
+        self._starts = np.append(self._starts, len(self._postings)).astype(np.uint32)
         # Fewer shared runs than so many can be no match.
         enough = np.ceil(SHARE * np.maximum(own, 1) / RUN)
         self._needed = np.minimum(np.minimum(enough, -(-LONG_RUN // RUN)), np.maximum(own, 1)).astype(
             np.int64
         )
-        bits = max(12, int(len(self._hashes) * 8).bit_length())
+        bits = max(12, int(len(self._hashes) * 4).bit_length())
         self._shift = np.uint64(64 - bits)
         self._seen = np.zeros(1 << bits, bool)
         self._seen[self._hashes >> self._shift] = True
@@ -340,7 +339,7 @@ class _Index:
             contaminated |= self._weight(row_codes[_covered(in_run & own)]) >= LONG_RUN
             shared |= in_run
         share = self._weight(row_codes[_covered(shared & own)])
-        contaminated |= own_weight >= WHOLE and share >= SHARE * own_weight
+        contaminated |= share >= max(WHOLE, SHARE * own_weight)
         return max(runs, key=lambda run: (run.length, -run.at, -run.row_at)) if contaminated else None
 
 

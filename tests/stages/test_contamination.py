@@ -182,6 +182,7 @@ def numbered(first: int, count: int) -> str:
         (numbered(0, 200), f"first {numbered(50, 12)} last", False),
         (numbered(0, 20), f"first {numbered(7, 13)} last", True),
         (numbered(0, 20), f"{numbered(0, 6)} and {numbered(7, 7)}", True),
+        (numbered(0, 10), f"first {numbered(0, 7)} last", False),
         (numbered(0, 40), f"{numbered(0, 12)} and {numbered(20, 12)}", False),
     ],
 )
