@@ -23,10 +23,10 @@ _POOLED = 10
 """As so many versions of an iteration count the means of all later iterations, where few tell of it alone."""
 _ANEW = 1.02
 """Shares and costs are measured again when there are so many times the verdicts: it takes a pass over all."""
-_LATER = 0.7
+_LATER = 0.6
 """An improved version is accepted so much less often than the one before, where none tells yet (fig. 3)."""
-_CENSORED = 4
-TAIL = 1.0
+_DISTRUST = 4
+"""The power of the share that the cost of an iteration is known of, by which its own mean counts."""
 _FEW_ON_THEIR_WAY = 0.05
 """Share of those that are done, below which those on their way change no mean."""
 _LONGEST = 0.1
@@ -190,7 +190,7 @@ class Forecast:
                 share = like.accepted * _LATER
                 accepted += _POOLED * share
                 again += _POOLED * max(0.0, like.again + like.accepted - share)
-                weight = number * known**_CENSORED
+                weight = number * known**_DISTRUST
                 before = like.cost + (improvement if at == 1 else 0.0)
                 cost = (weight * cost + _POOLED * before) / (weight + _POOLED)
                 number += _POOLED
@@ -228,4 +228,4 @@ def _mean_cost(versions: list[_Version], ages: Sequence[int]) -> _Cost:
         left -= weight
         at_risk -= 1
     longest = done[-max(1, int(_LONGEST * len(done))) :]
-    return _Cost(mean + left * TAIL * sum(version.cost for version in longest) / len(longest), 1 - left)
+    return _Cost(mean + left * sum(version.cost for version in longest) / len(longest), 1 - left)

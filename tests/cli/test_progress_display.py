@@ -120,3 +120,21 @@ def test_ctrl_c_says_what_is_kept(tmp_path: Path) -> None:
             raise KeyboardInterrupt
         assert stopped.value.exit_code == 130
         assert words in written.getvalue()
+
+
+def test_a_stage_that_gets_more_rows_counts_on() -> None:
+    """Rounds of instructions are one bar, whose total grows; the line says how many of the wanted are accepted."""
+    begun = replace(START, stage="tailor", total=10, wanted=30, cost=0.0)
+    first = replace(begun, done=10, accepted=4, cost=1.5)
+    more = replace(first, total=40)
+    last = replace(more, done=40, accepted=30, cost=6.25, projected=6.5)
+    events = [(0.0, begun), (1.0, first), (2.0, more), (4.0, last)]
+    lines = shown(events).splitlines()
+    assert [line.partition(" rows")[0] for line in lines] == [
+        "tailor: 0/10",
+        "tailor: 10/10",
+        "tailor: 10/40",
+        "tailor: 40/40",
+    ]
+    assert lines[-1].endswith("30 accepted of 30, cost 6.25 of about 6.50")
+    assert "40/40" in shown(events, terminal=True)

@@ -51,7 +51,9 @@ class CostWorld:
     """Of the logarithm of an answer's length, and of its time a token."""
     growth: float = 1.0
     """How much longer the responses of an iteration are than those of the one before."""
-    tokens: dict[str, float] = field(default_factory=lambda: {"strong": 500.0, "target": 350.0, "judge": 12.0})
+    tokens: dict[str, float] = field(
+        default_factory=lambda: {"strong": 500.0, "target": 350.0, "judge": 12.0}
+    )
     """Of an answer in the mean, by role."""
     again: float = 0.05
     """Share of the responses and improvements that are asked for again."""
@@ -159,7 +161,10 @@ class Simulation:
                 return self.budget.cost or 0.0
 
     def round(self, tailor: Tailor, start: int, size: int) -> None:
-        rows = [dict.fromkeys(schema.INSTRUCTIONS) | {"id": f"i{start + n}", "instruction": "x"} for n in range(size)]
+        rows = [
+            dict.fromkeys(schema.INSTRUCTIONS) | {"id": f"i{start + n}", "instruction": "x"}
+            for n in range(size)
+        ]
         self.progress.map(tailor, schema.table(rows, schema.INSTRUCTIONS))
         for n in range(size):
             accepted = self.verdicts[f"i{start + n}"] == "accept_strong"
@@ -193,7 +198,10 @@ class Simulation:
             for role in lengths:
                 if self.draw.random() < world.again:
                     yield [self.request(role, "respond", prompt, 2 * lengths[role])]
-            yield [self.request("judge", "judge", 300 + sum(lengths.values()), self.length("judge")) for _ in "ab"]
+            yield [
+                self.request("judge", "judge", 300 + sum(lengths.values()), self.length("judge"))
+                for _ in "ab"
+            ]
             drawn = self.draw.random()
             if drawn < world.failed:
                 self.verdicts[root] = "failed"
