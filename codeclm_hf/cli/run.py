@@ -83,11 +83,15 @@ _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
 
 DEMO_MODEL = "local:smollm2-135m-instruct"
+DEMO_SYSTEM = "Answer in one short sentence."
+"""Without it the demo's model writes until it is cut off, and a response that was cut off is never judged."""
 DEMO_SETTINGS: MethodSettings = {
     "iterations": 3,
     "threshold": 0.1,
     "scoring": "expected",
     "max_new_tokens": 64,
+    "strong_system": DEMO_SYSTEM,
+    "target_system": DEMO_SYSTEM,
 }
 DEMO_SIZES: Sizes = {"num_instructions": 8, "num_metadata": 8}
 
