@@ -404,7 +404,7 @@ def run(
     )
     if dry_run:
         codec.take_prices(budget)
-        requests = codec.plan(inputs.seeds, metadata=inputs.metadata, **sizes)
+        requests = codec.plan(inputs.seeds, metadata=inputs.metadata, metadata_only=metadata_only, **sizes)
         costs = plan_costs(
             requests,
             budget=budget,

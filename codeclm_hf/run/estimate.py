@@ -56,6 +56,10 @@ _ROLES = {"judge": "judge", "probe": "judge", "judge's check": "judge"}
 """Who is asked, where it is not the strong model."""
 
 
+METADATA_STAGES = ("probe", "encode", "check", "rubrics")
+"""The stages of a run that stops once the metadata have their rubrics."""
+
+
 class Requests(NamedTuple):
     """Requests of one stage."""
 

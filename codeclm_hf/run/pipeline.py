@@ -20,7 +20,7 @@ from codeclm_hf.endpoints.protocol import Endpoint, extra_by_role
 from codeclm_hf.prompts import Prompt
 from codeclm_hf.run import contamination_file, metadata_table
 from codeclm_hf.run import directory as run_directory
-from codeclm_hf.run.estimate import Requests, plan_examples, plan_requests
+from codeclm_hf.run.estimate import METADATA_STAGES, Requests, plan_examples, plan_requests
 from codeclm_hf.run.inputs import RunInputs, seed_sources
 from codeclm_hf.run.manifest import RUNNING, Cost, Manifest
 from codeclm_hf.run.progress import OnProgress
@@ -286,6 +286,7 @@ class CodecLM:
         num_examples: int | None = None,
         num_metadata: int = settings.NUM_METADATA,
         metadata_fraction: float = settings.METADATA_FRACTION,
+        metadata_only: bool = False,
     ) -> list[Requests]:
         """Count what the same `run` would ask, at the least and at the most; nothing is asked or written.
 
@@ -307,8 +308,10 @@ class CodecLM:
             "mixed": inputs.most_metadata if self.check_metadata else 0,
         }
         if num_examples is not None:
-            return plan_examples(self.tailor, examples=num_examples, **sizes)
-        return plan_requests(self.tailor, instructions=num_instructions, **sizes)
+            requests = plan_examples(self.tailor, examples=num_examples, **sizes)
+        else:
+            requests = plan_requests(self.tailor, instructions=num_instructions, **sizes)
+        return [one for one in requests if not metadata_only or one.stage in METADATA_STAGES]
 
     def recipe(
         self,

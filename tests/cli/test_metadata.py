@@ -253,3 +253,15 @@ def test_metadata_are_checked_from_the_command_line(cli: Cli, typed: list[object
     assert re.search(r"check\W+0\W+108\b", output_of(cli(*more, "--check-metadata", "--dry-run")))
     shown = output_of(cli(*more, "--check-metadata"))
     assert re.search(r"implausible: \d+ mixed metadata were left out", shown)
+
+
+def test_the_plan_of_metadata_alone_has_their_stages_alone(
+    cli: Cli, typed: list[object], servers: tuple[StandIn, StandIn], tmp_path: Path
+) -> None:
+    """Nothing is asked, written, or planned behind the rubrics."""
+    shown = output_of(cli(*typed, "--metadata-only", "--check-metadata", "--dry-run"))
+    for stage in ("encode", "check", "rubrics"):
+        assert re.search(rf"\b{stage}\b\W+\d", shown)
+    assert not re.search(r"\b(?:decode|respond|judge|improve)\b\W+\d", shown)
+    assert not (tmp_path / "out").exists()
+    assert asked(servers) == 0
