@@ -37,7 +37,7 @@ class Made(NamedTuple):
 
     @property
     def trace(self) -> list[dict[str, Any]]:
-        return self.tables["trace"].to_list()
+        return list(self.tables["trace"])
 
 
 @pytest.fixture(scope="module", params=[1, 7, 40, 150])

@@ -93,7 +93,7 @@ class Careless(World):
         return [draft.text for draft in self.drafts(use_case, skills, n)]
 
     def drafts(self, use_case: str, skills: list[str], n: int) -> list[Draft]:
-        """Of a hundred 4 are copied, 15 vary one of the same list, 15 vary the use case's favourite; the others are new."""
+        """Of a hundred 4 are copied, 15 vary one of the list, 15 the use case's favourite; the others are new."""
         what, drafts = f"{use_case.casefold()} using {' and '.join(skills)}", list[Draft]()
         for i in range(n):
             draw = number("draft", what, self.seed, i)
