@@ -73,7 +73,7 @@ _REQUEST = re.compile(
     rf"""(?xi)
     [?？؟;՞]|{_CLAUSE}(?:{"|".join(_VERBS.split())})\b
     | \b(?:you|your|must|should|please|i\ (?:need|want|would\ like)|i['’]d\ like|make\ sure|ensure|avoid
-      |without\ using|at\ (?:least|most)
+      |without|never|needs?|at\ (?:least|most)
       |soll\w*|muss|müssen|bitte|du|dein\w*|ihr|ohne|mindestens|höchstens|doit|doivent|devez|veuillez
       |vous|votre|sans|au\ moins
       |debe\w*|deve\w*|por\ favor|sin|al\ menos|pelo\ menos|sem|senza|almeno|per\ favore)\b
@@ -125,7 +125,8 @@ _LIST_OPENING = re.compile(r"[\s*_]{0,4}(?:1[.)]\s|Step\ 1\b|Subject:)")
 _LANGUAGES = frozenset(("en", "de", "fr", "es", "it", "pt", "zh", "ja", "ko", "ru", "ar", "hi"))
 """The languages whose requests are known."""
 _CODE_OPENING = re.compile(
-    r"\s*(?:```|(?:async\s+)?def \w+\(|class \w+[(:{]|import \w|from \w+ import |#include|#!/|(?:const|let|var) \w+ ?="
+    r"\s*(?:```|for \w+ in .+:\n|print\("
+    r"|(?:async\s+)?def \w+\(|class \w+[(:{]|import \w|from \w+ import |#include|#!/|(?:const|let|var) \w+ ?="
     r"|function \w*\(|public (?:static|class) |SELECT\b[\s\S]+\bFROM\b|CREATE TABLE |<!DOCTYPE|<html"
     r"|package \w+;?\n|fn \w+\()"
 )

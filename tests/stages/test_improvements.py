@@ -112,6 +112,8 @@ IMPROVED = [
     ("Ποια είναι η πρωτεύουσα της Γαλλίας;", "Εξήγησε γιατί το Παρίσι είναι η πρωτεύουσα της Γαλλίας"
      " και σύγκρινέ το με τη Λυών."),
     ("เมืองหลวงของฝรั่งเศสคืออะไร?", "อธิบายว่าทำไมปารีสจึงเป็นเมืองหลวงของฝรั่งเศสและเปรียบเทียบกับลียง"),
+    (POEM, "A poem about the sea that never uses the words blue, wave or salt, and hides the name of a city."),
+    (TRIP, "A couple with a sarcastic teenager needs a weekend in Lisbon that bores nobody."),
     (BREAD, "Juxtapose two ways to bake sourdough bread."),
     (CAPITAL, "Juxtapose the capital of France and the capital of Belgium."),
     (LIST, "For an office worker with knee pain, list five benefits of regular exercise that need no jumping."),
@@ -145,6 +147,7 @@ ANSWERS = [
     (EMAIL, "Of course! Subject: Broken heating\n\nDear Mr Smith, the heating in my flat has been"
      " broken since Monday."),
     (SORTING, "```python\ndef sort_rows(rows, key):\n    return sorted(rows, key=lambda row: row[key])\n```"),
+    (SORTING, "for row in sorted(rows, key=lambda row: row[key]):\n    print(row)"),
     (SORTING, "def sort_rows(rows, key):\n    return sorted(rows, key=lambda row: row[key])"),
     (SORTING, "from operator import itemgetter\n\ndef sort_rows(rows, key):\n    return sorted(rows,"
      " key=itemgetter(key))"),
