@@ -109,6 +109,7 @@ class Budget:
         if self.price_in is not None or self.price_out is not None:
             general = Price(self.price_in or 0.0, self.price_out or 0.0)
         self._prices = Prices(own=check_prices(self.prices), general=general)
+        self._roles: frozenset[str] | None = None
         if self.max_cost is not None:
             if not is_price(self.max_cost) or not self.max_cost:
                 raise BadInput(f"needs max-cost as a number above 0; came {self.max_cost}")
@@ -172,6 +173,7 @@ class Budget:
         self._prices = Prices(own=check_prices(self.prices), general=self._prices.general).for_roles(
             roles, others=others
         )
+        self._roles = frozenset(identity for identity, *_ in roles.values())
         for role, (identity, *_) in roles.items() if self.max_cost is not None else ():
             if self._prices.of(identity) is None:
                 raise BadInput(
@@ -183,6 +185,11 @@ class Budget:
     def model_prices(self) -> Mapping[str, Price]:
         """The prices of models that have their own, by name."""
         return self._prices.own
+
+    @property
+    def prices_fallbacks(self) -> bool:
+        """Whether a model has a price that may only answer in another's place."""
+        return self._roles is not None and not self._prices.own.keys() <= self._roles
 
     @property
     def tokens(self) -> int:

@@ -21,7 +21,13 @@ from codeclm_hf import ids
 from codeclm_hf.endpoints import clock as clocks
 from codeclm_hf.endpoints import row_requests, transport
 from codeclm_hf.endpoints.budget import Answers, Budget, FirstAnswerAwaited, Kind, Size
-from codeclm_hf.endpoints.journal_db import AnswerRow, JournalFile, StoredAnswer, completion_json
+from codeclm_hf.endpoints.journal_db import (
+    AnswerRow,
+    JournalFile,
+    StoredAnswer,
+    Totals,
+    completion_json,
+)
 from codeclm_hf.endpoints.process import InProcess
 from codeclm_hf.endpoints.protocol import (
     Completion,
@@ -112,7 +118,7 @@ class Journal:
             sum(total.prompt_tokens for total in totals),
             sum(total.completion_tokens for total in totals),
             sum(total.thinking_tokens for total in totals),
-            by_kind=[Answers(Kind(total.model, total.stage), *total[2:5]) for total in totals],
+            by_kind=_by_kind(totals, self._reader.fallbacks() if self.budget.prices_fallbacks else []),
         )
 
     async def ask(self, endpoint: Endpoint, request: GenerationRequest) -> JournalReply:
@@ -308,6 +314,17 @@ class Journal:
                 task.cancel()
             tasks = self._requests if self._commit_task is None else self._requests | {self._commit_task}
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _by_kind(totals: Sequence[Totals], fallbacks: Sequence[tuple[str, Totals]]) -> list[Answers]:
+    """Return a journal's answers as a budget counts them: those of fallbacks apart."""
+    kinds = [Kind(total.model, total.stage) for total in totals]
+    answers = {kind: Answers(kind, *total[2:5]) for kind, total in zip(kinds, totals, strict=True)}
+    for name, total in fallbacks:
+        kind = Kind(total.model, total.stage)
+        answers[kind] = answers[kind].plus(*(-number for number in total[2:5]))
+        answers[kind._replace(fallback=name)] = Answers(kind._replace(fallback=name)).plus(*total[2:5])
+    return list(answers.values())
 
 
 def _lacked_room(completion: Completion) -> bool:

@@ -222,6 +222,25 @@ class JournalFile:
         rows = self._select(f"SELECT {columns} FROM totals WHERE answers > 0 ORDER BY model, stage")
         return [Totals(*row) for row in rows]
 
+    def fallbacks(self) -> list[tuple[str, Totals]]:
+        """Return those of the same totals that other models gave in a model's place, with those models' names.
+
+        It reads through all answers.
+        """
+        counts: dict[tuple[str, str, str], list[int]] = {}
+        rows = self._select(
+            "SELECT model, stage, prompt_tokens, completion_tokens, thinking_tokens, completion FROM answers "
+            "WHERE completion LIKE '%\"fallback\":%'"
+        )
+        for model, stage, *tokens, completion in rows:
+            if (fallback := self._completion(completion).fallback) is not None:
+                before = counts.setdefault((fallback, model, stage), [0, 0, 0, 0])
+                for at, number in enumerate((1, *tokens)):
+                    before[at] += number
+        return [
+            (name, Totals(model, stage, *count)) for (name, model, stage), count in sorted(counts.items())
+        ]
+
     def run_size(self) -> int:
         """Return the number of answers that the last complete run is made of; 0 where there was none."""
         return int(self._select("SELECT count(*) FROM complete_run")[0][0])

@@ -20,13 +20,13 @@ from typing import NamedTuple
 MEASURED = 50
 """Instructions that are done before their shares say something of the others."""
 _POOLED = 10
-"""As so many versions of an iteration count the means of all later iterations, where few tell of it alone."""
+"""As so many versions of an iteration counts what the one before tells, where few tell of it or none."""
 _ANEW = 1.02
 """Shares and costs are measured again when there are so many times the verdicts: it takes a pass over all."""
 _LATER = 0.6
 """An improved version is accepted so much less often than the one before, where none tells yet (fig. 3)."""
 _DISTRUST = 4
-"""The power of the share that the cost of an iteration is known of, by which its own mean counts."""
+"""An iteration's own mean cost counts by this power of the share of its versions that it is known of."""
 _FEW_ON_THEIR_WAY = 0.05
 """Share of those that are done, below which those on their way change no mean."""
 _LONGEST = 0.1

@@ -635,3 +635,39 @@ def test_a_derived_seed_fits_every_server(seed: int, parts: list[str]) -> None:
     """A derived seed lies in [0, 2³¹) and is the same every time."""
     assert 0 <= ids.derive(seed, *parts) < 2**31
     assert ids.derive(seed, *parts) == ids.derive(seed, *parts)
+
+
+class Gateway(Counter):
+    """A gateway that has another model answer every other request."""
+
+    allows_fallback = True
+
+    async def generate(
+        self, request: GenerationRequest, *, send_guard: SendGuard = nullcontext
+    ) -> Completion:
+        completion = await super().generate(request, send_guard=send_guard)
+        return replace(completion, fallback="other" if len(self.asked) % 2 else None)
+
+
+@pytest.mark.parametrize(
+    ("prices", "cost"),
+    [
+        ({"m": (10**6, 0), "other": (3 * 10**6, 0)}, 3 * (2 * 1 + 2 * 3)),
+        ({"m": (10**6, 0)}, 3 * 4),
+    ],
+)
+def test_what_a_fallback_answered_costs_the_same_when_the_journal_is_opened_again(
+    path: Path, prices: dict[str, tuple[float, float]], cost: float
+) -> None:
+    """At its own price where it has one, and else at that of the model whose place it took."""
+    costs = []
+    for _ in range(2):
+        budget, model = Budget(prices=prices), Gateway("m")
+        budget.for_roles({"strong": model})
+        journal = Journal(path, budget)
+        opened = budget.cost
+        for seed in range(4):
+            ask(model, journal, replace(REQUEST, seed=seed, stage="respond"))
+        costs += [opened, budget.cost]
+        journal.close()
+    assert costs == [0.0, cost, cost, cost]
