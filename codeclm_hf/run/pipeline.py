@@ -92,7 +92,7 @@ class CodecLM:
             object.__setattr__(self, name, float(getattr(self, name)))
         for name, what in (("use_cases", "use case"), ("skills", "skill")):
             names = getattr(self, name)
-            object.__setattr__(self, name, check_list(names, what) if len(names) else ())
+            object.__setattr__(self, name, check_list(names, what) if names else ())
 
     @property
     def encode(self) -> Encode:
