@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -25,10 +25,9 @@ import numpy as np
 
 from codeclm_hf import ids
 from codeclm_hf.errors import BadInput
+from codeclm_hf.stages.word_runs import RUN, Codes, Run, covered_words, run_hashes, shared_runs
 from codeclm_hf.stages.words import Word, is_character, normal_form, raw_words, words
 
-RUN = 5
-"""Words that stand together in both texts, at least."""
 WHOLE = 8
 """Words from which on a row is found inside any other words."""
 SENTENCE = 5
@@ -48,13 +47,7 @@ CHARACTER = 0.5
 MOST_MATCHES = 10
 """Rows that are named of those that a text shares words with."""
 _ID = re.compile("[0-9a-f]{16}")
-_PLACES = 4  # of a run of words that a row repeats over and over: so that looking stays linear
-_FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93,
-                     0xA0761D6478BD642F], np.uint64)  # fmt: skip
 _BORDER = re.compile("[^\\s\\w,/\\\\&@#~^`%$+<=>-]|\n")  # what ends a sentence or a quote
-
-_Codes = np.ndarray[Any, np.dtype[np.uint64]]
-_Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,14 +156,6 @@ class _Row(NamedTuple):
     text: str
 
 
-class _Run(NamedTuple):
-    """Words that stand together in a text and in a row; places are numbers of words."""
-
-    at: int
-    row_at: int
-    length: int
-
-
 class _Lookup(dict[str, int]):
     """The codes of words: 63 bits of a hash, and whether it is a character; 0 where no row has the word."""
 
@@ -178,7 +163,7 @@ class _Lookup(dict[str, int]):
         normal = normal_form(word)
         return self.get(normal, 0) if normal != word else 0
 
-    def codes(self, found: Sequence[str]) -> _Codes:
+    def codes(self, found: Sequence[str]) -> Codes:
         """Return the codes of some words."""
         return np.fromiter(map(self.__getitem__, found), np.uint64, len(found))
 
@@ -193,7 +178,7 @@ class _Index:
         self._lookup = _Lookup()
         self._rows: list[list[_Row]] = []  # of each text the rows that have it
         self._whole: dict[bytes, int] = {}
-        per_text: list[_Codes] = []
+        per_text: list[Codes] = []
         of_benchmark: list[set[int]] = []
         for benchmark in benchmarks:
             members: set[int] = set()
@@ -210,7 +195,7 @@ class _Index:
             of_benchmark.append(members)
         self._build(per_text, of_benchmark)
 
-    def _learn(self, text: str) -> _Codes:
+    def _learn(self, text: str) -> Codes:
         """Return the codes of a row's words, which are new to the lookup or not."""
         found = [normal_form(word) for word in raw_words(text)]
         for word in found:
@@ -222,12 +207,12 @@ class _Index:
         return self._lookup.codes(found)
 
     @staticmethod
-    def _weight(codes: _Codes) -> float:
+    def _weight(codes: Codes) -> float:
         return float(len(codes) - (1 - CHARACTER) * int((codes & np.uint64(1)).sum()))
 
-    def _build(self, per_text: Sequence[_Codes], of_benchmark: Sequence[set[int]]) -> None:
+    def _build(self, per_text: Sequence[Codes], of_benchmark: Sequence[set[int]]) -> None:
         """Sort the runs of all texts, each once a text, and set those apart that say little."""
-        hashes = [_hashes(codes) for codes in per_text]
+        hashes = [run_hashes(codes) for codes in per_text]
         lengths = [len(run) for run in hashes]
         all_hashes = np.concatenate([*hashes, np.zeros(0, np.uint64)])
         texts = np.repeat(np.arange(len(per_text), dtype=np.int32), lengths)
@@ -278,10 +263,10 @@ class _Index:
                     found.append((row, match))
         return tuple(match for _, match in sorted(found, key=lambda pair: pair[0])[:MOST_MATCHES])
 
-    def _candidates(self, codes: _Codes, whole: int | None) -> list[int]:
+    def _candidates(self, codes: Codes, whole: int | None) -> list[int]:
         """Return the texts that share enough runs to be worth comparing word by word."""
         alone = [] if whole is None else [whole]
-        hashes = _hashes(codes)
+        hashes = run_hashes(codes)
         hashes = hashes[self._seen[hashes >> self._shift]]
         if not len(hashes):
             return alone
@@ -296,15 +281,15 @@ class _Index:
         return sorted({*alone, *enough.tolist()})
 
     def _match(
-        self, text: str, text_words: Sequence[Word], codes: _Codes, row: _Row, *, is_whole: bool
+        self, text: str, text_words: Sequence[Word], codes: Codes, row: _Row, *, is_whole: bool
     ) -> Match | None:
         """Return what a text shares with a row; None where that is too little."""
         row_words = words(row.text)
         row_codes = self._lookup.codes([word.text for word in row_words])
         if is_whole:
-            best: _Run | None = _Run(0, 0, len(row_codes))
+            best: Run | None = Run(0, 0, len(row_codes))
         else:
-            runs = list(_shared_runs(codes.tolist(), row_codes.tolist()))
+            runs = list(shared_runs(codes.tolist(), row_codes.tolist()))
             best = self._best(text, text_words, row_codes, runs)
         if best is None:
             return None
@@ -321,72 +306,33 @@ class _Index:
         )
 
     def _best(
-        self, text: str, text_words: Sequence[Word], row_codes: _Codes, runs: Sequence[_Run]
-    ) -> _Run | None:
+        self, text: str, text_words: Sequence[Word], row_codes: Codes, runs: Sequence[Run]
+    ) -> Run | None:
         """Return the longest of the runs that a text shares with a row, if they make it contaminated."""
         weight = self._weight(row_codes)
         for run in runs:
             is_row = run.length == len(row_codes)
             if is_row and (weight >= WHOLE or (weight >= SENTENCE and _is_sentence(text, text_words, run))):
                 return run
-        own = ~np.isin(_hashes(row_codes), self._common)
-        own_weight = self._weight(row_codes[_covered(own)])
+        own = ~np.isin(run_hashes(row_codes), self._common)
+        own_weight = self._weight(row_codes[covered_words(own)])
         shared = np.zeros(len(own), bool)
         contaminated = False
         for run in runs:
             in_run = np.zeros(len(own), bool)
             in_run[run.row_at : run.row_at + run.length - RUN + 1] = True
-            contaminated |= self._weight(row_codes[_covered(in_run & own)]) >= LONG_RUN
+            contaminated |= self._weight(row_codes[covered_words(in_run & own)]) >= LONG_RUN
             shared |= in_run
-        share = self._weight(row_codes[_covered(shared & own)])
+        share = self._weight(row_codes[covered_words(shared & own)])
         contaminated |= share >= max(WHOLE, SHARE * own_weight)
         return max(runs, key=lambda run: (run.length, -run.at, -run.row_at)) if contaminated else None
 
 
-def _hashes(codes: _Codes) -> _Codes:
-    """Return the hash of each run of `RUN` words."""
-    size = max(len(codes) - RUN + 1, 0)
-    hashes: _Codes = np.zeros(size, np.uint64)
-    for at, factor in enumerate(_FACTORS[:RUN]):
-        hashes += codes[at : at + size] * factor
-    hashes ^= hashes >> np.uint64(29)
-    return hashes
-
-
-def _key(codes: _Codes) -> bytes:
+def _key(codes: Codes) -> bytes:
     return hashlib.blake2b(codes.tobytes(), digest_size=16).digest()
 
 
-def _covered(runs: _Flags) -> _Flags:
-    """Return which words stand in the runs of `RUN` words that are marked by where they begin."""
-    covered = np.zeros(len(runs) + RUN - 1 if len(runs) else 0, bool)
-    for at in range(RUN):
-        covered[at : at + len(runs)] |= runs
-    return covered
-
-
-def _shared_runs(codes: Sequence[int], row_codes: Sequence[int]) -> Iterator[_Run]:
-    """Yield the longest runs of at least `RUN` words that stand in a text and in a row, by place in the text."""
-    places: dict[tuple[int, ...], list[int]] = {}
-    for at in range(len(row_codes) - RUN + 1):
-        known = places.setdefault(tuple(row_codes[at : at + RUN]), [])
-        if len(known) < _PLACES:
-            known.append(at)
-    ends: dict[int, int] = {}
-    for at in range(len(codes) - RUN + 1):
-        for row_at in places.get(tuple(codes[at : at + RUN]), ()):
-            shift = at - row_at
-            if at < ends.get(shift, 0):
-                continue
-            length = RUN
-            most = min(len(codes) - at, len(row_codes) - row_at)
-            while length < most and codes[at + length] == row_codes[row_at + length]:
-                length += 1
-            ends[shift] = at + length
-            yield _Run(at, row_at, length)
-
-
-def _is_sentence(text: str, text_words: Sequence[Word], run: _Run) -> bool:
+def _is_sentence(text: str, text_words: Sequence[Word], run: Run) -> bool:
     """Return whether words stand between ends of sentences, quotes or lines, or the text's own ends."""
     last = run.at + run.length
     before = text[text_words[run.at - 1].end : text_words[run.at].start] if run.at else "\n"
