@@ -34,18 +34,7 @@ from codeclm_hf.safety.secrets import TextSecrets, find_secrets
 MOST_SHOWN = 20
 """How many findings a report keeps; it counts them all."""
 IDENTIFIERS = frozenset(
-    {
-        "id",
-        "root_id",
-        "parent_id",
-        "metadata_id",
-        "seed_ids",
-        "verdict",
-        "winner",
-        "origin",
-        "role",
-        "removed",
-    }
+    {"id", "root_id", "parent_id", "metadata_id", "seed_ids", "verdict", "winner", "origin", "role"}
 )
 """Columns and fields that link rows and name classes: searched for secrets, but not for personal data."""
 _CLEAN_HASHES = 1 << 20

@@ -130,6 +130,17 @@ def test_new_flags_come_with_new_columns(hub: Hub, tmp_path: Path) -> None:
     assert directory.read_tables(tmp_path / "pulled")["trace"].features == schema.TRACE
 
 
+def test_an_old_folder_takes_no_columns_away(hub: Hub, tmp_path: Path) -> None:
+    """Where it changes another table, and brings just the rows that are there, these keep the columns."""
+    folder = run_directory_of(tmp_path / "run", ["one", "two"])
+    rewrite(folder, "trace", rejected=[])
+    publish(folder, REPO)
+    rewrite(earlier(folder), "metadata", rubrics=["Is it short?"])
+    assert publish(folder, REPO).version == "1.1.0"
+    for config, features in schema.TABLES.items():
+        assert load_dataset(REPO, config, split="train").features == features
+
+
 OLD = {"id": "a", "verdict": "accept_strong"}
 NEW = {**OLD, "flags": [], "strong_flags": [], "target_flags": [], "rejected": [], "removed": None}
 

@@ -6,9 +6,7 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeclm_hf import schema
 from codeclm_hf.run import inputs
-from codeclm_hf.stages.encode import metadata_row
 
 texts = st.lists(st.text(st.characters(codec="utf-8")).filter(str.strip), min_size=1, max_size=30)
 
@@ -48,15 +46,3 @@ def test_a_large_table_is_drawn_from_in_the_memory_of_the_draw() -> None:
         Dataset.from_dict({"instruction": [f"seed {n}" for n in range(10_000)]}), "instruction", 5, 0
     )
     assert len(set(drawn["instruction"])) == 5
-
-
-@given(st.integers(1, 40), st.integers(0, 200))
-def test_instructions_are_shared_out_evenly(metadata: int, total: int) -> None:
-    """The same number for each to within one, the total exactly, and none for a row that failed."""
-    rows = [metadata_row(f"use {n}", ["x"], origin="given", seed_ids=[]) for n in range(metadata)]
-    failed = {**rows[0], "use_case": None}
-    shares = inputs.share_instructions(schema.table([failed, *rows, failed], schema.METADATA), total)[
-        "num_instructions"
-    ][:]
-    assert (shares[0], shares[-1], sum(shares)) == (0, 0, total)
-    assert max(shares[1:-1]) - min(shares[1:-1]) <= 1
