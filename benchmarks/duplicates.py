@@ -191,8 +191,8 @@ def report(sizes: tuple[int, ...], measured: int, has_targets: bool) -> None:
         took.append(alone(screen, size))
         one = took[-1]
         print(
-            f"{size:>12,} {one.rejected:>8,} {1e6 * one.copies.cpu / size:>5.0f} µs {1e6 * one.leaks.cpu / size:>13.0f} µs"
-            f" {one.cpu:>7.2f} s {one.leaks.peak:>5.0f} MB",
+            f"{size:>12,} {one.rejected:>8,} {1e6 * one.copies.cpu / size:>5.0f} µs"
+            f" {1e6 * one.leaks.cpu / size:>13.0f} µs {one.cpu:>7.2f} s {one.leaks.peak:>5.0f} MB",
             flush=True,
         )
     growth = (took[-1].cpu / took[-1].size) / (took[0].cpu / took[0].size)
