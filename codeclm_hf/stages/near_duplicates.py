@@ -165,7 +165,7 @@ def _sketch(text: str) -> _Sketch:
 class NearDuplicates:
     """The texts so far, to find those among them that a further text repeats.
 
-    A text costs some 8 kB beside its characters: its shingles are made again where they are compared.
+    A text costs some 6 kB beside its characters: its shingles are made again where they are compared.
     """
 
     def __init__(self) -> None:
