@@ -151,6 +151,14 @@ def test_every_removal_is_counted_with_its_reason(made: Made) -> None:
     assert outcomes["failed"] == failed.count(set())
     assert outcomes["exhausted"] == sum(row["verdict"] == "exhausted" for row in trace)
     assert outcomes["surplus"] == sum(row["removed"] == "surplus" for row in trace)
+    assert funnel.improvements == books.improvements
+
+
+def test_spellings_of_a_use_case_are_one(made: Made) -> None:
+    """However the strong model spells use cases, each has one spelling in the tables."""
+    use_cases = set(made.tables["metadata"]["use_case"])
+    assert use_cases >= set(made.tables["default"]["use_case"])
+    assert len({" ".join(words_of(name)) for name in use_cases}) == len(use_cases)
 
 
 def test_what_the_evaluation_set_holds_is_written_down(made: Made) -> None:

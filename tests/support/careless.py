@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -113,13 +114,19 @@ class Careless(World):
         return drafts
 
     def improve(self, instruction: str, action: str) -> str:
-        """Of a hundred 3 are answers, and 3 are what there was; of a hundred instructions 2 are never improved."""
+        fault = self.improvement_fault(instruction)
+        if fault == "answer":
+            return " ".join(self._sentences("strong", instruction))
+        if fault == "unchanged":
+            return (instruction, instruction.upper(), f"Please {instruction}")[number(instruction) % 3]
+        return f"{instruction}. Add {words(15, 'improve', instruction, action, self.seed)}"
+
+    def improvement_fault(self, instruction: str) -> str:
+        """`answer` or `unchanged`, 3 of a hundred each; 2 of a hundred instructions are never improved."""
         luck = number("improve", instruction, self.seed) % 100
         if luck < 3:
-            return " ".join(self._sentences("strong", instruction))
-        if luck < 6 or number("stubborn", instruction) % 50 == 0:
-            return (instruction, instruction.upper(), f"Please {instruction}")[luck % 3]
-        return f"{instruction}. Add {words(15, 'improve', instruction, action, self.seed)}"
+            return "answer"
+        return "unchanged" if luck < 6 or number("stubborn", instruction) % 50 == 0 else ""
 
     def fate(self, role: str, instruction: str) -> str:
         """What is wrong with a response: `cut_off`, `degenerate`, `empty`, `contaminated`, `refusal`; or `whole`."""
@@ -245,6 +252,8 @@ class Books:
         self.drafts: list[Draft] = []
         """Those that it wrote, each once a list."""
         self.responses: list[Response] = []
+        self.improvements: Counter[str] = Counter()
+        """Texts that were no improvements, by what is wrong with them."""
         for role, server in (("strong", strong), ("target", target)):
             for messages, seed, room in _requests(server):
                 model, prompt = Careless(seed=seed, room=room, **options), messages[-1]["content"]
@@ -252,6 +261,9 @@ class Books:
                     self.asked += int(about["n"])
                     drafts = model.drafts(about["use_case"], about["skills"].split(", "), int(about["n"]))
                     self.drafts += {draft.text: draft for draft in drafts}.values()
+                elif prompt.startswith("Rewrite the instruction"):
+                    fault = model.improvement_fault(prompt.split("Instruction:\n")[-1])
+                    self.improvements += Counter([fault] if fault else [])
                 elif len(messages) == 1 and not prompt.startswith(_PROMPTS):
                     said = model.respond(role, prompt).strip()
                     self.responses.append(Response(role, prompt, said, model.fate(role, prompt)))
