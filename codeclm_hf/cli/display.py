@@ -159,13 +159,14 @@ def print_seeds(console: Console, table: Dataset) -> None:
 def print_benchmark(console: Console, benchmark: Benchmark) -> None:
     """Print what was read as an evaluation set."""
     texts = sum(map(bool, benchmark.texts))
-    console.print(f"evaluation set: {escape(shorten(benchmark.name))}, {texts:,} texts", soft_wrap=True)
+    words = f"{texts:,} text{'s' if texts != 1 else ''}"
+    console.print(f"evaluation set: {escape(shorten(benchmark.name))}, {words}", soft_wrap=True)
 
 
 def print_contamination(console: Console, found: ContaminationSummary, directory: Path) -> None:
     """Print how many texts shared words with an evaluation set, and which ids allowed none."""
     removed = ", ".join(f"{kind} {number}" for kind, number in found.removed.items())
-    words = f"in evaluation sets: removed {removed or 'nothing'}"
+    words = f"shared with evaluation sets: removed {removed or 'nothing'}"
     words += f"; allowed {found.allowed}" if found.allowed else ""
     if found.removed or found.allowed:
         words += f"; {escape(str(directory / contamination_file.FILE))} shows the words"
@@ -188,6 +189,8 @@ def print_run_directory(console: Console, directory: Path) -> None:
         )
         return
     print_summary(console, manifest)
+    if manifest.contamination is not None:
+        print_contamination(console, manifest.contamination, directory)
     tables = run_directory.read_tables(directory, manifest)
     _print_target_recovery(console, tables["trace"])
     for row in tables["default"].select(range(min(FEW_ROWS, len(tables["default"])))):

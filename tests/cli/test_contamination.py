@@ -88,7 +88,10 @@ def test_copied_questions_are_removed_before_they_cost_a_response(
     shown = output_of(cli(*typed, "--decontaminate", f"{benchmark}:question"))
     assert "evaluation set: exam.jsonl:question, 5 texts" in shown
     found = findings(tmp_path / "out")
-    assert f"removed instruction {len(found)}" in shown
+    assert (
+        f"removed instruction {len(found)}; {tmp_path / 'out'}/contamination.jsonl shows the words" in shown
+    )
+    assert f"removed instruction {len(found)}" in output_of(cli("inspect", tmp_path / "out"))
     assert found
     for finding in found:
         assert (finding["kind"], finding["allowed"]) == ("instruction", False)
