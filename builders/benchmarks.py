@@ -94,6 +94,11 @@ def load_benchmark(source: str) -> Benchmark:
             revision=revision or None,
         )
     except BadInput as exc:
+        if "Config name is missing" in str(exc):
+            files = f"hf://datasets/{place}/CONFIG/test-*.parquet" + (f":{column}" if column else "")
+            raise BadInput(
+                f"needs one configuration of {place}, which has several; name its files, as in {files}"
+            ) from exc
         if "--column" not in exc.hint and "--layout" not in exc.hint:
             raise
         message = str(exc).removesuffix(f"; {exc.hint}")

@@ -164,6 +164,24 @@ def test_a_data_set_on_the_hub(hub: Hub, splits: tuple[str, ...], read: str) -> 
     assert benchmark.texts == tuple(f"{text} ({read})" for text in TEXTS)
 
 
+def test_a_data_set_of_several_configurations(hub: Hub) -> None:
+    """Its name alone does not say what to read; the error says how to name one, which is then read."""
+    configs = "".join(f"- config_name: {name}\n  data_files: {name}/*.jsonl\n" for name in ("main", "other"))
+    files = {
+        f"{name}/test-1.jsonl": json_lines([{"question": TEXTS[0]}]).encode() for name in ("main", "other")
+    }
+    hub.add("org/many", {"README.md": f"---\nconfigs:\n{configs}---\n".encode(), **files})
+    with pytest.raises(BadInput) as refused:
+        load_benchmark("org/many:question")
+    assert str(refused.value) == (
+        "needs one configuration of org/many, which has several; name its files, "
+        "as in hf://datasets/org/many/CONFIG/test-*.parquet:question"
+    )
+    read = load_benchmark("hf://datasets/org/many/main/test-*.jsonl:question")
+    assert read.texts == TEXTS[:1]
+    assert read.name == "org/many/main/test-*.jsonl:question"
+
+
 def test_a_data_set_that_is_not_on_the_hub(hub: Hub) -> None:
     """It is refused in one line."""
     with pytest.raises(BadInput, match="there is no `org/none` here, and the Hub's cannot be read"):
