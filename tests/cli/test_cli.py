@@ -69,7 +69,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(typed: list[object], tmp_p
     shown = cli(*typed, "--dry-run")
     assert shown.returncode == 0, shown.stderr
     assert re.search(r"encode\W+4\W+12\b", shown.stdout)
-    assert re.search(r"respond\W+16\W+64\b", shown.stdout)
+    assert re.search(r"respond\W+16\W+128\b", shown.stdout)
     assert "would write to" in shown.stdout
     assert "seeds: layout `prompt`: the column `instruction`; 6 seeds\n" in shown.stdout
     assert not (tmp_path / "out").exists()
