@@ -46,6 +46,8 @@ def test_after_a_tenth_of_a_run_the_forecast_is_near_its_final_cost(name: str) -
         assert at.projected == pytest.approx(final, rel=0.15), f"after {share:.0%} of the instructions"
     assert {progress.done < MEASURED for progress in told if progress.projected is None} == {True}
     assert told[-1].projected == pytest.approx(final)
+    assert all(progress.done <= progress.total for progress in told)
+    assert told[-1].done == told[-1].total == len(simulation.verdicts)
     assert all((progress.projected or final) >= (progress.cost or 0.0) for progress in told)
 
 

@@ -13,6 +13,7 @@ import pytest
 from datasets import Dataset
 
 from codeclm_hf import BadInput, CodecLM, endpoint
+from codeclm_hf.run.estimate import Requests
 from codeclm_hf.run.manifest import Manifest
 from support.model_server import StandIn
 from support.world import World, answers
@@ -142,4 +143,4 @@ def test_the_plan_counts_the_probe(models: dict[str, StandIn], seeds: Dataset) -
         CodecLM(**ends, scoring=scoring).plan(seeds, num_instructions=2, num_metadata=2)
         for scoring in ("expected", "discrete")
     ]
-    assert plans[0] == [("probe", 1, 1), *plans[1]]
+    assert plans[0] == [Requests("probe", 1, 1), *plans[1]]
