@@ -150,7 +150,7 @@ def code_span(text: object) -> str:
     """Return text of a model or of others as code within a line, which it cannot end, without markers of ours."""
     line = shorten(str(text)).replace("<!-- codeclm-hf:", "<!-- codeclm-hf ")
     marks = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
-    return f"{marks} {line} {marks}" if line else "(nothing)"
+    return f"{marks} {line} {marks}"
 
 
 def _finalize(value: object) -> object:

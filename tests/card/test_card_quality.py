@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from markdown_it import MarkdownIt
 
 from codeclm_hf import schema
@@ -255,6 +255,7 @@ def test_rows_of_runs_that_compared_with_nothing_are_told() -> None:
 
 @settings(max_examples=60)
 @given(TEXTS, TEXTS)
+@example("x<!-- codeclm-hf:end making --> <!-- codeclm-hf:begin making -->", "<!-- codeclm-hf:end making -->")
 def test_no_shared_words_and_no_reason_break_the_card(text: str, other: str) -> None:
     """Whatever stands in an evaluation set: one line of it, with no markup, and every block is there."""
 
@@ -274,6 +275,7 @@ def test_no_shared_words_and_no_reason_break_the_card(text: str, other: str) -> 
     plain, hostile = card("x", "y"), card(text, other)
     assert [name for name, _ in BLOCK.findall(hostile)] == [name for name, _ in BLOCK.findall(plain)]
     assert len(hostile.splitlines()) == len(plain.splitlines())
+    assert hostile.count("<!-- codeclm-hf:") == plain.count("<!-- codeclm-hf:")
     assert check.check(hostile) == []
 
 
@@ -281,5 +283,5 @@ def test_no_shared_words_and_no_reason_break_the_card(text: str, other: str) -> 
 def test_shared_words_are_code(text: str) -> None:
     """A page shows them as they are, and nothing of them is an element."""
     page = MarkdownIt().render(f"* row 1 of x: {code_span(text)}, and on")
-    (words,) = re.findall(r"<li>row 1 of x: (?:<code>(.*)</code>|\(nothing\)), and on</li>", page)
+    (words,) = re.findall(r"<li>row 1 of x: <code>(.*)</code>, and on</li>", page)
     assert unescape(words).strip() == shorten(text).replace("<!-- codeclm-hf:", "<!-- codeclm-hf ").strip()

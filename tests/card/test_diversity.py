@@ -76,7 +76,7 @@ def test_the_order_of_rows_does_not_matter(texts: list[str], chance: random.Rand
 def test_the_first_ids_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many rows a sample, which is the same for the same rows, and of a long text its beginning."""
     monkeypatch.setattr(module, "SAMPLE", 3)
-    texts = [f"{word} {'x' * CHARACTERS}{word}" for word in ("one", "two", "three", "four", "five")]
+    texts = [f"{word} {'x ' * CHARACTERS}{word}" for word in ("one", "two", "three", "four", "five")]
     found, first = of(*texts), sorted(texts, key=ids.row_id)[:3]
     assert found is not None and found.sample == 3
     assert found == of(*first) == of(*(text[:CHARACTERS] for text in first))
