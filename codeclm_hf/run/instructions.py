@@ -16,6 +16,8 @@ from codeclm_hf.stages.stage import Row, Stage
 
 MOST_AGAIN = 3
 """Further waves in which instructions are asked for in place of those that were rejected or are missing."""
+MANY = 10
+"""Drafts that a metadata is asked for in a wave, after which it is not asked again where none of them is new."""
 MISSING = "missing"
 """Why an instruction that was asked for is not there: its list was too short, or could not be read."""
 _WAVE = Features({**schema.METADATA, "num_instructions": Value("int64"), "wave": Value("int64")})
@@ -65,11 +67,16 @@ class Drafting:
         rows: dict[str, Row] = {row["metadata_id"]: row for row in metadata.to_list()}
         texts: dict[str, list[str]] = {id: [] for id in rows}
         errors: dict[str, str] = {}
+        exhausted: set[str] = set()
         first = self._rounds == 0
         for again in range(1 + MOST_AGAIN):
             missing = {id: shares.get(id, 0) - len(texts[id]) for id in rows}
             # The first wave goes over all rows: they get their rubrics in it.
-            due = [id for id, number in missing.items() if number > 0 or (first and not again)]
+            due = [
+                id
+                for id, number in missing.items()
+                if (number > 0 and id not in exhausted) or (first and not again)
+            ]
             if not due:
                 break
             wave = self._rounds * (1 + MOST_AGAIN) + again
@@ -81,9 +88,12 @@ class Drafting:
                     errors[id] = row["shortage"]
                 self.asked += missing[id]
                 self.rejected += Counter({MISSING: missing[id] - len(row["drafts"])})
+                before = len(texts[id])
                 for text in row["drafts"]:
                     if error := self._screen(rows[id], text, texts[id]):
                         errors[id] = error
+                if missing[id] >= MANY and row["drafts"] and len(texts[id]) == before:
+                    exhausted.add(id)
         self._rounds += 1
         self.last_error = next(reversed(errors.values()), self.last_error)
         instructions = []

@@ -60,6 +60,9 @@ class Tally:
         """
         if not self.asked:
             return wanted
+        if self.asked_since and not self.tried_since:
+            # Nothing new came: a larger round would only pay for more of the same.
+            return min(wanted - self.accepted, LEAST_TRIED)
         rate = max(self.accepted / self.asked, LEAST_RATE)
         # Rounds that brought nothing are followed by larger ones, so that there are not many of them.
         size = ceil((wanted - self.accepted) / rate) + self.asked_since

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from codeclm_hf import CodecLM, schema
 from codeclm_hf.endpoints.connect import endpoint
-from codeclm_hf.run.instructions import MOST_AGAIN, Drafting
+from codeclm_hf.run.instructions import MANY, MOST_AGAIN, Drafting
 from codeclm_hf.stages.contamination import Contamination
 from codeclm_hf.stages.draft import Draft
 from codeclm_hf.stages.encode import metadata_row
@@ -96,6 +96,16 @@ def test_what_stays_missing_is_a_failed_row() -> None:
     assert drafted.instructions["error"][:] == [None, error]
     assert drafting.asked == 5
     assert drafting.rejected == {"duplicate": 4}
+
+
+def test_a_metadata_that_writes_nothing_new_is_not_asked_four_times() -> None:
+    """Where none of ten or more drafts is new, no more of that metadata are asked for in the round."""
+    model = Model([list(TEXTS), []], [[TEXTS[0]] * MANY] * 9)
+    drafting = drafting_of(model)
+    drafted = drafting.next_round(METADATA, {IDS[0]: len(TEXTS), IDS[1]: MANY})
+    assert drafted.new == {IDS[0]: len(TEXTS), IDS[1]: 0}
+    assert len(model.asked) == 1
+    assert drafting.asked == len(TEXTS) + MANY == len(TEXTS) + drafting.rejected.total()
 
 
 def test_each_round_asks_in_waves_of_its_own() -> None:
