@@ -23,7 +23,7 @@ _WORD = re.compile(rf"[{UNSPACED_SCRIPTS}]|[^\s{UNSPACED_SCRIPTS}]+")
 
 
 def diversity(default: pl.LazyFrame) -> Diversity | None:
-    """Measure how much the instructions differ, in those of the first ids, which are hashes.
+    """Return how much the instructions differ, measured in those of the first ids, which are hashes.
 
     The same rows in any order give the same result. Reading takes time in the rows; everything else, and the
     memory, depends on the sample alone.

@@ -138,6 +138,10 @@ class Counts:
         return sum(iteration.judged for iteration in self.iterations)
 
 
+ACCEPTED = "accepted"
+"""The reason of the `Outcome` that is hoped for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """Instructions that were asked for and of which the same became, and what they cost from then on."""
@@ -174,6 +178,11 @@ class Funnel:
     """Why fewer were accepted than were wanted, in words; None where nothing is missing."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """What other versions of codeclm-hf say."""
+
+    @property
+    def accepted(self) -> int:
+        """Instructions of the run itself that are in its data set."""
+        return sum(outcome.instructions for outcome in self.outcomes if outcome.reason == ACCEPTED)
 
 
 @dataclass(frozen=True, kw_only=True)

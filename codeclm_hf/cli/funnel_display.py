@@ -10,7 +10,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from codeclm_hf.card.shapes import Funnel
-from codeclm_hf.run.funnel import ACCEPTED
 from codeclm_hf.run.manifest import StageUsage
 from codeclm_hf.text import money, percentage, shorten
 
@@ -56,9 +55,8 @@ def print_funnel(console: Console, funnel: Funnel, usage: Sequence[StageUsage]) 
         reasons = (f"{escape(shorten(reason))} {number}" for reason, number in funnel.improvements.items())
         notes.append("improvements asked for again: " + ", ".join(reasons))
     console.print("; ".join(notes), soft_wrap=True)
-    accepted = sum(outcome.instructions for outcome in funnel.outcomes if outcome.reason == ACCEPTED)
-    if accepted:
-        _print_each(console, usage, accepted, priced=priced)
+    if funnel.accepted:
+        _print_each(console, usage, funnel.accepted, priced=priced)
 
 
 def _print_each(console: Console, usage: Sequence[StageUsage], accepted: int, *, priced: bool) -> None:

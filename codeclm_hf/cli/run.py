@@ -549,13 +549,14 @@ def _run_codec(
         display.print_contamination(_out, manifest.contamination, out)
     if codec.thinking == "keep":
         display.print_thoughts(_out, tables["trace"])
-    accepted = manifest.counts.rows["default"]
+    # the tables hold the rows that were pulled into the folder, too
+    accepted = manifest.funnel.accepted if manifest.funnel else manifest.counts.rows["default"]
     if manifest.funnel and manifest.funnel.shortfall:
         wanted = manifest.config.num_examples
         words = f"accepted {accepted} of {wanted} examples: {manifest.funnel.shortfall}"
         if not accepted:
             raise CodecLMError(f"{words}; codeclm-hf inspect {out} shows what became of every instruction")
-        _out.print(f"{words}; a larger set needs other seeds or metadata", soft_wrap=True)
+        _out.print(f"{words}; a larger set needs other seeds or metadata", soft_wrap=True, markup=False)
     if not manifest.counts.judged:
         raise CodecLMError(f"every row failed; codeclm-hf inspect {out} shows why")
     if not accepted:

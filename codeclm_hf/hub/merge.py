@@ -221,7 +221,7 @@ def _resolve(
 def unite(config: str, current: Row, incoming: Row) -> Row | None:
     """Return one row of two that differ only in what can be united; None where more differs.
 
-    That are the lists that grow, `origin`, and `removed`: a row that either side has not removed stands.
+    These are the lists that grow, `origin`, and `removed`: a row that either side has not removed stands.
     Of the columns of which one row knows nothing, what the other says is kept.
     """
     removed = current.get("removed"), incoming.get("removed")

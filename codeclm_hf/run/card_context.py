@@ -9,7 +9,6 @@ from codeclm_hf import ids
 from codeclm_hf.card.context import CardContext
 from codeclm_hf.card.render import NAME, render
 from codeclm_hf.card.shapes import RunConfig, TableFiles
-from codeclm_hf.run.funnel import ACCEPTED
 from codeclm_hf.run.manifest import Contribution, Manifest
 
 
@@ -73,8 +72,7 @@ def card_context(manifest: Manifest) -> CardContext:
 def _cost_per_row(manifest: Manifest) -> float | None:
     """Return what an accepted row cost, with everything that the run's answers did; None where that is not known."""
     costs = [row.cost for row in manifest.usage or () if row.cost is not None]
-    outcomes = manifest.funnel.outcomes if manifest.funnel else ()
-    accepted = sum(outcome.instructions for outcome in outcomes if outcome.reason == ACCEPTED)
+    accepted = manifest.funnel.accepted if manifest.funnel else 0
     return sum(costs) / accepted if costs and accepted else None
 
 

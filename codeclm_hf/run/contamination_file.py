@@ -15,13 +15,11 @@ from pathlib import Path
 from codeclm_hf.card.shapes import BenchmarkMatches, ContaminationSummary, SharedWords
 from codeclm_hf.files import replace_file
 from codeclm_hf.run.directory import write_error
-from codeclm_hf.stages.contamination import Benchmark, Contaminated, Match
+from codeclm_hf.stages.contamination import KINDS, Benchmark, Contaminated, Match
 from codeclm_hf.text import shorten
 
 FILE = "contamination.jsonl"
 """Its name in a run directory."""
-KINDS = ("instruction", "strong_response", "target_response")
-"""What may be contaminated, in the order in which it is listed."""
 MOST_FOUND = 20
 """Texts that the manifest and the card name."""
 

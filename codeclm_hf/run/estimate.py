@@ -103,24 +103,23 @@ def plan_requests(
     improvements = tailor.iterations - 1
     responses = 2 if tailor.contrastive_filter else 1
     judged = 2 if tailor.contrastive_filter else 0
-    rounds = tailor.iterations if tailor.contrastive_filter else 1
+    times = tailor.iterations if tailor.contrastive_filter else 1
     rubrics = metadata if improvements else 0
     probes = tailor.contrastive_filter and tailor.scoring == "expected"
-    seen = instructions * responses
-    whole = rubrics, decode, seen * rounds, instructions * judged * rounds, instructions * improvements
+    respond, judge, improve = (instructions * number for number in (responses, judged, improvements))
     return [
         *([Requests("probe", 1, 1)] if probes else []),
         Requests("encode", seeds, seeds * TRIES, seeds),
         *([Requests("check", 0, mixed * MOST_DRAWS * TRIES, mixed)] if mixed else []),
-        Requests("rubrics", min(rubrics, 1), rubrics * TRIES, whole[0]),
-        Requests("decode", ceil(instructions / MOST_AT_ONCE), decode * (1 + MOST_AGAIN), whole[1]),
-        Requests("respond", seen, seen * rounds * RESPONSE_TRIES, whole[2]),
-        Requests("judge", instructions * judged, instructions * judged * rounds * TRIES, whole[3]),
+        Requests("rubrics", min(rubrics, 1), rubrics * TRIES, rubrics),
+        Requests("decode", ceil(instructions / MOST_AT_ONCE), decode * (1 + MOST_AGAIN), decode),
+        Requests("respond", respond, respond * times * RESPONSE_TRIES, respond * times),
+        Requests("judge", judge, judge * times * TRIES, judge * times),
         Requests(
             "improve",
-            0 if tailor.contrastive_filter else instructions * improvements,
-            instructions * improvements * IMPROVEMENT_TRIES,
-            whole[4],
+            0 if tailor.contrastive_filter else improve,
+            improve * IMPROVEMENT_TRIES,
+            improve,
         ),
     ]
 

@@ -143,8 +143,13 @@ class Forecast:
         self._iterations[loop.iteration - 1].accepted += accepted
         self._record(loop, cost)
 
-    def record_missing(self) -> None:
-        """Take in that an instruction is done, since there is none."""
+    def record_missing(self, key: Hashable) -> None:
+        """Take in that an instruction is done of which no answer came, or which was not there.
+
+        Args:
+            key: as for `record_begin`.
+        """
+        self._loops.pop(key, None)
         self.ended += 1
         self._waiting[1] -= 1
 

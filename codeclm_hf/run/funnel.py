@@ -8,16 +8,29 @@ from collections.abc import Mapping, Sequence
 
 from datasets import Dataset
 
-from codeclm_hf.card.shapes import Funnel, Outcome
+from codeclm_hf.card.shapes import ACCEPTED, Funnel, Outcome
 from codeclm_hf.endpoints.budget import Answers, Budget
+from codeclm_hf.run.instructions import MISSING
+from codeclm_hf.run.selection import SURPLUS
 from codeclm_hf.stages import contrast
-from codeclm_hf.stages.flags import BLOCKING
+from codeclm_hf.stages.contamination import CONTAMINATED
+from codeclm_hf.stages.flags import BLOCKING, CUT_OFF, DEGENERATE, EMPTY
+from codeclm_hf.stages.near_duplicates import DUPLICATE, NEAR_DUPLICATE
 from codeclm_hf.stages.stage import Row
 
-ACCEPTED, FAILED, EXHAUSTED = "accepted", "failed", "exhausted"
+FAILED, EXHAUSTED = "failed", "exhausted"
+"""What becomes of an instruction that is not accepted and has no flag."""
 REASONS = (
-    *(ACCEPTED, "surplus", "duplicate", "near_duplicate", "contaminated", "missing", EXHAUSTED),
-    *(flag for flag in BLOCKING if flag != "contaminated"),
+    ACCEPTED,
+    SURPLUS,
+    DUPLICATE,
+    NEAR_DUPLICATE,
+    CONTAMINATED,
+    MISSING,
+    EXHAUSTED,
+    CUT_OFF,
+    EMPTY,
+    DEGENERATE,
     FAILED,
 )
 """What may become of an instruction, in the order in which it is told."""
@@ -58,7 +71,7 @@ def funnel(
     )
     if (told := sum(numbers.values())) != asked:
         # No reason to lose what was paid for, but the tests raise it.
-        warnings.warn(f"{asked} instructions were asked for, and {told} are told of", stacklevel=2)
+        warnings.warn(f"{asked} instructions were asked for, and {told} were counted", stacklevel=2)
     improvements = Counter(
         draft["reason"] for drafts in trace["rejected"] for draft in drafts or () if draft["reason"]
     )

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from datasets import Dataset, Features, Value
 
 from codeclm_hf import schema
+from codeclm_hf.stages.contamination import CONTAMINATED
 from codeclm_hf.stages.decode import REPETITION, instruction_row, missing_row
 from codeclm_hf.stages.draft import Draft
-from codeclm_hf.stages.screen import CONTAMINATED, Screen
+from codeclm_hf.stages.screen import Screen
 from codeclm_hf.stages.stage import Row, Stage
 
 MOST_AGAIN = 3

@@ -178,7 +178,7 @@ class ProgressReporter:
             self.spent[rows[-1]["root_id"]] = usage
             self._forecast.record_end(row, cost, accepted=accepted)
         else:
-            self._forecast.record_missing()
+            self._forecast.record_missing(row)
 
     def _report(self, name: str) -> None:
         if self._on_progress is None:

@@ -24,10 +24,10 @@ from codeclm_hf.run.selection import Selection
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.augment import augment, subsample
 from codeclm_hf.stages.check_metadata import CheckMetadata, PlausibleMix, plausible_mix
-from codeclm_hf.stages.contamination import Contaminated, Contamination
+from codeclm_hf.stages.contamination import CONTAMINATED, INSTRUCTION, KINDS, Contaminated, Contamination
 from codeclm_hf.stages.draft import Draft
 from codeclm_hf.stages.encode import Encode
-from codeclm_hf.stages.screen import CONTAMINATED, Screen
+from codeclm_hf.stages.screen import Screen
 from codeclm_hf.stages.stage import Row
 from codeclm_hf.stages.tailor import Tailor
 
@@ -244,7 +244,7 @@ class Recipe:
         """Return the texts that share words with an evaluation set, each once."""
         if not self.contamination.benchmarks:
             return ()
-        texts = chain((("instruction", text) for text in drafting.contaminated), _texts(trace))
+        texts = chain(((INSTRUCTION, text) for text in drafting.contaminated), _texts(trace))
         findings = (self.contamination.find(text, kind) for kind, text in texts)
         return tuple({(found.kind, found.id): found for found in findings if found is not None}.values())
 
@@ -260,10 +260,10 @@ def _improved(trace: Dataset) -> Iterator[tuple[str, str]]:
 def _texts(trace: Dataset) -> Iterator[tuple[str, str]]:
     """Yield (kind, text) of all that a trace holds, rejected drafts of instructions included."""
     row: Row
-    for row in trace.select_columns(["instruction", "strong_response", "target_response", "rejected"]):
-        for kind in ("instruction", "strong_response", "target_response"):
+    for row in trace.select_columns([*KINDS, "rejected"]):
+        for kind in KINDS:
             if row[kind]:
                 yield kind, row[kind]
         for draft in row["rejected"] or []:
             if draft["reason"] == CONTAMINATED:
-                yield "instruction", draft["text"]
+                yield INSTRUCTION, draft["text"]

@@ -28,6 +28,12 @@ from codeclm_hf.errors import BadInput
 from codeclm_hf.stages.word_runs import RUN, Codes, Run, covered_words, run_hashes, shared_runs
 from codeclm_hf.stages.words import Word, is_character, normal_form, raw_words, words
 
+CONTAMINATED = "contaminated"
+"""What a text is called, as a flag and as a reason, that shares words with an evaluation set."""
+INSTRUCTION = "instruction"
+"""The kind of a text that is one; a response's is the column that it stands in."""
+KINDS = (INSTRUCTION, "strong_response", "target_response")
+"""What may be contaminated, in the order in which it is listed."""
 WHOLE = 8
 """Words from which on a row is found inside any other words."""
 SENTENCE = 5
@@ -87,7 +93,7 @@ class Contaminated:
     id: str
     """16 hexadecimal digits, hashed from the text: what `--allow-match` takes."""
     kind: str
-    """`instruction`, `strong_response` or `target_response`."""
+    """One of `KINDS`."""
     text: str
     """The whole text."""
     matches: tuple[Match, ...]
@@ -113,7 +119,7 @@ class Contamination:
 
         Args:
             text: an instruction or a response.
-            kind: which of them, as `Contaminated.kind` says.
+            kind: which of `KINDS` it is.
         """
         if not self.benchmarks:
             return None
@@ -196,7 +202,7 @@ class _Index:
         self._build(per_text, of_benchmark)
 
     def _learn(self, text: str) -> Codes:
-        """Return the codes of a row's words, which are new to the lookup or not."""
+        """Return the codes of a row's words, after those that are new have got one."""
         found = [normal_form(word) for word in raw_words(text)]
         for word in found:
             if word not in self._lookup:

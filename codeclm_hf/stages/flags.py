@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from codeclm_hf.stages.contamination import CONTAMINATED
 from codeclm_hf.stages.languages import are_in_different_languages
 from codeclm_hf.stages.loops import LOOP, loop_length
 from codeclm_hf.stages.refusal_openings import is_refusal
 
-CUT_OFF, EMPTY, DEGENERATE, CONTAMINATED = "cut_off", "empty", "degenerate", "contaminated"
+CUT_OFF, EMPTY, DEGENERATE = "cut_off", "empty", "degenerate"
 REFUSAL, WRONG_LANGUAGE, ECHO = "refusal", "wrong_language", "echo"
 FLAGS = (CUT_OFF, EMPTY, DEGENERATE, CONTAMINATED, REFUSAL, WRONG_LANGUAGE, ECHO)
 """All of them, in the order in which a row lists them."""

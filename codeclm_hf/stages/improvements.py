@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from codeclm_hf.stages import near_duplicates
-from codeclm_hf.stages.contamination import Contamination
+from codeclm_hf.stages.contamination import CONTAMINATED, INSTRUCTION, Contamination
 from codeclm_hf.stages.languages import detect_language
 from codeclm_hf.stages.parsing.talk import CHAT
 from codeclm_hf.stages.refusal_openings import is_refusal
 from codeclm_hf.text import UNSPACED_SCRIPTS
 
-UNCHANGED, ANSWER, CONTAMINATED = "unchanged", "answer", "contaminated"
+UNCHANGED, ANSWER = "unchanged", "answer"
 WORDS = {
     UNCHANGED: "gave the same instruction again",
     ANSWER: "answered the instruction in place of rewriting it",
@@ -148,12 +148,12 @@ def fault_of(
         return UNCHANGED
     if is_answer(improved, parent=parent, responses=responses):
         return ANSWER
-    found = contamination and contamination.find(improved, "instruction")
+    found = contamination and contamination.find(improved, INSTRUCTION)
     return CONTAMINATED if found and not found.allowed else None
 
 
 def is_unchanged(improved: str, parent: str) -> bool:
-    """Return whether a text equals its parent, or nearly: it is as similar, and has no more than two new words."""
+    """Return whether a text equals its parent, or nearly, with at most `MOST_NEW_WORDS` new ones."""
     new = Counter(_words(improved)) - Counter(_words(parent))
     return new.total() <= MOST_NEW_WORDS and (
         near_duplicates.normalise(improved) == near_duplicates.normalise(parent)

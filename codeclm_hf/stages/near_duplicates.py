@@ -12,6 +12,8 @@ from rensa import RMinHash, RMinHashLSH
 
 from codeclm_hf.text import UNSPACED_SCRIPTS, visible_text
 
+DUPLICATE, NEAR_DUPLICATE = "duplicate", "near_duplicate"
+"""Why a text is none of its own: equal to another after normalising, or nearly."""
 THRESHOLD = 0.8
 """Similarity from which on two instructions are near-duplicates."""
 UNCHANGED = 0.95
@@ -68,7 +70,7 @@ class Duplicate(NamedTuple):
     """An earlier text that a text repeats."""
 
     reason: str
-    """`duplicate`, equal after normalising, or `near_duplicate`."""
+    """`DUPLICATE` or `NEAR_DUPLICATE`."""
     of: str
     """The key that the earlier text was added with."""
     similarity: float
@@ -184,7 +186,7 @@ class NearDuplicates:
         sketch = _sketch(text)
         equal = self._first.get(sketch.normal)
         if equal is not None:
-            return Duplicate("duplicate", self._keys[equal], 1.0)
+            return Duplicate(DUPLICATE, self._keys[equal], 1.0)
         size, field, shared = len(sketch.shingles), sketch.field, sketch.shared_bits
         least, nearest = THRESHOLD, -1
         for at in sorted(self._index.query(sketch.minhash)):
@@ -194,7 +196,7 @@ class NearDuplicates:
             share = _jaccard(sketch.shingles, _shingles(self._normals[at]))
             if share > least or (share == least and nearest < 0):
                 least, nearest = share, at
-        return Duplicate("near_duplicate", self._keys[nearest], least) if nearest >= 0 else None
+        return Duplicate(NEAR_DUPLICATE, self._keys[nearest], least) if nearest >= 0 else None
 
     def add(self, key: str, text: str) -> None:
         """Add a text under a key of its own."""

@@ -8,11 +8,10 @@ from typing import NamedTuple
 from codeclm_hf.endpoints.protocol import Completion, Endpoint
 from codeclm_hf.endpoints.reply import is_withheld
 from codeclm_hf.errors import GenerationFailed, NoAnswer, RequestRejected
-from codeclm_hf.stages.contamination import Contamination
+from codeclm_hf.stages.contamination import CONTAMINATED, Contamination
 from codeclm_hf.stages.flags import (
     ASKED_AGAIN,
     BLOCKING,
-    CONTAMINATED,
     CUT_OFF,
     DEGENERATE,
     EMPTY,
@@ -22,8 +21,8 @@ from codeclm_hf.stages.flags import (
 from codeclm_hf.stages.structured import RETRY_TEMPERATURE, no_answer_reason, request_response
 from codeclm_hf.text import shorten
 
-MORE_ROOM = 2
-"""How many times the room the second try of a response gets."""
+SECOND_ROOM = 2
+"""How many times the room of the first try of a response the second gets."""
 QUOTED = 80
 """Characters of an evaluation set's words that an error quotes."""
 
@@ -97,7 +96,7 @@ class Responder:
         return kept._replace(fault=f"{first.fault}; asked for again with twice the room it {second.fault}")
 
     async def _try(self, instruction: str, id: str, temperature: float, *, again: bool = False) -> Try:
-        room = self.max_new_tokens * (MORE_ROOM if again else 1)
+        room = self.max_new_tokens * (SECOND_ROOM if again else 1)
         try:
             completion = await request_response(
                 self.endpoint,

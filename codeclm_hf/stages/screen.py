@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from codeclm_hf.stages.contamination import Contamination
+from codeclm_hf.stages.contamination import CONTAMINATED, INSTRUCTION, Contamination
 from codeclm_hf.stages.near_duplicates import NearDuplicates
-
-CONTAMINATED = "contaminated"
-"""Why a text is rejected that shares words with an evaluation set."""
 
 
 class Rejection(NamedTuple):
@@ -41,7 +38,7 @@ class Screen:
         """Return why a draft is rejected; None where it is new and stands in no evaluation set."""
         if (duplicate := self._instructions.find(text)) is not None:
             return Rejection(duplicate.reason, "repeats a seed or another instruction")
-        found = self._contamination.find(text, "instruction")
+        found = self._contamination.find(text, INSTRUCTION)
         if found is not None and not found.allowed:
             return Rejection(CONTAMINATED, f"repeats {found.matches[0].benchmark}")
         return None

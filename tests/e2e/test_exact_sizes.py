@@ -76,9 +76,6 @@ def runs_of_words(text: str, n: int = 8) -> set[tuple[str, ...]]:
     return {tuple(words[at : at + n]) for at in range(len(words) - n + 1)}
 
 
-QUESTIONED = set().union(*map(runs_of_words, QUESTIONS))
-
-
 def test_exactly_so_many_rows_are_in_the_data_set(made: Made) -> None:
     """Of models that repeat, break off, loop and copy, N rows come out, no more and no fewer."""
     assert len(made.tables["default"]) == len(made.tables["preference"]) == made.n

@@ -72,7 +72,7 @@ def test_missing_instructions_cost_nothing() -> None:
     """They are done, and no share of those that are judged."""
     forecast = Forecast(iterations=1)
     forecast.expect(3)
-    forecast.record_missing()
+    forecast.record_missing("missing")
     forecast.record_end("a", 4.0, accepted=True)
     assert (forecast.ended, forecast.paid) == (2, 4.0)
     rest, _ = forecast.expected()

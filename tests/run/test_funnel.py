@@ -112,7 +112,7 @@ def test_an_outcome_has_the_cost_of_its_instructions_alone() -> None:
 
 def test_a_sum_that_does_not_fit_is_said() -> None:
     """It is a mistake of ours, which no run should be lost for."""
-    with pytest.warns(UserWarning, match="5 instructions were asked for, and 1 are told of"):
+    with pytest.warns(UserWarning, match="5 instructions were asked for, and 1 were counted"):
         funnel(
             schema.table([row("a")], schema.TRACE), asked=5, rounds=1, rejected={}, spent={}, budget=Budget()
         )
