@@ -22,7 +22,7 @@ _BYTES_A_TOKEN = 4
 """About so many bytes of a prompt are a token."""
 
 
-class Kind(NamedTuple):
+class AnswerKind(NamedTuple):
     """Answers that cost about the same."""
 
     model: str = ""
@@ -36,7 +36,7 @@ class Kind(NamedTuple):
 class Answers(NamedTuple):
     """How many answers of one kind there are, and their tokens."""
 
-    kind: Kind
+    kind: AnswerKind
     answers: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -50,20 +50,20 @@ class Answers(NamedTuple):
         )
 
 
-class Size(NamedTuple):
+class RequestSize(NamedTuple):
     """What is known of a request before it is answered."""
 
-    kind: Kind = Kind()
+    kind: AnswerKind = AnswerKind()
     prompt_tokens: int = 0
     """About so many."""
     most_tokens: int = 0
     """Most tokens of its answer."""
 
     @classmethod
-    def of(cls, model: str, request: GenerationRequest) -> Size:
+    def of(cls, model: str, request: GenerationRequest) -> RequestSize:
         """Return the size of a request to a model."""
         size = sum(len(message.content.encode("utf-8", "replace")) for message in request.messages)
-        return cls(Kind(model, request.stage), size // _BYTES_A_TOKEN, request.max_new_tokens)
+        return cls(AnswerKind(model, request.stage), size // _BYTES_A_TOKEN, request.max_new_tokens)
 
 
 class FirstAnswerAwaited(Exception):
@@ -144,14 +144,14 @@ class Budget:
         self.thinking_tokens = thinking_tokens
         """Tokens of thoughts, which `completion_tokens` holds too; they cost what those cost."""
         self._in_flight = 0
-        self._sizes_in_flight: dict[Kind, list[Size]] = {}
-        self._answers: dict[Kind, Answers] = {}
+        self._sizes_in_flight: dict[AnswerKind, list[RequestSize]] = {}
+        self._answers: dict[AnswerKind, Answers] = {}
         for answers in by_kind:
             self._count(answers)
         counted = self._answers.values()
         self._count(
             Answers(
-                Kind(),
+                AnswerKind(),
                 requests - sum(answers.answers for answers in counted),
                 prompt_tokens - sum(answers.prompt_tokens for answers in counted),
                 completion_tokens - sum(answers.completion_tokens for answers in counted),
@@ -215,7 +215,7 @@ class Budget:
         return self._prices.cost(prompt_tokens, completion_tokens, model=model, fallback=fallback)
 
     @contextmanager
-    def reserve(self, size: Size | None = None) -> Iterator[None]:
+    def reserve(self, size: RequestSize | None = None) -> Iterator[None]:
         """Reserve one answer while its request is on the wire; `spend` counts it when it is there.
 
         Args:
@@ -225,7 +225,7 @@ class Budget:
             BudgetSpent: with what is on the wire already, a limit is reached.
             FirstAnswerAwaited: a limit may be reached, which the next answer will tell.
         """
-        size = size or Size()
+        size = size or RequestSize()
         self._check()
         if self.max_cost is not None and self._must_wait(size, self.max_cost):
             raise FirstAnswerAwaited
@@ -239,7 +239,7 @@ class Budget:
             sizes.remove(size)
 
     @contextmanager
-    def reserve_once(self, size: Size | None = None) -> Iterator[SendGuard]:
+    def reserve_once(self, size: RequestSize | None = None) -> Iterator[SendGuard]:
         """Give what stands around each request of one answer, which are on the wire one at a time.
 
         From the first that is answered on the answer keeps its place, so that a larger one of the same, which
@@ -263,7 +263,7 @@ class Budget:
 
             yield send
 
-    def must_wait(self, size: Size) -> bool:
+    def must_wait(self, size: RequestSize) -> bool:
         """Return whether a request is to wait until another that is on the wire has ended."""
         try:
             return self.max_cost is not None and self._must_wait(size, self.max_cost)
@@ -282,7 +282,7 @@ class Budget:
         self.prompt_tokens += completion.prompt_tokens
         self.completion_tokens += completion.completion_tokens
         self.thinking_tokens += completion.thinking_tokens
-        kind = Kind(model, stage, completion.fallback)
+        kind = AnswerKind(model, stage, completion.fallback)
         self._count(Answers(kind, 1, completion.prompt_tokens, completion.completion_tokens))
 
     def _count(self, more: Answers) -> None:
@@ -306,7 +306,7 @@ class Budget:
             thoughts = f" ({self.thinking_tokens} of them thoughts so far)" if self.thinking_tokens else ""
             raise _budget_spent(f"{self.max_tokens} tokens{thoughts}", "--max-tokens")
 
-    def _must_wait(self, size: Size, max_cost: float) -> bool:
+    def _must_wait(self, size: RequestSize, max_cost: float) -> bool:
         """Return whether a request may be too dear, while others are on the wire that may turn out cheaper.
 
         Raises:
@@ -330,13 +330,13 @@ class Budget:
         most = self._most_cost(size) if mean is None else mean
         return awaited and spent + known + unknown + most > max_cost
 
-    def _mean_cost(self, kind: Kind) -> float | None:
+    def _mean_cost(self, kind: AnswerKind) -> float | None:
         """Return what a model's answers in one stage cost in the mean; None before the first."""
         answers = [known for known in self._answers.values() if known.kind[:2] == kind[:2] and known.answers]
         number = sum(known.answers for known in answers)
         return (self.cost_of(answers) or 0.0) / number if number else None
 
-    def _most_cost(self, size: Size) -> float:
+    def _most_cost(self, size: RequestSize) -> float:
         return self.price(size.prompt_tokens, size.most_tokens, model=size.kind.model) or 0.0
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from codeclm_hf import ids
 from codeclm_hf.endpoints import clock as clocks
 from codeclm_hf.endpoints import row_requests, transport
-from codeclm_hf.endpoints.budget import Answers, Budget, FirstAnswerAwaited, Kind, Size
+from codeclm_hf.endpoints.budget import AnswerKind, Answers, Budget, FirstAnswerAwaited, RequestSize
 from codeclm_hf.endpoints.journal_db import (
     AnswerRow,
     JournalFile,
@@ -173,7 +173,7 @@ class Journal:
     async def _request(
         self, key: bytes, endpoint: Endpoint, request: GenerationRequest, request_json: str
     ) -> None:
-        size = Size.of(endpoint.identity, request)
+        size = RequestSize.of(endpoint.identity, request)
         while True:
             try:
                 with self.budget.reserve_once(size) as reserved:
@@ -318,10 +318,10 @@ class Journal:
 
 def _by_kind(totals: Sequence[Totals], fallbacks: Sequence[tuple[str, Totals]]) -> list[Answers]:
     """Return a journal's answers as a budget counts them: those of fallbacks apart."""
-    kinds = [Kind(total.model, total.stage) for total in totals]
+    kinds = [AnswerKind(total.model, total.stage) for total in totals]
     answers = {kind: Answers(kind, *total[2:5]) for kind, total in zip(kinds, totals, strict=True)}
     for name, total in fallbacks:
-        kind = Kind(total.model, total.stage)
+        kind = AnswerKind(total.model, total.stage)
         answers[kind] = answers[kind].plus(*(-number for number in total[2:5]))
         answers[kind._replace(fallback=name)] = Answers(kind._replace(fallback=name)).plus(*total[2:5])
     return list(answers.values())

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from codeclm_hf.endpoints.budget import Answers, Kind
+from codeclm_hf.endpoints.budget import AnswerKind, Answers
 from codeclm_hf.endpoints.clock import Clock
 from codeclm_hf.endpoints.protocol import Completion
 
@@ -23,7 +23,7 @@ class RowRequests:
     """Requests that a server answered; those answered from a journal are not among them."""
     seconds: float = 0.0
     """How long at least one of its requests was on the wire."""
-    usage: dict[Kind, Answers] = field(default_factory=dict)
+    usage: dict[AnswerKind, Answers] = field(default_factory=dict)
     """All answers that it got, by model and stage, those from a journal included."""
     on_first: Callable[[], None] | None = None
     """Called when the first of its requests is about to be sent."""
@@ -38,7 +38,7 @@ class RowRequests:
             model: the identity of the model that was asked.
             stage: who asked.
         """
-        kind = Kind(model, stage, completion.fallback)
+        kind = AnswerKind(model, stage, completion.fallback)
         answers = self.usage.get(kind, Answers(kind))
         self.usage[kind] = answers.plus(1, completion.prompt_tokens, completion.completion_tokens)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from codeclm_hf.card.shapes import BenchmarkMatches, ContaminationSummary, SharedWords
 from codeclm_hf.files import replace_file
 from codeclm_hf.run.directory import write_error
-from codeclm_hf.stages.contamination import KINDS, Benchmark, Contaminated, Match
+from codeclm_hf.stages.contamination import KINDS, Benchmark, ContaminatedText, Match
 from codeclm_hf.text import shorten
 
 FILE = "contamination.jsonl"
@@ -24,7 +24,7 @@ MOST_FOUND = 20
 """Texts that the manifest and the card name."""
 
 
-def write(directory: Path, findings: Iterable[Contaminated]) -> None:
+def write(directory: Path, findings: Iterable[ContaminatedText]) -> None:
     """Put the file in place of an earlier run's: a line of JSON for each text, in the order of `in_order`.
 
     Where nothing was found, there is no file.
@@ -43,14 +43,14 @@ def write(directory: Path, findings: Iterable[Contaminated]) -> None:
         raise write_error(FILE, directory, exc) from exc
 
 
-def in_order(findings: Iterable[Contaminated]) -> list[Contaminated]:
+def in_order(findings: Iterable[ContaminatedText]) -> list[ContaminatedText]:
     """Return the findings, each text once a kind: the removed ones first, by kind and id."""
     by_key = {(finding.allowed, KINDS.index(finding.kind), finding.id): finding for finding in findings}
     return [by_key[key] for key in sorted(by_key)]
 
 
 def summary(
-    findings: Iterable[Contaminated], benchmarks: Sequence[Benchmark], allowed: Collection[str] = ()
+    findings: Iterable[ContaminatedText], benchmarks: Sequence[Benchmark], allowed: Collection[str] = ()
 ) -> ContaminationSummary:
     """Return what the manifest and the card say of the findings.
 
@@ -74,7 +74,7 @@ def summary(
     )
 
 
-def _shared_words(finding: Contaminated) -> SharedWords:
+def _shared_words(finding: ContaminatedText) -> SharedWords:
     longest = max(finding.matches, key=_length)
     return SharedWords(
         id=finding.id,

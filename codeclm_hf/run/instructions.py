@@ -25,7 +25,7 @@ _WAVE = Features({**schema.METADATA, "num_instructions": Value("int64"), "wave":
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drafted:
+class RoundInstructions:
     """The basic instructions of one round."""
 
     metadata: Dataset
@@ -37,7 +37,7 @@ class Drafted:
 
 
 @dataclass(kw_only=True)
-class Drafting:
+class Drafter:
     """Asks for the instructions of a run, round by round."""
 
     draft: Draft
@@ -58,7 +58,7 @@ class Drafting:
     """Why a draft was not to be had, of the last one."""
     _rounds: int = 0
 
-    def next_round(self, metadata: Dataset, shares: Mapping[str, int]) -> Drafted:
+    def next_round(self, metadata: Dataset, shares: Mapping[str, int]) -> RoundInstructions:
         """Return new instructions of each metadata row.
 
         Args:
@@ -68,7 +68,7 @@ class Drafting:
         rows: dict[str, Row] = {row["metadata_id"]: row for row in metadata.to_list()}
         texts: dict[str, list[str]] = {id: [] for id in rows}
         errors: dict[str, str] = {}
-        exhausted: set[str] = set()
+        dry: set[str] = set()
         first = self._rounds == 0
         for again in range(1 + MOST_AGAIN):
             missing = {id: shares.get(id, 0) - len(texts[id]) for id in rows}
@@ -76,7 +76,7 @@ class Drafting:
             due = [
                 id
                 for id, number in missing.items()
-                if (number > 0 and id not in exhausted) or (first and not again)
+                if (number > 0 and id not in dry) or (first and not again)
             ]
             if not due:
                 break
@@ -94,7 +94,7 @@ class Drafting:
                     if error := self._screen(rows[id], text, texts[id]):
                         errors[id] = error
                 if missing[id] >= MANY and row["drafts"] and len(texts[id]) == before:
-                    exhausted.add(id)
+                    dry.add(id)
         self._rounds += 1
         self.last_error = next(reversed(errors.values()), self.last_error)
         instructions = []
@@ -104,7 +104,7 @@ class Drafting:
                 wanted = shares.get(id, 0)
                 error = errors.get(id, REPETITION)
                 instructions += [missing_row(row, n, wanted, error) for n in range(len(texts[id]), wanted)]
-        return Drafted(
+        return RoundInstructions(
             metadata=schema.table(list(rows.values()), schema.METADATA),
             instructions=schema.table(instructions, schema.INSTRUCTIONS),
             new={id: len(new) for id, new in texts.items()},

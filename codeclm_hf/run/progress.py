@@ -59,7 +59,7 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
-class _Kept(NamedTuple):
+class _Retention(NamedTuple):
     """How many of the accepted instructions stay in the data set, when that was last known."""
 
     examples: int
@@ -119,7 +119,7 @@ class ProgressReporter:
         self._forecast: Forecast | None = None
         self._judged_accepted = 0
         """Instructions that the judge accepted."""
-        self._kept = _Kept(0, 0)
+        self._kept = _Retention(0, 0)
         self.spent: dict[str, tuple[Answers, ...]] = {}
         """The responses, judgements and improvements that each instruction took, by its id; replayed ones too."""
 
@@ -159,7 +159,7 @@ class ProgressReporter:
 
     def keep(self, examples: int) -> None:
         """Take in how many of the accepted instructions stay in the data set."""
-        self._kept = _Kept(examples, self._judged_accepted)
+        self._kept = _Retention(examples, self._judged_accepted)
 
     def _record_loop(self, name: str, rows: list[Row], row: RowRequests) -> None:
         """Take in what became of an instruction: it is begun, its last version is judged, or all of it is done."""

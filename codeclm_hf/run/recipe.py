@@ -16,7 +16,7 @@ from codeclm_hf.endpoints.journal import Journal, JournaledEndpoint
 from codeclm_hf.endpoints.protocol import Endpoint
 from codeclm_hf.run import rounds
 from codeclm_hf.run.funnel import funnel
-from codeclm_hf.run.instructions import Drafting
+from codeclm_hf.run.instructions import Drafter
 from codeclm_hf.run.manifest import StageUsage
 from codeclm_hf.run.probe import check_log_probabilities
 from codeclm_hf.run.progress import OnProgress, ProgressReporter
@@ -24,7 +24,7 @@ from codeclm_hf.run.selection import Selection
 from codeclm_hf.stages import contrast
 from codeclm_hf.stages.augment import augment, subsample
 from codeclm_hf.stages.check_metadata import CheckMetadata, PlausibleMix, plausible_mix
-from codeclm_hf.stages.contamination import CONTAMINATED, INSTRUCTION, KINDS, Contaminated, Contamination
+from codeclm_hf.stages.contamination import CONTAMINATED, INSTRUCTION, KINDS, ContaminatedText, Contamination
 from codeclm_hf.stages.draft import Draft
 from codeclm_hf.stages.encode import Encode
 from codeclm_hf.stages.screen import Screen
@@ -35,7 +35,7 @@ MOST_DRY_ROUNDS = 3
 """Rounds in a row in which a metadata gives nothing new, after which it is asked no more."""
 
 
-class Made(NamedTuple):
+class RecipeResult(NamedTuple):
     """What a recipe came to."""
 
     tables: dict[str, Dataset]
@@ -44,7 +44,7 @@ class Made(NamedTuple):
     """Answers and tokens that they are made of."""
     funnel: Funnel
     """What became of every instruction that was asked for."""
-    contaminated: tuple[Contaminated, ...]
+    contaminated: tuple[ContaminatedText, ...]
     """The texts that share words with an evaluation set, each once, in the order of the run."""
 
 
@@ -118,7 +118,7 @@ class Recipe:
         *,
         pulled: Sequence[tuple[str, str]] = (),
         metadata_only: bool = False,
-    ) -> Made:
+    ) -> RecipeResult:
         """Make the tables of the answers that a journal holds, and of new ones that it then holds.
 
         Args:
@@ -154,38 +154,38 @@ class Recipe:
         if metadata_only:
             described = progress.map(draft.rubrics, metadata) if draft.rubrics is not None else metadata
             empty = {name: schema.table([], features) for name, features in self.features.items()}
-            return Made(
+            return RecipeResult(
                 tables={**empty, "metadata": described},
                 usage=progress.usage(),
                 funnel=Funnel(asked=0, implausible=implausible),
                 contaminated=(),
             )
 
-        drafting = Drafting(
+        drafter = Drafter(
             draft=draft,
             screen=Screen(self.known, self.contamination),
             map=progress.map,
             lists_missing=self.num_examples is None,
         )
         selection = Selection([*self.known, *pulled], self.num_examples)
-        made = self._all_rounds(metadata, drafting, selection, tailor, progress)
+        made = self._all_rounds(metadata, drafter, selection, tailor, progress)
         trace = concatenate_datasets(made.traces)
-        return Made(
+        return RecipeResult(
             tables=contrast.tables(trace, made.metadata, target_system=tailor.target_system),
             usage=progress.usage(),
             funnel=replace(
                 funnel(
                     trace,
-                    asked=drafting.asked,
+                    asked=drafter.asked,
                     rounds=len(made.traces),
-                    rejected=drafting.rejected,
+                    rejected=drafter.rejected,
                     spent=progress.spent,
                     budget=journal.budget,
                     shortfall=made.shortfall,
                 ),
                 implausible=implausible,
             ),
-            contaminated=self._contaminated(drafting, trace),
+            contaminated=self._contaminated(drafter, trace),
         )
 
     def _metadata(self, progress: ProgressReporter, strong: Endpoint) -> PlausibleMix:
@@ -207,7 +207,7 @@ class Recipe:
     def _all_rounds(
         self,
         metadata: Dataset,
-        drafting: Drafting,
+        drafter: Drafter,
         selection: Selection,
         tailor: Tailor,
         progress: ProgressReporter,
@@ -219,11 +219,11 @@ class Recipe:
             wanted, before = self.num_examples, selection.size
             size = self.num_instructions if wanted is None else tally.next_size(wanted)
             shares = rounds.shares(asked, size)
-            drafted = drafting.next_round(metadata, shares)
+            drafted = drafter.next_round(metadata, shares)
             metadata = drafted.metadata
             traces.append(selection.mark(progress.map(tailor, drafted.instructions)))
             for id, text in _improved(traces[-1]):
-                drafting.screen.admit(id, text)
+                drafter.screen.admit(id, text)
             progress.keep(selection.size)
             for id, share in shares.items():
                 asked[id] += share
@@ -236,15 +236,15 @@ class Recipe:
             if wanted is None or selection.size == wanted:
                 return _Rounds(metadata, traces, None)
             if not asked:
-                return _Rounds(metadata, traces, rounds.NOTHING_NEW.format(drafting.last_error))
+                return _Rounds(metadata, traces, rounds.NOTHING_NEW.format(drafter.last_error))
             if tally.gives_up:
                 return _Rounds(metadata, traces, rounds.NOTHING_ACCEPTED.format(tally.tried_since))
 
-    def _contaminated(self, drafting: Drafting, trace: Dataset) -> tuple[Contaminated, ...]:
+    def _contaminated(self, drafter: Drafter, trace: Dataset) -> tuple[ContaminatedText, ...]:
         """Return the texts that share words with an evaluation set, each once."""
         if not self.contamination.benchmarks:
             return ()
-        texts = chain(((INSTRUCTION, text) for text in drafting.contaminated), _texts(trace))
+        texts = chain(((INSTRUCTION, text) for text in drafter.contaminated), _texts(trace))
         findings = (self.contamination.find(text, kind) for kind, text in texts)
         return tuple({(found.kind, found.id): found for found in findings if found is not None}.values())
 

@@ -87,7 +87,7 @@ class Match:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contaminated:
+class ContaminatedText:
     """A text that shares words with evaluation sets."""
 
     id: str
@@ -114,7 +114,7 @@ class Contamination:
     def __post_init__(self) -> None:
         check_allowed(self.allowed, self.benchmarks)
 
-    def find(self, text: str, kind: str) -> Contaminated | None:
+    def find(self, text: str, kind: str) -> ContaminatedText | None:
         """Return what a text shares with the evaluation sets; None where that is nothing.
 
         Args:
@@ -127,7 +127,7 @@ class Contamination:
         if not matches:
             return None
         id = ids.row_id("text", text)
-        return Contaminated(id=id, kind=kind, text=text, matches=matches, allowed=id in self.allowed)
+        return ContaminatedText(id=id, kind=kind, text=text, matches=matches, allowed=id in self.allowed)
 
     def spec(self) -> Any:
         """Return what shapes the findings as plain data: a hash of the texts, and what is allowed."""

@@ -10,11 +10,14 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import DatasetDict
 
 from codeclm_hf.endpoints import clock as clocks
 from codeclm_hf.run.manifest import Manifest
+from codeclm_hf.schema import DEFAULT
 from codeclm_hf.stages.flags import BLOCKING
 from codeclm_hf.stages.near_duplicates import THRESHOLD, similarity
 from support.careless import QUESTIONS, WHOLE, Books, Pair, careless_pair, command, run, write_questions
@@ -203,6 +206,23 @@ def test_models_that_know_little_give_fewer_rows_and_a_reason(
     assert f"accepted {rows} of 20 examples: the strong model writes no new instructions" in said
     assert manifest.funnel is not None
     assert manifest.funnel.asked == books.asked
+
+
+def test_rows_that_were_pulled_are_none_of_the_examples(
+    cli: Cli, pair_of: PairOf, seeds_file: Path, tmp_path: Path
+) -> None:
+    """What others made is in the data set, and does not count among the rows that the run accepted."""
+    words = command(pair_of(knows=12), seeds_file, tmp_path / "out", 20, "--num-metadata", 3)
+    output_of(cli(*words))
+    rows = Manifest.read(tmp_path / "out").counts.rows["default"]
+    pulled = tmp_path / "out" / ".pulled" / "default"
+    pulled.mkdir(parents=True)
+    text = "Name a lake that no river leaves, and say where its water goes"
+    row = {"id": "f" * 16, "instruction": text, "response": "The Caspian Sea; it evaporates."}
+    pq.write_table(pa.Table.from_pylist([row], schema=DEFAULT.arrow_schema), pulled / "train-00000.parquet")
+    said = output_of(cli(*words))
+    assert Manifest.read(tmp_path / "out").counts.rows["default"] == rows + 1
+    assert f"accepted {rows} of 20 examples" in said
 
 
 def test_a_run_without_a_row_fails_and_says_why(

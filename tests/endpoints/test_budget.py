@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeclm_hf import BadInput, Budget, BudgetSpent, CodecLM, Completion, Progress, endpoint
-from codeclm_hf.endpoints.budget import FirstAnswerAwaited, Kind, Size
+from codeclm_hf.endpoints.budget import AnswerKind, FirstAnswerAwaited, RequestSize
 from codeclm_hf.endpoints.journal import Journal
 from support.inputs import tree
 from support.model_server import StandIn
@@ -111,11 +111,11 @@ def test_a_limit_that_is_none_is_refused(limit: dict[str, Any]) -> None:
 
 PRICES = {"strong": (10.0, 30.0), "target": (0.0, 1.0)}
 Tokens = tuple[int, int]
-kinds = st.builds(Kind, st.sampled_from(list(PRICES)), st.sampled_from(["encode", "respond"]))
+kinds = st.builds(AnswerKind, st.sampled_from(list(PRICES)), st.sampled_from(["encode", "respond"]))
 tokens_of = st.tuples(st.integers(0, 3000), st.integers(0, 3000))
 
 
-def price_of(kind: Kind, tokens: Tokens) -> float:
+def price_of(kind: AnswerKind, tokens: Tokens) -> float:
     return sum(price * number for price, number in zip(PRICES[kind.model], tokens, strict=True)) / 1e6
 
 
@@ -123,15 +123,15 @@ class Wire:
     """What is paid and on its way, reckoned as simply as can be."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[Any, Kind, Tokens]] = []
+        self.sent: list[tuple[Any, AnswerKind, Tokens]] = []
         """(reservation, kind, most tokens) of each."""
-        self.answered: dict[Kind, list[float]] = {}
+        self.answered: dict[AnswerKind, list[float]] = {}
 
     @property
     def paid(self) -> float:
         return sum(map(sum, self.answered.values()))
 
-    def mean(self, kind: Kind) -> float | None:
+    def mean(self, kind: AnswerKind) -> float | None:
         costs = self.answered.get(kind)
         return sum(costs) / len(costs) if costs else None
 
@@ -152,13 +152,13 @@ class Wire:
     st.randoms(use_true_random=False),
 )
 def test_the_cost_passes_its_limit_by_no_more_than_what_is_on_its_way(
-    steps: list[tuple[str, Kind, Tokens]], limit: float, order: Random
+    steps: list[tuple[str, AnswerKind, Tokens]], limit: float, order: Random
 ) -> None:
     """In any order of requests and answers nothing is sent that may pass it, as far as can be told."""
     budget, wire, slack, on_its_way = Budget(max_cost=limit, prices=PRICES), Wire(), 1e-12, 0.0
     for step, kind, tokens in steps:
         if step == "send":
-            reservation, mean = budget.reserve(Size(kind, *tokens)), wire.mean(kind)
+            reservation, mean = budget.reserve(RequestSize(kind, *tokens)), wire.mean(kind)
             known = wire.paid + wire.expected
             feared = known + sum(wire.feared) + price_of(kind, tokens)
             try:

@@ -13,7 +13,7 @@ from codeclm_hf.errors import CodecLMError
 from codeclm_hf.json_types import from_json, to_json
 from codeclm_hf.run import contamination_file
 from codeclm_hf.run.contamination_file import FILE, MOST_FOUND
-from codeclm_hf.stages.contamination import Benchmark, Contaminated, Match
+from codeclm_hf.stages.contamination import Benchmark, ContaminatedText, Match
 
 EXAM = Benchmark(name="exam", texts=("How far is the Moon from here?", "", "Who is he?"))
 OTHER = Benchmark(name="other", texts=("What is this?",))
@@ -31,8 +31,10 @@ def match(benchmark: str = "exam", row: int = 1, length: int = 10) -> Match:
     )
 
 
-def finding(number: int, kind: str = "instruction", *matches: Match, allowed: bool = False) -> Contaminated:
-    return Contaminated(
+def finding(
+    number: int, kind: str = "instruction", *matches: Match, allowed: bool = False
+) -> ContaminatedText:
+    return ContaminatedText(
         id=f"{number:016x}",
         kind=kind,
         text=f"text {number} \ud83d",

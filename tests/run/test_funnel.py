@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from codeclm_hf import Budget, CodecLM, endpoint, schema
 from codeclm_hf.card.shapes import Outcome
-from codeclm_hf.endpoints.budget import Answers, Kind
+from codeclm_hf.endpoints.budget import AnswerKind, Answers
 from codeclm_hf.run.funnel import REASONS, funnel
 from codeclm_hf.run.manifest import Manifest
 from support.model_server import StandIn
@@ -46,7 +46,7 @@ def row(root: str, iteration: int = 1, **columns: Any) -> dict[str, Any]:
 
 
 def answers(model: str, requests: int, tokens: int) -> Answers:
-    return Answers(Kind(model, "respond"), requests, tokens, 2 * tokens)
+    return Answers(AnswerKind(model, "respond"), requests, tokens, 2 * tokens)
 
 
 @given(
