@@ -140,4 +140,5 @@ def _name(place: str) -> str:
     """Return what a source is called in public: no folder of this machine, no secret of an address."""
     if "://" in place:
         return sources.name_of(place)
-    return Path(place).name if os.path.exists(place) or os.path.isabs(place) else place
+    is_local = os.path.exists(place) or os.path.isabs(place) or glob.has_magic(place)
+    return Path(place).name if is_local else place

@@ -185,13 +185,13 @@ def run(
     use_cases: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="The use cases that seeds may have, one a line: encode chooses of them."
+            metavar="FILE", help="The use cases that seeds may have, one a line: encode chooses among them."
         ),
     ] = None,
     skills: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="The skills that seeds may need, one a line: encode chooses of them."
+            metavar="FILE", help="The skills that seeds may need, one a line: encode chooses among them."
         ),
     ] = None,
     column: Column = None,
@@ -270,7 +270,7 @@ def run(
         bool,
         typer.Option(
             "--check-metadata",
-            help="Ask the strong model whether each mixed metadata is plausible, and leave the others out.",
+            help="Ask the strong model whether each mixed metadata is plausible, and leave out those that are not.",
         ),
     ] = False,
     metadata_only: Annotated[
@@ -446,7 +446,7 @@ def demo(
 
 @app.command()
 def inspect(directory: Directory) -> None:
-    """Show what is in a run directory: counts by stage, iteration and verdict, and a few rows."""
+    """Show what is in a run directory: counts, what became of every instruction, and a few rows."""
     from codeclm_hf.cli import display
 
     display.print_run_directory(_out, directory)

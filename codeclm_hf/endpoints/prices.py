@@ -139,7 +139,8 @@ def check_prices(prices: Mapping[str, Sequence[float]]) -> dict[str, Price]:
         BadInput: one is no pair of numbers of at least 0.
     """
     for name, price in prices.items():
-        if isinstance(price, str) or len(price) != len(Price._fields) or not all(map(is_price, price)):
+        is_pair = isinstance(price, Sequence) and len(price) == len(Price._fields)
+        if not is_pair or not all(map(is_price, price)):
             raise BadInput(f"{_EXAMPLE}; came {name}={_text(price)}")
     return {name: Price(*map(float, price)) for name, price in prices.items()}
 
@@ -165,5 +166,7 @@ def _models(name: str, roles: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
-def _text(price: Iterable[object]) -> str:
+def _text(price: object) -> str:
+    if isinstance(price, str) or not isinstance(price, Sequence):
+        return str(price)
     return ",".join(f"{number:g}" if isinstance(number, float) else str(number) for number in price)

@@ -27,6 +27,7 @@ from codeclm_hf import ids
 from codeclm_hf.errors import BadInput
 from codeclm_hf.stages.word_runs import RUN, Codes, Run, covered_words, run_hashes, shared_runs
 from codeclm_hf.stages.words import Word, is_character, normal_form, raw_words, words
+from codeclm_hf.text import shorten
 
 CONTAMINATED = "contaminated"
 """What a text is called, as a flag and as a reason, that shares words with an evaluation set."""
@@ -112,6 +113,11 @@ class Contamination:
     """Ids of texts that are kept all the same."""
 
     def __post_init__(self) -> None:
+        for benchmark in self.benchmarks:
+            if not isinstance(benchmark, Benchmark):
+                raise BadInput(
+                    f"needs evaluation sets as load_benchmark gives them; came {shorten(repr(self.benchmarks))}"
+                )
         check_allowed(self.allowed, self.benchmarks)
 
     def find(self, text: str, kind: str) -> ContaminatedText | None:

@@ -66,6 +66,14 @@ def test_chats(tmp_path: Path, column: str, role: str, text: str, *, named: bool
     assert load_benchmark(f"{path}:{column}" if named else str(path)).texts == TEXTS
 
 
+def test_a_pattern_is_named_without_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manifest and the card name no folder of this machine, also where the pattern is a relative one."""
+    (tmp_path / "secret").mkdir()
+    write(tmp_path / "secret" / "exam.jsonl", "question", TEXTS)
+    monkeypatch.chdir(tmp_path)
+    assert load_benchmark("secret/*.jsonl").name == "*.jsonl"
+
+
 def test_a_row_has_the_number_that_it_has_in_its_file(tmp_path: Path) -> None:
     """Lines without a text, and texts that come again, leave their number free; files are counted on."""
     (tmp_path / "a.jsonl").write_text(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from codeclm_hf import BadInput
+from codeclm_hf import BadInput, Budget
 from codeclm_hf.endpoints.prices import Price, Prices, check_prices, read_prices
 
 ROLES = {
@@ -100,5 +100,12 @@ def test_a_model_has_one_price() -> None:
 @pytest.mark.parametrize("price", [(1,), (1, 2, 3), (-1, 2), (float("nan"), 1), ("1", 2), (True, 1), "12"])
 def test_a_given_price_that_is_none_is_refused(price: Any) -> None:
     """As a typed one is."""
-    with pytest.raises(BadInput, match="needs a price as MODEL=IN,OUT"):
+    with pytest.raises(BadInput, match=r"needs a price as MODEL=IN,OUT"):
         check_prices({"strong": price})
+
+
+@pytest.mark.parametrize("price", [3.0, "3,15", (3,), (3, -1), None])
+def test_what_is_no_pair_of_numbers_is_no_price(price: Any) -> None:
+    """One number, a text or a number below 0 is refused as it came."""
+    with pytest.raises(BadInput, match=r"needs a price as MODEL=IN,OUT.*came strong="):
+        Budget(prices={"strong": price})

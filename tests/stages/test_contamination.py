@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -283,3 +283,10 @@ def test_any_text_may_be_compared_with_any(texts: list[str], text: str) -> None:
     found = contamination(*texts)
     matches(found, text)
     assert [row for row in texts if len(raw_words(row)) > 2 * WHOLE and not matches(found, row)] == []
+
+
+@pytest.mark.parametrize("benchmarks", ["exam.jsonl", ["exam.jsonl"]])
+def test_a_file_is_no_evaluation_set_before_it_is_read(benchmarks: Any) -> None:
+    """The name of a file in place of what was read from it is refused in one sentence."""
+    with pytest.raises(BadInput, match=r"as load_benchmark gives them; came .*exam\.jsonl"):
+        Contamination(benchmarks=benchmarks)
