@@ -12,7 +12,7 @@ from codeclm_hf.stages.contamination import CONTAMINATED, INSTRUCTION, Contamina
 from codeclm_hf.stages.languages import detect_language
 from codeclm_hf.stages.parsing.talk import CHAT
 from codeclm_hf.stages.refusal_openings import is_refusal
-from codeclm_hf.text import UNSPACED_SCRIPTS
+from codeclm_hf.stages.words import raw_words
 
 UNCHANGED, ANSWER = "unchanged", "answer"
 WORDS = {
@@ -30,7 +30,6 @@ _COMPARED = 2_000
 _LONG_ANSWER = 400
 """Characters of a text that says nothing to do and is an answer by that alone."""
 
-_WORD = re.compile(rf"[{UNSPACED_SCRIPTS}]|[^\W_{UNSPACED_SCRIPTS}]+")
 _CLAUSE = r"""(?:^|[.!?:;,\n、。！？：；，–—("“«]\s*(?:[-*\#>\d.)]+\s*)?
     |\b(?:and|then|or|but|please|to|also|und|bitte|et|y|e|puis)\s+)"""
 """Where a clause begins (a verbose pattern)."""
@@ -203,7 +202,7 @@ def resemblance(one: str, other: str) -> float:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())
+    return raw_words(text.casefold())
 
 
 def _pairs(text: str) -> set[tuple[str, str]]:

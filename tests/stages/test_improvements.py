@@ -235,6 +235,15 @@ def test_a_short_condition_improves_a_long_instruction() -> None:
     assert fault_of(LONG.replace("somebody", "someone"), parent=LONG) == "unchanged"
 
 
+def test_a_word_with_vowel_signs_is_one_word() -> None:
+    """In Hindi, where signs stand within words, a word of thanks is no improvement either."""
+    parent = (
+        "भारत के स्वतंत्रता संग्राम में महिलाओं की भूमिका पर एक विस्तृत निबंध लिखिए, जिसमें कम से कम पाँच महिलाओं के योगदान"
+        " का वर्णन हो और उनके जीवन की प्रमुख घटनाओं का क्रमवार उल्लेख किया गया हो"
+    )
+    assert fault_of(f"{parent} धन्यवाद", parent=parent) == "unchanged"
+
+
 @given(st.sampled_from(IMPROVED))
 def test_a_known_condition_is_an_improvement_of_any_instruction(row: tuple[str, str]) -> None:
     """An instruction with a condition more is let through, whatever it is; without, it is unchanged."""
