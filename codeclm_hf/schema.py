@@ -140,7 +140,7 @@ LATER = {
     "default": ("flags",),
     "trace": ("flags", "strong_flags", "target_flags", "rejected", "removed"),
 }
-"""Columns that tables made before version 0.2 lack. They are always written, and null where a table lacks them."""
+"""Columns that tables made by version 0.1 lack. They are always written, and null where a table lacks them."""
 
 KEYS = {"default": "id", "preference": "id", "trace": "id", "metadata": "metadata_id"}
 """The column that names a row, by config."""

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeclm_hf import Budget, CodecLM, endpoint, schema
+from codeclm_hf.card.context import OUTCOMES
 from codeclm_hf.card.shapes import Outcome
 from codeclm_hf.endpoints.budget import AnswerKind, Answers
 from codeclm_hf.run.funnel import REASONS, funnel
@@ -148,3 +149,11 @@ def test_a_run_tells_the_same_again_when_all_is_replayed(
     assert sum(one.requests for one in outcomes) == sum(some.answers for some in usage)
     assert sum(one.completion_tokens for one in outcomes) == sum(some.completion_tokens for some in usage)
     assert sum(one.cost or 0 for one in outcomes) == pytest.approx(sum(some.cost or 0 for some in usage))
+
+
+def test_every_reason_has_words() -> None:
+    """The card says what each reason means, and so does the manual."""
+    assert set(OUTCOMES) == set(REASONS)
+    manual = (Path(__file__).parents[2] / "docs" / "outputs.md").read_text(encoding="utf-8")
+    table = manual.split("### What became of every instruction")[1].split("\n## ")[0]
+    assert {reason for reason in REASONS if f"`{reason}`" not in table} == set()
