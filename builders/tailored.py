@@ -154,6 +154,8 @@ class Tailored(datasets.ArrowBasedBuilder):  # type: ignore[misc]  # datasets sh
             judge=None if judge is None else _as_endpoint(judge),
             **settings,
         )
+        if budget is not None:
+            codec.take_prices(budget)
         recipe = codec.recipe(
             table,
             metadata=metadata,
