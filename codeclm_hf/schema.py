@@ -9,6 +9,7 @@ import pyarrow as pa
 from datasets import Dataset, Features, List, Value
 
 _TEXT = Value("string")
+_DRAFT = {"reason": _TEXT, "text": _TEXT}
 _SCORE = Value("float64")
 _CHAT = List({"role": _TEXT, "content": _TEXT})
 
@@ -61,9 +62,7 @@ TRACE = Features(
         "flags": List(_TEXT),  # what is wrong with either response: cut_off | empty | degenerate | …
         "strong_flags": List(_TEXT),  # the same of the strong response alone
         "target_flags": List(_TEXT),  # and of the target's
-        "rejected": List(
-            {"reason": _TEXT, "text": _TEXT}
-        ),  # drafts of the next version that were asked for again
+        "rejected": List(_DRAFT),  # drafts of the next version that were asked for again
         "removed": _TEXT,  # why an accepted row is not in `default`: near_duplicate of ID | surplus | …
     }
 )

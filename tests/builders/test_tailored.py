@@ -335,9 +335,7 @@ class FullDisk(ArrowWriter):  # type: ignore[misc]  # datasets ships no types
         raise OSError(28, "No space")
 
 
-def test_a_budget_has_the_prices_of_the_models(
-    servers: Servers, seeds: Dataset, tmp_path: Path
-) -> None:
+def test_a_budget_has_the_prices_of_the_models(servers: Servers, seeds: Dataset, tmp_path: Path) -> None:
     """Prices by role are taken as in a run: they count for its limit, and one of no model is refused."""
     with pytest.raises(BadInput, match="did you mean strong"):
         builder_of(servers, seeds, tmp_path, budget=Budget(prices={"storng": (1, 2)}))
