@@ -60,13 +60,12 @@ class Tally:
         """
         if not self.asked:
             return wanted
-        if self.asked_since and not self.tried_since:
-            # Nothing new came: a larger round would only pay for more of the same.
-            return min(wanted - self.accepted, LEAST_TRIED)
         rate = max(self.accepted / self.asked, LEAST_RATE)
         # Rounds that brought nothing are followed by larger ones, so that there are not many of them.
         size = ceil((wanted - self.accepted) / rate) + self.asked_since
-        return min(size, MOST_GROWTH * self.asked)
+        # Where nothing new came, a large round would only pay for more of the same.
+        nothing_new = self.asked_since and not self.tried_since
+        return min(size, LEAST_TRIED if nothing_new else MOST_GROWTH * self.asked)
 
 
 def shares(asked: dict[str, int], size: int) -> dict[str, int]:

@@ -48,7 +48,12 @@ class Draft(Stage):
         return rubrics | self.decode.totals(dataset)
 
     async def _describe(self, row: Row, on_rows: OnRows | None) -> Row:
-        if self.rubrics is None or row["actions"]:
+        if self.rubrics is None:
+            return row
+        if row["actions"]:
+            row_requests.begin_row()
+            if on_rows is not None:
+                on_rows(self.rubrics.name, [row])
             return row
         (described,) = await self.rubrics.process(row, on_rows)
         return described

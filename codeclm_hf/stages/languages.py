@@ -6,6 +6,8 @@ import functools
 import math
 import re
 
+from codeclm_hf.errors import CodecLMError
+
 SURE = 0.9
 """Least probability of a language that counts."""
 _LEAST_BYTES = 20
@@ -67,7 +69,13 @@ def detect_language(text: str) -> str | None:
         return None
     from py3langid import rank  # its model takes half a second to load
 
-    scores = dict(rank(text))
+    try:
+        scores = dict(rank(text))
+    except OSError as exc:  # it unpacks its model into the temporary folder
+        raise CodecLMError(
+            f"the model that tells languages apart cannot be unpacked ({exc.strerror})",
+            hint="make room in the folder for temporary files and run the same command again",
+        ) from exc
     likely = max(scores, key=lambda language: (scores[language], language))
     probability = 1 / sum(math.exp(score - scores[likely]) for score in scores.values())
     return likely if probability >= SURE and likely != _NO_LANGUAGE else None

@@ -123,7 +123,7 @@ def test_a_full_disk_under_a_run_is_one_line(world_of: Any, tmp_path: Path) -> N
     (tmp_path / "seeds.jsonl").write_text("".join(json.dumps({"instruction": seed}) + "\n" for seed in SEEDS))
     words = ["run", tmp_path / "seeds.jsonl", "--strong", strong.url, "--target", target.url,
              "--out", tmp_path / "out", "--num-instructions", 8, "--num-metadata", 4]  # fmt: skip
-    small = ["sh", "-c", 'ulimit -f 300; exec "$@"', "sh", *command(*words)]
+    small = ["sh", "-c", 'ulimit -f 150; exec "$@"', "sh", *command(*words)]
     stopped = subprocess.run(small, capture_output=True, text=True, timeout=120, check=False)
     line = stopped.stderr.splitlines()[-1]
     assert (stopped.returncode, "Traceback" in stopped.stderr) == (2, False), stopped.stderr

@@ -43,12 +43,13 @@ def test_nobody_to_share_with() -> None:
         (Tally(asked=100, tried=100, accepted=99), 2),
         (Tally(asked=100, tried=100, accepted=10), 200),
         (Tally(asked=4, tried=4, accepted=0), 8),
-        (Tally(asked=900, tried=12, accepted=6, asked_since=600), 94),
+        (Tally(asked=900, tried=12, accepted=6, asked_since=600), LEAST_TRIED),
+        (Tally(asked=200, tried=150, accepted=98, asked_since=4), 9),
     ],
 )
 def test_a_round_is_as_large_as_the_acceptance_so_far_asks_for(tally: Tally, size: int) -> None:
     """The first asks for what is wanted; later ones for what is missing over the share accepted, within bounds;
-    where nothing new came, for no more than is missing."""
+    where nothing new came, for no more than `LEAST_TRIED`."""
     assert tally.next_size(100) == size
 
 

@@ -62,9 +62,12 @@ def test_rubrics_that_are_there_are_not_asked_for(world_of: WorldOf, metadata: D
     """A row that has its actions keeps them and its rubrics; the others get theirs."""
     given = [{**METADATA[0], "rubrics": ["short"], "actions": ["make it longer"]}, *METADATA[1:]]
     table = schema.table(given, schema.METADATA).add_column("num_instructions", [0, 0, 0])
-    drafted = of(world_of()).draft.map(table.add_column("wave", [0, 0, 0]))
+    told: list[str] = []
+    table = table.add_column("wave", [0, 0, 0])
+    drafted = of(world_of()).draft.map(table, on_rows=lambda name, _: told.append(name))
     assert drafted["actions"][0] == ["make it longer"]
     assert len(drafted["actions"][1]) == 4
+    assert told.count("rubrics") == 3
 
 
 def test_word_comes_of_both_stages(world_of: WorldOf, metadata: Dataset) -> None:
