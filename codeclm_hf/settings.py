@@ -104,11 +104,19 @@ def check_settings(**settings: Any) -> None:
         settings: values by name; a name that is not given is not checked.
 
     Raises:
-        BadInput: a setting is out of range, or `prompts` is no folder.
+        BadInput: a setting is out of range, two exclude each other, or `prompts` is no folder.
     """
     for name, (least, most) in RANGES.items():
         if settings.get(name) is not None and not least <= settings[name] <= most:
             raise BadInput(f"needs {name.replace('_', '-')} from {least} to {most}; came {settings[name]}")
+    if (
+        settings.get("num_examples")
+        and settings.get("num_instructions", NUM_INSTRUCTIONS) != NUM_INSTRUCTIONS
+    ):
+        raise BadInput(
+            f"needs num-examples or num-instructions; came {settings['num_examples']} and "
+            f"{settings['num_instructions']}; leave one out"
+        )
     if not 0 < settings.get("metadata_fraction", METADATA_FRACTION) <= 1:
         raise BadInput(f"needs a metadata-fraction above 0 and up to 1; came {settings['metadata_fraction']}")
     if settings.get("scoring", SCORING) not in SCORINGS:

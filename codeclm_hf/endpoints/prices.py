@@ -104,7 +104,8 @@ class Prices:
             for model in models or [name]:
                 if own.setdefault(model, price) != price:
                     raise BadInput(
-                        f"needs one price for {model}; came {_text(own[model])} and {_text(price)}; leave one out"
+                        f"needs one price for {model}, whatever roles it plays; came {_text(own[model])} and "
+                        f"{_text(price)}; leave one out"
                     )
         renamed = {earlier: identity for identity, *names in roles.values() for earlier in names}
         return Prices(own=own, general=self.general, renamed=renamed)

@@ -12,7 +12,7 @@ from datasets import Dataset
 from codeclm_hf import ids, schema
 from codeclm_hf.card.shapes import SeedSources
 from codeclm_hf.errors import BadInput
-from codeclm_hf.settings import NUM_INSTRUCTIONS, check_settings
+from codeclm_hf.settings import check_settings
 from codeclm_hf.stages.contamination import Contamination
 from codeclm_hf.stages.encode import instruction_fault, metadata_row
 from codeclm_hf.stages.stage import Row
@@ -57,11 +57,6 @@ class RunInputs:
             num_metadata=self.num_metadata,
             metadata_fraction=self.metadata_fraction,
         )
-        if self.num_examples is not None and self.num_instructions != NUM_INSTRUCTIONS:
-            raise BadInput(
-                f"needs num-examples or num-instructions; came {self.num_examples} and {self.num_instructions}; "
-                "leave one out"
-            )
         if self.seeds is None and self.metadata is None:
             raise BadInput("needs seed instructions, or metadata written by hand; came neither")
         if self.seeds is not None and not isinstance(self.seeds, Dataset):

@@ -146,6 +146,11 @@ def test_metadata_alone_from_a_file(typed: list[object], tmp_path: Path) -> None
         ),
         (["seeds.jsonl", "--thinking-tokens", "-1"], "needs thinking-tokens of at least 0; came -1"),
         (["seeds.jsonl", "--thinking", "keeps"], "needs a thinking of strip or keep; came 'keeps'"),
+        (["seeds.jsonl", "--num-examples", "0"], "needs num-examples from 1 to 100000000; came 0"),
+        (
+            ["seeds.jsonl", "--num-examples", "9", "--num-instructions", "20"],
+            "needs num-examples or num-instructions; came 9 and 20; leave one out",
+        ),
         (["seeds.jsonl", "--iterations", "0"], "needs iterations from 1 to 4; came 0"),
         (["seeds.jsonl", "--strong", "http://127.0.0.1:9"], "does not answer"),
         (["seeds.jsonl", "--strong", "smollm2"], "needs an endpoint like http"),

@@ -56,7 +56,7 @@ def test_a_model_without_a_price_costs_nothing_and_without_prices_nothing_is_sai
         ({"Org/Bag": DEAR}, r"plays a role \(strong is Org/Big@abc123, .*\); came 'Org/Bag'; did you mean Org/Big\?"),
         ({"storng": DEAR}, r"came 'storng'; did you mean strong\?"),
         ({"gpt-x": DEAR}, r"came 'gpt-x'$"),
-        ({"strong": DEAR, "judge": CHEAP}, r"one price for Org/Big@abc123; came 30,40 and 1,2; leave one out"),
+        ({"strong": DEAR, "judge": CHEAP}, r"one price for Org/Big@abc123, .*; came 30,40 and 1,2; leave one out"),
         ({"Org/Big": DEAR, "strong": CHEAP}, r"one price for Org/Big@abc123"),
     ],
 )  # fmt: skip
