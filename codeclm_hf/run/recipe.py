@@ -244,7 +244,10 @@ class Recipe:
         """Return the texts that share words with an evaluation set, each once."""
         if not self.contamination.benchmarks:
             return ()
-        texts = chain(((INSTRUCTION, text) for text in drafter.contaminated), _texts(trace))
+        texts = chain(
+            ((INSTRUCTION, text) for text in drafter.contaminated),
+            _texts(trace, clean=bool(self.contamination.allowed)),
+        )
         findings = (self.contamination.find(text, kind) for kind, text in texts)
         return tuple({(found.kind, found.id): found for found in findings if found is not None}.values())
 
@@ -257,12 +260,18 @@ def _improved(trace: Dataset) -> Iterator[tuple[str, str]]:
             yield row["id"], row["instruction"]
 
 
-def _texts(trace: Dataset) -> Iterator[tuple[str, str]]:
-    """Yield (kind, text) of all that a trace holds, rejected drafts of instructions included."""
+def _texts(trace: Dataset, *, clean: bool) -> Iterator[tuple[str, str]]:
+    """Yield (kind, text) of all in a trace that was found to share words with an evaluation set.
+
+    Args:
+        trace: with its flags and its rejected drafts.
+        clean: yield the texts too in which nothing was found, or something that is allowed.
+    """
     row: Row
-    for row in trace.select_columns([*KINDS, "rejected"]):
+    for row in trace.select_columns([*KINDS, "strong_flags", "target_flags", "rejected"]):
         for kind in KINDS:
-            if row[kind]:
+            flags = row[kind.replace("_response", "_flags")] if kind != INSTRUCTION else None
+            if row[kind] and (clean or CONTAMINATED in (flags or ())):
                 yield kind, row[kind]
         for draft in row["rejected"] or []:
             if draft["reason"] == CONTAMINATED:
