@@ -41,8 +41,10 @@ def parse_source(source: str) -> Source:
     A colon that belongs to an address, to a drive or to the name of a file that is there begins no column.
 
     Raises:
-        BadInput: there is nothing before or after the last colon.
+        BadInput: there is nothing, or nothing before or after the last colon.
     """
+    if not source.strip():
+        raise BadInput("needs a file or data set to decontaminate for; came an empty name; leave it out")
     if os.path.exists(source) or ":" not in source or _DRIVE.fullmatch(source):
         return Source(source, None)
     colons = [match.start() for match in re.finditer(":", source)]

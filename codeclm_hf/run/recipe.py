@@ -235,6 +235,8 @@ class Recipe:
             )
             if wanted is None or selection.size == wanted:
                 return _Rounds(metadata, traces, None)
+            if not usable:
+                return _Rounds(metadata, traces, rounds.NO_METADATA.format(metadata[0]["error"]))
             if not asked:
                 return _Rounds(metadata, traces, rounds.NOTHING_NEW.format(drafter.last_error))
             if tally.gives_up:

@@ -15,6 +15,8 @@ LEAST_TRIED = 100
 """Instructions that are tried at least before a run gives up."""
 NOTHING_NEW = "the strong model writes no new instructions ({})"
 """Why a run ended early, with what came of the last one that was asked for."""
+NO_METADATA = "no seed could be described ({})"
+"""Why a run ended that had no metadata to write instructions from, with what is wrong with the first seed."""
 NOTHING_ACCEPTED = "none of the last {} instructions was accepted"
 """Why a run ended early, with how many that are."""
 

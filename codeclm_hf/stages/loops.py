@@ -19,6 +19,8 @@ _MOST_SYMBOLS = 0.15
 _MOST_NUMBERS = 0.08
 """The same of a stretch in which numbers differ from time to time."""
 _SYMBOLS = re.compile(r"[<>{}\[\]()|=/\\\"`@$%&^~+_\d]")
+_SAME_SIGN = re.compile(rf"([!?\U0001f000-\U0001faff])\1{{{LOOP - 1},}}")
+"""Signs that draw no lines and fill no tables."""
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 
 
@@ -28,12 +30,14 @@ def loop_length(text: str) -> int:
     A repetition is a stretch of any length that stands four times in a row or more, whatever its language
     and whether it has spaces or lines. Where the numbers in it differ from time to time, its letters count
     half. Stretches with many symbols or numbers are none: code, data, tables and drawings look alike by
-    nature. White space counts as one space, so that the indentation of a text changes nothing.
+    nature. White space counts as one space, so that the indentation of a text changes nothing. A `!`, a `?` or
+    an emoji that stands `LOOP` times in a row, as broken models write them, counts as so many letters.
     """
     line = " ".join(text.split())
     if len(line) < LOOP:
         return 0  # what is shorter cannot have as many letters
-    longest = _longest_repetition(line, _MOST_SYMBOLS)
+    signs = max((len(run[0]) for run in _SAME_SIGN.finditer(line)), default=0)
+    longest = max(signs, _longest_repetition(line, _MOST_SYMBOLS))
     if longest < LOOP and sum(map(line.count, "0123456789")) >= _REPEATS:
         longest = max(longest, _longest_repetition(_NUMBER.sub("0", line), _MOST_NUMBERS) // 2)
     return longest

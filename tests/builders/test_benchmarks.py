@@ -136,6 +136,8 @@ def test_which_colon_begins_a_column(
         ("exam.xlsx", "needs a file that ends in one of"),
         ("exam.jsonl:", "needs a file or data set, and a column after a colon"),
         (":question", "needs a file or data set, and a column after a colon"),
+        ("", "came an empty name"),
+        (" ", "came an empty name"),
         ("https://user:hunter2@127.0.0.1:9/a.csv", "cannot read 127.0.0.1/a.csv"),
     ],
 )

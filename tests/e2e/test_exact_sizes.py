@@ -208,6 +208,16 @@ def test_models_that_know_little_give_fewer_rows_and_a_reason(
     assert manifest.funnel.asked == books.asked
 
 
+def test_seeds_that_no_model_describes_are_the_reason(
+    cli: Cli, serve: Callable[..., StandIn], seeds_file: Path, tmp_path: Path
+) -> None:
+    """Where encode fails for every seed, the run says that, and not that the model repeats itself."""
+    server = serve(lambda messages, how: "I cannot do that.", tgi=False)
+    error = refusal_of(cli(*command((server, server), seeds_file, tmp_path / "out", 5)), 1)
+    assert "accepted 0 of 5 examples: no seed could be described (" in error
+    assert "I cannot do that." in error
+
+
 def test_rows_that_were_pulled_are_none_of_the_examples(
     cli: Cli, pair_of: PairOf, seeds_file: Path, tmp_path: Path
 ) -> None:

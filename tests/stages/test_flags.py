@@ -151,6 +151,13 @@ def test_what_looks_alike_by_nature_is_no_loop(text: str) -> None:
     assert loop_length(text) < LOOP
 
 
+@pytest.mark.parametrize("sign", "!?😀")
+@pytest.mark.parametrize("before", ["", GOOD])
+def test_one_sign_without_an_end_is_a_loop(sign: str, before: str) -> None:
+    """Signs that draw no lines are a loop as letters are: broken models write `!` for ever."""
+    assert loop_length(f"{before} {sign * (LOOP - 1)}") < LOOP <= loop_length(f"{before} {sign * LOOP}")
+
+
 units = st.text(
     st.sampled_from(string.ascii_letters + "  ,.!?äßéжшיम我你好的语言\n"), min_size=1, max_size=300
 ).filter(lambda unit: any(map(str.isalpha, unit)))
