@@ -112,7 +112,7 @@ def load_benchmark(source: str) -> Benchmark:
         raise BadInput(
             f"needs texts of {SHORTEST} words and more in the evaluation set {name}; {held}; name another column"
         )
-    return Benchmark(name=name, texts=tuple(texts))
+    return Benchmark(name=name, texts=tuple(texts), unreadable=_unreadable(table))
 
 
 def _evaluation_split(repo: str, revision: str | None) -> str:
@@ -136,6 +136,15 @@ def _by_row(table: datasets.Dataset) -> list[str]:
         texts += [""] * (offset + int(number) - len(texts))
         texts[-1] = text or ""
     return texts
+
+
+def _unreadable(table: datasets.Dataset) -> str:
+    """Return how many rows hold no text, and what is wrong with the first of them; "" where all do."""
+    errors = [row for row in table.select_columns(["source", "error"]) if row["error"]]
+    if not errors:
+        return ""
+    rows = "1 row holds" if len(errors) == 1 else f"{len(errors)} rows hold"
+    return f"{rows} no text and cannot be compared with ({errors[0]['source']}: {errors[0]['error']})"
 
 
 def _name(place: str) -> str:

@@ -160,6 +160,8 @@ def print_benchmark(console: Console, benchmark: Benchmark) -> None:
     """Print what was read as an evaluation set."""
     texts = sum(map(bool, benchmark.texts))
     words = f"{texts:,} text{'s' if texts != 1 else ''}"
+    if benchmark.unreadable:
+        words += f"; {escape(shorten(benchmark.unreadable))}"
     console.print(f"evaluation set: {escape(shorten(benchmark.name))}, {words}", soft_wrap=True)
 
 

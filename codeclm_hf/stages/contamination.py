@@ -65,6 +65,8 @@ class Benchmark:
     """The file or data set, as it was named, with the column after a colon where one was given."""
     texts: tuple[str, ...]
     """Its texts, row by row; empty where a row has none."""
+    unreadable: str = ""
+    """What is wrong with rows that should have a text and have none, in words; empty where nothing is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from codeclm_hf.stages.contamination import CONTAMINATED
 from codeclm_hf.stages.languages import are_in_different_languages
 from codeclm_hf.stages.loops import LOOP, loop_length
 from codeclm_hf.stages.refusal_openings import is_refusal
+from codeclm_hf.text import visible_text
 
 CUT_OFF, EMPTY, DEGENERATE = "cut_off", "empty", "degenerate"
 REFUSAL, WRONG_LANGUAGE, ECHO = "refusal", "wrong_language", "echo"
@@ -34,7 +35,7 @@ def flags_of(response: str, *, instruction: str, finish_reason: str) -> tuple[st
         instruction: what it answers.
         finish_reason: why it ended; `length` where it was cut off.
     """
-    response = response.strip()
+    response = response.strip() if visible_text(response).strip() else ""
     found = {CUT_OFF: finish_reason == "length", EMPTY: not response}
     if response:
         found[DEGENERATE] = is_degenerate(response)

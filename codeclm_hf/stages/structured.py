@@ -17,6 +17,7 @@ from codeclm_hf.endpoints.protocol import (
 from codeclm_hf.endpoints.thinking import split
 from codeclm_hf.errors import NoAnswer, RowError, UnreadableAnswer
 from codeclm_hf.stages.parsing import talk
+from codeclm_hf.text import visible_text
 
 T = TypeVar("T")
 RETRIES = 2
@@ -127,7 +128,7 @@ async def request_response(
 
 def no_answer_reason(completion: Completion) -> str:
     """Return why a completion is no answer, in words that go on after "the model"; "" where it is one."""
-    return completion.no_answer or ("" if completion.text.strip() else "gave an empty answer")
+    return completion.no_answer or ("" if visible_text(completion.text).strip() else "gave an empty answer")
 
 
 def answer_text(completion: Completion) -> str:
@@ -152,7 +153,7 @@ def given_answer(text: str, instruction: str = "") -> str:
         NoAnswer: it holds none: an empty text, or thoughts alone.
     """
     parts = split(text, instruction)
-    if parts.text.strip():
+    if visible_text(parts.text).strip():
         return parts.text
     reason = "thought, and gave no answer" if parts.thinking else "gave an empty answer"
     raise NoAnswer(f"needs an answer; the model {reason}", reason=reason)

@@ -196,3 +196,21 @@ def test_a_data_set_that_is_not_on_the_hub(hub: Hub) -> None:
     """It is refused in one line."""
     with pytest.raises(BadInput, match="there is no `org/none` here, and the Hub's cannot be read"):
         load_benchmark("org/none:question")
+
+
+def test_rows_that_hold_no_text_are_told(tmp_path: Path) -> None:
+    """A broken line is no reason to stop, but somebody should know that its question is not compared with."""
+    rows = [
+        '{"question": "Which planet is the largest of all, and how large is it?"}',
+        "{bad",
+        '{"question": 7}',
+    ]
+    path = tmp_path / "exam.jsonl"
+    path.write_text("\n".join(rows))
+    found = load_benchmark(f"{path}:question")
+    assert found.texts[0] and not any(found.texts[1:])
+    assert found.unreadable.startswith(
+        "2 rows hold no text and cannot be compared with (exam.jsonl:2: the line is"
+    )
+    path.write_text(rows[0])
+    assert load_benchmark(f"{path}:question").unreadable == ""

@@ -391,5 +391,6 @@ def test_flags_come_in_one_order() -> None:
     """A cut-off loop has both flags; an empty response that was cut off too."""
     assert flags_of("very " * 400, instruction="Go.", finish_reason="length") == ("cut_off", "degenerate")
     assert flags_of(" \n", instruction="Go.", finish_reason="length") == ("cut_off", "empty")
+    assert flags_of(" \u200b\u2060\n", instruction="Go.", finish_reason="stop") == ("empty",)
     assert flags.in_order(reversed(FLAGS)) == FLAGS
     assert set(flags.ASKED_AGAIN) < set(flags.BLOCKING) < set(FLAGS)

@@ -83,7 +83,7 @@ def tries(server: StandIn, role: str, row: Row) -> list[tuple[int, int]]:
     ]
 
 
-@pytest.mark.parametrize("bad", [LONG, LOOP, "", " \n"])
+@pytest.mark.parametrize("bad", [LONG, LOOP, "", " \n", "\u200b \u2060"])
 def test_a_response_that_is_not_whole_is_asked_for_once_more(serve: Serve, bad: str) -> None:
     """With twice the room and another seed; the second is judged, and nothing is flagged."""
     second = LONG if bad == LONG else "A good answer about boats."
