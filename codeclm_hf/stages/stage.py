@@ -139,9 +139,10 @@ class Stage:
             # `Dataset.map` gives an empty data set back as it is, without the stage's columns.
             return schema.table([], self.features)
         running: set[concurrent.futures.Future[Any]] = set()
+        loops: set[asyncio.AbstractEventLoop] = set()
         map_all = functools.partial(
             dataset.map,
-            functools.partial(self._map_batch, running=running, on_rows=on_rows),
+            functools.partial(self._map_batch, running=running, loops=loops, on_rows=on_rows),
             batched=True,
             batch_size=BATCH_SIZE,
             remove_columns=dataset.column_names,
@@ -158,14 +159,20 @@ class Stage:
             for future in list(running):
                 future.cancel()
             pool.shutdown(wait=False)
+            # `Dataset.map` leaves its loop open, with three files; a run maps many times.
+            for loop in loops:
+                if not loop.is_running():
+                    loop.close()
 
     async def _map_batch(
         self,
         batch: Mapping[str, Sequence[Any]],
         *,
         running: set[concurrent.futures.Future[Any]],
+        loops: set[asyncio.AbstractEventLoop],
         on_rows: OnRows | None,
     ) -> dict[str, list[Any]]:
+        loops.add(asyncio.get_running_loop())
         future = transport.submit(self._batch(batch, on_rows))
         running.add(future)
         try:

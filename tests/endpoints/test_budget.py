@@ -111,7 +111,9 @@ def test_a_limit_that_is_none_is_refused(limit: dict[str, Any]) -> None:
 
 PRICES = {"strong": (10.0, 30.0), "target": (0.0, 1.0)}
 Tokens = tuple[int, int]
-kinds = st.builds(AnswerKind, st.sampled_from(list(PRICES)), st.sampled_from(["encode", "respond"]))
+kinds = st.builds(
+    AnswerKind, st.sampled_from(list(PRICES)), st.sampled_from(["encode", "respond"]), st.none()
+)
 tokens_of = st.tuples(st.integers(0, 3000), st.integers(0, 3000))
 
 
