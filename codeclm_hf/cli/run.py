@@ -87,7 +87,7 @@ DEMO_SYSTEM = "Answer in one short sentence."
 """Without it the demo's model writes until it is cut off, and a response that was cut off is never judged."""
 DEMO_SETTINGS: MethodSettings = {
     "iterations": 3,
-    "threshold": 0.1,
+    "threshold": 0.05,
     "scoring": "expected",
     "max_new_tokens": 64,
     "strong_system": DEMO_SYSTEM,

@@ -36,6 +36,31 @@ class RoundInstructions:
     """How many new instructions each metadata gave."""
 
 
+@dataclass
+class _Share:
+    """What one metadata is to give in a round, and gave so far."""
+
+    row: Row
+    """Of the table `schema.METADATA`."""
+    wanted: int
+    texts: list[str] = field(default_factory=list)
+    """The instructions that passed."""
+    error: str | None = None
+    """Why the last of the others did not."""
+    is_dry: bool = False
+    """Whether many drafts were asked for, and none of them was new."""
+
+    @property
+    def missing(self) -> int:
+        return self.wanted - len(self.texts)
+
+    def instructions(self, lists_missing: bool) -> list[Row]:
+        """Return rows of the table `schema.INSTRUCTIONS`, with those that are missing where they are listed."""
+        rows = [instruction_row(self.row, text) for text in self.texts]
+        missing = range(len(self.texts), self.wanted) if lists_missing else ()
+        return rows + [missing_row(self.row, n, self.wanted, self.error or REPETITION) for n in missing]
+
+
 @dataclass(kw_only=True)
 class Drafter:
     """Asks for the instructions of a run, round by round."""
@@ -65,64 +90,45 @@ class Drafter:
             metadata: the table `schema.METADATA`.
             shares: how many instructions each `metadata_id` is to give.
         """
-        rows: dict[str, Row] = {row["metadata_id"]: row for row in metadata.to_list()}
-        texts: dict[str, list[str]] = {id: [] for id in rows}
-        errors: dict[str, str] = {}
-        dry: set[str] = set()
-        first = self._rounds == 0
+        round = [_Share(row, shares.get(row["metadata_id"], 0)) for row in metadata.to_list()]
         for again in range(1 + MOST_AGAIN):
-            missing = {id: shares.get(id, 0) - len(texts[id]) for id in rows}
             # The first wave goes over all rows: they get their rubrics in it.
-            due = [
-                id
-                for id, number in missing.items()
-                if (number > 0 and id not in dry) or (first and not again)
-            ]
+            describes = self._rounds == 0 and again == 0
+            due = [share for share in round if describes or (share.missing and not share.is_dry)]
             if not due:
                 break
-            wave = self._rounds * (1 + MOST_AGAIN) + again
-            draft = self.draft if first and not again else replace(self.draft, rubrics=None)
-            for row in self._drafts(draft, [rows[id] for id in due], missing, wave):
-                id = row["metadata_id"]
-                rows[id] = {name: row[name] for name in schema.METADATA}
-                if row["shortage"]:
-                    errors[id] = row["shortage"]
-                self.asked += missing[id]
-                self.rejected += Counter({MISSING: missing[id] - len(row["drafts"])})
-                before = len(texts[id])
-                for text in row["drafts"]:
-                    if error := self._screen(rows[id], text, texts[id]):
-                        errors[id] = error
-                if missing[id] >= MANY and row["drafts"] and len(texts[id]) == before:
-                    dry.add(id)
+            draft = self.draft if describes else replace(self.draft, rubrics=None)
+            self._ask_wave(draft, due, self._rounds * (1 + MOST_AGAIN) + again)
         self._rounds += 1
-        self.last_error = next(reversed(errors.values()), self.last_error)
-        instructions = []
-        for id, row in rows.items():
-            instructions += [instruction_row(row, text) for text in texts[id]]
-            if self.lists_missing:
-                wanted = shares.get(id, 0)
-                error = errors.get(id, REPETITION)
-                instructions += [missing_row(row, n, wanted, error) for n in range(len(texts[id]), wanted)]
+        self.last_error = next((share.error for share in reversed(round) if share.error), self.last_error)
+        instructions = [row for share in round for row in share.instructions(self.lists_missing)]
         return RoundInstructions(
-            metadata=schema.table(list(rows.values()), schema.METADATA),
+            metadata=schema.table([share.row for share in round], schema.METADATA),
             instructions=schema.table(instructions, schema.INSTRUCTIONS),
-            new={id: len(new) for id, new in texts.items()},
+            new={share.row["metadata_id"]: len(share.texts) for share in round},
         )
 
-    def _drafts(self, draft: Draft, rows: Sequence[Row], missing: Mapping[str, int], wave: int) -> list[Row]:
-        """Return the metadata rows with what the model writes in one wave."""
-        numbered = [{**row, "num_instructions": missing[row["metadata_id"]], "wave": wave} for row in rows]
-        return list(self.map(draft, schema.table(numbered, _WAVE)))
+    def _ask_wave(self, draft: Draft, due: Sequence[_Share], wave: int) -> None:
+        """Ask for what is missing, once, and take in what is new."""
+        numbered = [{**share.row, "num_instructions": share.missing, "wave": wave} for share in due]
+        for share, row in zip(due, self.map(draft, schema.table(numbered, _WAVE)), strict=True):
+            asked, before = share.missing, len(share.texts)
+            share.row = {name: row[name] for name in schema.METADATA}
+            share.error = row["shortage"] or share.error
+            self.asked += asked
+            self.rejected += Counter({MISSING: asked - len(row["drafts"])})
+            for text in row["drafts"]:
+                self._screen(share, text)
+            share.is_dry = asked >= MANY and bool(row["drafts"]) and len(share.texts) == before
 
-    def _screen(self, row: Row, text: str, texts: list[str]) -> str | None:
-        """Take in a draft, or return why not, in words."""
+    def _screen(self, share: _Share, text: str) -> None:
+        """Take in a draft, or count why not."""
         rejection = self.screen.reject(text)
         if rejection is None:
-            texts.append(text)
-            self.screen.admit(instruction_row(row, text)["id"], text)
-            return None
+            share.texts.append(text)
+            self.screen.admit(instruction_row(share.row, text)["id"], text)
+            return
         self.rejected[rejection.reason] += 1
+        share.error = f"the model {rejection.words}"
         if rejection.reason == CONTAMINATED:
             self.contaminated.append(text)
-        return f"the model {rejection.words}"
