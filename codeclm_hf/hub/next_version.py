@@ -304,12 +304,12 @@ def _pictures(incoming: Snapshot, manifest: Manifest) -> dict[str, bytes]:
     """Return the pictures of the card: the incoming ones, where they show the same numbers, and new ones."""
     assert manifest.distributions is not None, "the manifest of a version says what its tables hold"
     reusable = {}
-    if incoming.manifest and _drawn(incoming.manifest) == _drawn(manifest):
+    if incoming.manifest and _pictured_numbers(incoming.manifest) == _pictured_numbers(manifest):
         reusable = {name: png for name, png in incoming.figures.items() if name != DRIFT}
     return pictures(manifest.distributions, manifest.drift, existing=reusable)
 
 
-def _drawn(manifest: Manifest) -> Distributions | None:
+def _pictured_numbers(manifest: Manifest) -> Distributions | None:
     """Return what pictures show of the distributions: manifests of earlier versions say less of the rest."""
     found = manifest.distributions
     return replace(found, diversity=None, flags={}) if found else None

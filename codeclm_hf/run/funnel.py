@@ -44,6 +44,7 @@ def funnel(
     rejected: Mapping[str, int],
     spent: Mapping[str, Sequence[Answers]],
     budget: Budget,
+    implausible: int = 0,
     shortfall: str | None = None,
 ) -> Funnel:
     """Return what became of every instruction that a run asked for.
@@ -58,6 +59,7 @@ def funnel(
         rejected: drafts that came to nothing, by reason.
         spent: the answers that each instruction took, by its id.
         budget: knows the prices.
+        implausible: mixed metadata that were left out.
         shortfall: why fewer were accepted than were wanted, in words.
     """
     numbers, answers = Counter(rejected), dict[str, list[Answers]]()
@@ -80,6 +82,7 @@ def funnel(
         rounds=rounds,
         outcomes=outcomes,
         improvements=dict(sorted(improvements.items())),
+        implausible=implausible,
         shortfall=shortfall,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, NamedTuple
@@ -132,25 +132,12 @@ class Recipe:
             EndpointError: an endpoint cannot serve now.
             BudgetSpent: the journal's budget is used up.
         """
-        tailor, rubrics = self.tailor, self.draft.rubrics
-        roles = {"strong": tailor.strong, "target": tailor.target, "judge": tailor.judge}
+        roles = {"strong": self.tailor.strong, "target": self.tailor.target, "judge": self.tailor.judge}
         endpoints = {role: JournaledEndpoint(endpoint, journal) for role, endpoint in roles.items()}
-        check_log_probabilities(tailor, journal)
+        check_log_probabilities(self.tailor, journal)
         progress = ProgressReporter(endpoints, journal.budget, on_progress, num_examples=self.num_examples)
-        strong = endpoints["strong"]
-        draft = replace(
-            self.draft,
-            rubrics=replace(rubrics, strong=strong) if rubrics is not None else None,
-            decode=replace(self.draft.decode, strong=strong),
-        )
-        tailor = replace(
-            tailor,
-            strong=strong,
-            target=endpoints["target"],
-            judge=endpoints["judge"],
-            contamination=self.contamination,
-        )
-        metadata, implausible = self._metadata(progress, strong)
+        draft, tailor = self._stages(endpoints)
+        metadata, implausible = self._metadata(progress, endpoints["strong"])
         if metadata_only:
             described = progress.map(draft.rubrics, metadata) if draft.rubrics is not None else metadata
             empty = {name: schema.table([], features) for name, features in self.features.items()}
@@ -173,20 +160,35 @@ class Recipe:
         return RecipeResult(
             tables=contrast.tables(trace, made.metadata, target_system=tailor.target_system),
             usage=progress.usage(),
-            funnel=replace(
-                funnel(
-                    trace,
-                    asked=drafter.asked,
-                    rounds=len(made.traces),
-                    rejected=drafter.rejected,
-                    spent=progress.spent,
-                    budget=journal.budget,
-                    shortfall=made.shortfall,
-                ),
+            funnel=funnel(
+                trace,
+                asked=drafter.asked,
+                rounds=len(made.traces),
+                rejected=drafter.rejected,
+                spent=progress.spent,
+                budget=journal.budget,
                 implausible=implausible,
+                shortfall=made.shortfall,
             ),
             contaminated=self._contaminated(drafter, trace),
         )
+
+    def _stages(self, endpoints: Mapping[str, Endpoint]) -> tuple[Draft, Tailor]:
+        """Return the stages that make the instructions and their trace, with these endpoints by role."""
+        strong, rubrics = endpoints["strong"], self.draft.rubrics
+        draft = replace(
+            self.draft,
+            rubrics=replace(rubrics, strong=strong) if rubrics is not None else None,
+            decode=replace(self.draft.decode, strong=strong),
+        )
+        tailor = replace(
+            self.tailor,
+            strong=strong,
+            target=endpoints["target"],
+            judge=endpoints["judge"],
+            contamination=self.contamination,
+        )
+        return draft, tailor
 
     def _metadata(self, progress: ProgressReporter, strong: Endpoint) -> PlausibleMix:
         """Return the metadata to describe and to decode, and how many mixed ones were left out."""
