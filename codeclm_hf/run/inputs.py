@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from datasets import Dataset
 
@@ -23,6 +23,15 @@ MOST_SOURCES = 20
 """Names of files or data sets that a manifest lists."""
 MOST_KNOWN = 100_000
 """Seeds that new instructions are compared with."""
+
+
+class SeedSamples(NamedTuple):
+    """What a run takes of its seeds."""
+
+    to_encode: Dataset
+    """The table `schema.SEEDS`, with all seeds that cannot be used at its end."""
+    known: tuple[tuple[str, str], ...]
+    """(id, text) of at most `MOST_KNOWN` usable seeds, which no instruction may repeat."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,21 +97,28 @@ class RunInputs:
             [entry for _, entry in sorted(sample.items(), key=itemgetter(0))], schema.METADATA
         )
 
-    def sampled_seeds(self, size: int, seed: int) -> Dataset:
-        """Return a sample of the seeds, as the table `schema.SEEDS`.
+    def seed_samples(self, size: int, seed: int) -> SeedSamples:
+        """Return a sample of the seeds to encode, and a larger one to compare with; the seeds are read once.
+
+        Args:
+            size: most seeds to encode.
+            seed: the run's seed.
 
         Raises:
             BadInput: there is no such column, or no seed at all.
         """
         if self.seeds is None:
-            return schema.table([], schema.SEEDS)
-        return sample_seeds(self.seeds, self.column, size, seed)
-
-    def known_instructions(self, seed: int) -> tuple[tuple[str, str], ...]:
-        """Return (id, text) of the usable seeds, a sample of `MOST_KNOWN` where there are more."""
-        usable = self.sampled_seeds(MOST_KNOWN, seed)
-        rows = zip(usable["id"], usable["instruction"], strict=True)
-        return tuple((id, text) for id, text in rows if text is not None)
+            return SeedSamples(schema.table([], schema.SEEDS), ())
+        rows = sample_seeds(self.seeds, self.column, max(size, MOST_KNOWN), seed).to_list()
+        draws = {row["id"]: _draw(seed, row["instruction"]) for row in rows if row["error"] is None}
+        # the smallest hashes of the larger sample are those of the smaller one
+        in_order = sorted(draws, key=draws.__getitem__)
+        to_encode, known = set(in_order[: max(size, 0)]), set(in_order[:MOST_KNOWN])
+        table = [row for row in rows if row["error"] or row["id"] in to_encode]
+        return SeedSamples(
+            schema.table(table, schema.SEEDS),
+            tuple((row["id"], row["instruction"]) for row in rows if row["id"] in known),
+        )
 
 
 def sample_seeds(seeds: Dataset, column: str, size: int, seed: int) -> Dataset:
@@ -156,6 +172,11 @@ def _seed(id: str, instruction: str | None, error: str | None) -> Row:
     return {"id": id, "instruction": instruction, "source": None, "error": error}
 
 
+def _draw(seed: int, content: str) -> str:
+    """Return the hash by which contents are drawn, the smallest first."""
+    return ids.digest(seed, "draw", content)
+
+
 def _text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
@@ -173,7 +194,7 @@ class _Sample(Generic[T]):
         self._kept: dict[str, T] = {}
 
     def offer(self, content: str, item: T) -> None:
-        self._kept.setdefault(ids.digest(self._seed, "draw", content), item)
+        self._kept.setdefault(_draw(self._seed, content), item)
         if len(self._kept) > 2 * self._size + _AT_ONCE:
             self._prune()
 

@@ -345,13 +345,14 @@ class CodecLM:
 
     def _recipe(self, inputs: RunInputs) -> Recipe:
         written = inputs.written_metadata(self.seed)
+        samples = inputs.seed_samples(inputs.most_metadata - len(written), self.seed)
         return Recipe(
             encode=self.encode,
             draft=self.draft,
             tailor=self.tailor,
-            seeds=inputs.sampled_seeds(inputs.most_metadata - len(written), self.seed),
+            seeds=samples.to_encode,
             given=written,
-            known=inputs.known_instructions(self.seed),
+            known=samples.known,
             num_instructions=inputs.num_instructions,
             num_examples=inputs.num_examples,
             num_metadata=inputs.most_metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,24 @@ def test_seeds_are_drawn_by_content_alone(seeds: list[str], size: int, seed: int
     assert drawn == [text for text in distinct if text in drawn]
     shuffled = Dataset.from_dict({"instruction": [*reversed(seeds), *seeds]})
     assert set(inputs.sample_seeds(shuffled, "instruction", size, seed)["instruction"]) == set(drawn)
+
+
+@given(texts, st.integers(-1, 12), st.integers(1, 12), st.integers(0, 3))
+def test_both_samples_are_those_that_would_be_drawn_alone(
+    seeds: list[str], size: int, most_known: int, seed: int
+) -> None:
+    """One reading gives the seeds to encode, with those that cannot be used, and the seeds to compare with."""
+    table = Dataset.from_dict({"instruction": [*seeds, " "]})
+    run = inputs.RunInputs(seeds=table, metadata=None, column="instruction", num_instructions=1, num_metadata=1,
+                           metadata_fraction=1.0)  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, "MOST_KNOWN", most_known)
+        samples = run.seed_samples(size, seed)
+    alone = inputs.sample_seeds(table, "instruction", size, seed)
+    assert samples.to_encode.to_list() == alone.to_list()
+    known = inputs.sample_seeds(table, "instruction", most_known, seed)
+    rows = zip(known["id"], known["instruction"], strict=True)
+    assert list(samples.known) == [(id, text) for id, text in rows if text is not None]
 
 
 @settings(max_examples=50)
